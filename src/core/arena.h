@@ -1,0 +1,28 @@
+/* An arena: many small allocations freed at once, up to a cap in bytes. The cap
+ * keeps a hostile file from unpacking into more memory than it can be worth. */
+#ifndef NIBBLE_CORE_ARENA_H
+#define NIBBLE_CORE_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct arena;
+
+/* An empty arena that hands out at most `cap` bytes; NULL when out of memory. */
+struct arena *arena_create(size_t cap);
+void arena_destroy(struct arena *arena); /* NULL is fine */
+
+/* `size` zeroed bytes, aligned to 16; NULL when out of memory or over the cap,
+ * which arena_exhausted then tells until the arena is destroyed. */
+void *arena_alloc(struct arena *arena, size_t size);
+
+/* The same for `count` elements of `size` bytes, the product checked. */
+void *arena_array(struct arena *arena, size_t count, size_t size);
+
+char *arena_string(struct arena *arena, const char *text);
+char *arena_printf(struct arena *arena, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+bool arena_exhausted(const struct arena *arena);
+
+#endif

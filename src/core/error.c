@@ -1,0 +1,32 @@
+/* Errors: the first one wins. Formats messages; decides nothing about them. */
+#include "core/error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool error_set(struct error *err, enum status status, const char *format, ...)
+{
+    if (err->status != STATUS_OK)
+        return false;
+    err->status = status;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->message, sizeof err->message, format, args);
+    va_end(args);
+    return false;
+}
+
+bool error_memory(struct error *err)
+{
+    return error_set(err, STATUS_MEMORY, "out of memory");
+}
+
+void error_prefix(struct error *err, const char *prefix)
+{
+    char message[sizeof err->message];
+    snprintf(message, sizeof message, "%s", err->message);
+    int n = snprintf(err->message, sizeof err->message, "%s: ", prefix);
+    if (n < 0 || (size_t)n >= sizeof err->message)
+        return;
+    snprintf(err->message + n, sizeof err->message - (size_t)n, "%s", message);
+}

@@ -1,0 +1,37 @@
+/* Errors: a status and a message that names the file, the tensor or node, and
+ * the reason. The first error wins: later ones on the same struct are dropped,
+ * so clean-up code may fail without hiding the cause. */
+#ifndef NIBBLE_CORE_ERROR_H
+#define NIBBLE_CORE_ERROR_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+
+enum status {
+    STATUS_OK = 0,
+    STATUS_INVALID,     /* options that contradict each other or make no sense */
+    STATUS_READ,        /* a file that can't be opened or read */
+    STATUS_WRITE,       /* a file that can't be written */
+    STATUS_MALFORMED,   /* the model's bytes break the format */
+    STATUS_UNSUPPORTED, /* a sound model that can't be converted with its meaning kept */
+    STATUS_MEMORY,      /* out of memory, or over the cap */
+    STATUS_CANCELLED,   /* the caller asked to stop */
+};
+
+struct error {
+    enum status status;
+    char message[4096];
+};
+
+/* Sets the error unless one is set already. Returns false always, so that
+ * `return error_set(...)` ends a function that reports success as bool. */
+bool error_set(struct error *err, enum status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The error for an allocation that failed. Returns false. */
+bool error_memory(struct error *err);
+
+/* Puts "PREFIX: " before a message that is set, to name the file it is about. */
+void error_prefix(struct error *err, const char *prefix);
+
+#endif

@@ -1,0 +1,273 @@
+/* Opening and mapping of input files. Looks at no byte of them but the two that
+ * tell gzip. */
+#include "core/file.h"
+#include "core/gzip.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool cancelled(const volatile int *cancel, struct error *err)
+{
+    if (!cancel || !*cancel)
+        return false;
+    error_set(err, STATUS_CANCELLED, "stopped");
+    return true;
+}
+
+int file_temporary(struct error *err)
+{
+    const char *folder = getenv("TMPDIR");
+    char path[4096];
+    if (!folder || !*folder)
+        folder = "/tmp";
+    snprintf(path, sizeof path, "%s/nibble-XXXXXX", folder);
+    int fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0)
+        error_set(err, STATUS_WRITE,
+                  "%s: can't make a temporary file there: %s; set TMPDIR to a folder with "
+                  "room",
+                  folder, strerror(errno));
+    else
+        unlink(path);
+    return fd;
+}
+
+/* Copies all that can be read from `in` to `out`. */
+static bool spool(int in, int out, const char *path, const volatile int *cancel,
+                  struct error *err)
+{
+    char buffer[64 << 10];
+    for (;;) {
+        if (cancelled(cancel, err))
+            return false;
+        ssize_t n = read(in, buffer, sizeof buffer);
+        if (n == 0)
+            return true;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_set(err, STATUS_READ, "%s: %s", path, strerror(errno));
+        for (ssize_t done = 0, m; done < n; done += m) {
+            m = write(out, buffer + done, (size_t)(n - done));
+            if (m < 0 && errno == EINTR)
+                m = 0;
+            if (m < 0)
+                return error_set(err, STATUS_WRITE, "%s: no room for a temporary copy: %s",
+                                 path, strerror(errno));
+        }
+    }
+}
+
+static bool map_bytes(struct file *file, struct error *err)
+{
+    struct stat st;
+    if (fstat(file->fd, &st) < 0)
+        return error_set(err, STATUS_READ, "%s: %s", file->path, strerror(errno));
+    file->size = (uint64_t)st.st_size;
+    file->data = (const uint8_t *)"";
+    if (file->size == 0)
+        return true;
+    void *data = MAP_FAILED;
+    if (file->size <= SIZE_MAX)
+        data = mmap(NULL, (size_t)file->size, PROT_READ, MAP_PRIVATE, file->fd, 0);
+    if (data == MAP_FAILED)
+        return error_set(err, STATUS_READ, "%s: can't be mapped into memory: %s", file->path,
+                         strerror(errno));
+    file->data = data;
+    file->mapped = true;
+    return true;
+}
+
+/* Replaces file->fd by a temporary file that `fill` has written. */
+typedef bool fill_fn(int in, int out, const char *path, const volatile int *cancel,
+                     struct error *err);
+
+static bool through_temporary(struct file *file, fill_fn *fill, const volatile int *cancel,
+                              struct error *err)
+{
+    int fd = file_temporary(err);
+    if (fd < 0)
+        return false;
+    bool ok = fill(file->fd, fd, file->path, cancel, err);
+    close(file->fd);
+    file->fd = fd;
+    return ok;
+}
+
+static bool is_gzip(int fd)
+{
+    unsigned char magic[2];
+    return pread(fd, magic, 2, 0) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
+}
+
+static bool load(struct file *file, const volatile int *cancel, struct error *err)
+{
+    struct stat st;
+    if (fstat(file->fd, &st) < 0)
+        return error_set(err, STATUS_READ, "%s: %s", file->path, strerror(errno));
+    if (S_ISDIR(st.st_mode))
+        return error_set(err, STATUS_READ, "%s: is a directory, not a model", file->path);
+    file->device = st.st_dev;
+    file->inode = st.st_ino;
+    /* A regular file on standard input may have been read from already. */
+    bool mappable = S_ISREG(st.st_mode) && lseek(file->fd, 0, SEEK_CUR) == 0;
+    if (!mappable && !through_temporary(file, spool, cancel, err))
+        return false;
+    if (is_gzip(file->fd) && !through_temporary(file, gzip_inflate, cancel, err))
+        return false;
+    return map_bytes(file, err);
+}
+
+static struct file *file_create(int fd, const char *path, struct error *err)
+{
+    struct file *file = calloc(1, sizeof *file);
+    char *copy = strdup(path);
+    if (!file || !copy) {
+        error_memory(err);
+        free(file);
+        free(copy);
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    file->fd = fd;
+    file->path = copy;
+    return file;
+}
+
+struct file *file_open(const char *path, const volatile int *cancel, struct error *err)
+{
+    bool is_stdin = strcmp(path, "-") == 0;
+    int fd = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+                      : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        error_set(err, STATUS_READ, "%s: %s", path, strerror(errno));
+        return NULL;
+    }
+    struct file *file = file_create(fd, is_stdin ? "standard input" : path, err);
+    if (!file)
+        return NULL;
+    file->is_stdin = is_stdin;
+    if (!load(file, cancel, err)) {
+        file_close(file);
+        return NULL;
+    }
+    return file;
+}
+
+/* Opens each part of a relative path below the folder, following no links. */
+static int open_beneath(int folder, const char *location)
+{
+    char *parts = strdup(location), *save = NULL;
+    int fd = parts ? dup(folder) : -1;
+    for (char *part = parts ? strtok_r(parts, "/", &save) : NULL; part && fd >= 0;
+         part = strtok_r(NULL, "/", &save)) {
+        int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+        int next = -1;
+        if (strcmp(part, "..") == 0)
+            errno = EXDEV;
+        else
+            next = openat(fd, part, flags);
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        fd = next;
+    }
+    free(parts);
+    return fd;
+}
+
+static int open_folder_of(const char *path)
+{
+    char *folder = strdup(path);
+    if (!folder)
+        return -1;
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        slash[slash == folder] = '\0';
+    int fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(folder);
+    return fd;
+}
+
+static const char *refusal(int code)
+{
+    switch (code) {
+    case ELOOP:
+        return "is a symbolic link, and links are not followed: copy the file";
+    case EXDEV:
+        return "leaves the model's folder";
+    default:
+        return strerror(code);
+    }
+}
+
+struct file *file_open_beside(const struct file *model, const char *location,
+                              struct error *err)
+{
+    if (model->is_stdin) {
+        error_set(err, STATUS_READ,
+                  "external data '%s' can't be found for a model on standard input: name the "
+                  "model's file",
+                  location);
+        return NULL;
+    }
+    if (!*location || *location == '/') {
+        error_set(err, STATUS_MALFORMED, "external data '%s': not a relative file name",
+                  location);
+        return NULL;
+    }
+    int folder = open_folder_of(model->path);
+    int fd = folder < 0 ? -1 : open_beneath(folder, location);
+    int code = errno;
+    if (folder >= 0)
+        close(folder);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+        error_set(err, STATUS_READ, "external data '%s' in the model's folder: %s", location,
+                  fd < 0 ? refusal(code) : "not a regular file");
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    struct file *file = file_create(fd, location, err);
+    if (!file)
+        return NULL;
+    file->device = st.st_dev;
+    file->inode = st.st_ino;
+    if (!map_bytes(file, err)) {
+        file_close(file);
+        return NULL;
+    }
+    return file;
+}
+
+void file_close(struct file *file)
+{
+    if (!file)
+        return;
+    if (file->mapped)
+        munmap((void *)(uintptr_t)file->data, (size_t)file->size);
+    close(file->fd);
+    free((char *)(uintptr_t)file->path);
+    free(file);
+}
+
+void file_done_with(const struct file *file, const uint8_t *data, uint64_t size)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = ((uintptr_t)data + page - 1) & ~(page - 1);
+    uintptr_t end = (uintptr_t)data + (uintptr_t)size;
+    /* The last page of the file is never shared with data that follows. */
+    if (data + size == file->data + file->size)
+        end = (end + page - 1) & ~(page - 1);
+    end &= ~(page - 1);
+    if (begin < end)
+        madvise((void *)begin, end - begin, MADV_DONTNEED);
+}

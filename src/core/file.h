@@ -1,0 +1,44 @@
+/* Input files, mapped read-only. What can't be mapped as it is (standard input,
+ * a pipe, a gzip file) goes through an unlinked temporary file first, so that a
+ * reader always sees one mapping and memory stays bounded. */
+#ifndef NIBBLE_CORE_FILE_H
+#define NIBBLE_CORE_FILE_H
+
+#include "core/error.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct file {
+    const char *path; /* as messages name it */
+    const uint8_t *data;
+    uint64_t size;
+    int fd;         /* of the mapped bytes */
+    dev_t device;   /* of the file named, not of the temporary one */
+    ino_t inode;
+    bool is_stdin, mapped;
+};
+
+/* Maps the file at path ("-": standard input). A gzip file, known by its first
+ * bytes, is inflated. NULL on failure, with an error that names the file. */
+struct file *file_open(const char *path, const volatile int *cancel, struct error *err);
+
+/* Maps `location` inside the folder of `model`: a relative name without "..",
+ * no part of it a symbolic link, a regular file at its end. */
+struct file *file_open_beside(const struct file *model, const char *location,
+                              struct error *err);
+
+void file_close(struct file *file); /* NULL is fine */
+
+/* Tells the system that [data, data + size) of the file won't be read again
+ * soon, which keeps resident memory small. Whole pages inside only. */
+void file_done_with(const struct file *file, const uint8_t *data, uint64_t size);
+
+/* An unlinked temporary file in $TMPDIR, open for reading and writing; -1 with
+ * an error. */
+int file_temporary(struct error *err);
+
+/* True, with an error set, when *cancel is nonzero. */
+bool cancelled(const volatile int *cancel, struct error *err);
+
+#endif

@@ -1,0 +1,88 @@
+/* gzip by zlib's file interface. The header bears no name and no time, so equal
+ * input gives equal output. */
+#include "core/gzip.h"
+#include "core/file.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+enum { CHUNK = 64 << 10 };
+
+static bool write_all(int fd, const char *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, data, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        data += n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+
+/* zlib's own stream on a duplicate of fd, so that closing it leaves fd open. */
+static gzFile stream_open(int fd, const char *mode, struct error *err)
+{
+    int copy = dup(fd);
+    gzFile stream = copy < 0 ? NULL : gzdopen(copy, mode);
+    if (!stream) {
+        if (copy >= 0)
+            close(copy);
+        error_memory(err);
+        return NULL;
+    }
+    gzbuffer(stream, CHUNK);
+    return stream;
+}
+
+bool gzip_inflate(int in, int out, const char *path, const volatile int *cancel,
+                  struct error *err)
+{
+    char buffer[CHUNK];
+    int n = 0, code = Z_OK;
+    gzFile stream = NULL;
+    if (lseek(in, 0, SEEK_SET) == 0)
+        stream = stream_open(in, "rb", err);
+    if (!stream)
+        return error_memory(err);
+    while (!cancelled(cancel, err) && (n = gzread(stream, buffer, sizeof buffer)) > 0) {
+        if (!write_all(out, buffer, (size_t)n)) {
+            error_set(err, STATUS_WRITE, "%s: no room for a temporary copy: %s", path,
+                      strerror(errno));
+            break;
+        }
+    }
+    gzerror(stream, &code);
+    if (n < 0 || (code != Z_OK && code != Z_STREAM_END))
+        error_set(err, STATUS_MALFORMED, "%s: damaged or truncated gzip file", path);
+    if (gzclose(stream) != Z_OK)
+        error_set(err, STATUS_MALFORMED, "%s: truncated gzip file", path);
+    return err->status == STATUS_OK;
+}
+
+bool gzip_deflate(int in, int out, const char *path, const volatile int *cancel,
+                  struct error *err)
+{
+    char buffer[CHUNK];
+    ssize_t n = 0;
+    gzFile stream = NULL;
+    if (lseek(in, 0, SEEK_SET) == 0)
+        stream = stream_open(out, "wb6", err);
+    if (!stream)
+        return error_memory(err);
+    while (!cancelled(cancel, err) && (n = read(in, buffer, sizeof buffer)) > 0) {
+        if (gzwrite(stream, buffer, (unsigned)n) != n) {
+            error_set(err, STATUS_WRITE, "%s: %s", path, strerror(errno));
+            break;
+        }
+    }
+    if (n < 0)
+        error_set(err, STATUS_READ, "%s: %s", path, strerror(errno));
+    if (gzclose(stream) != Z_OK)
+        error_set(err, STATUS_WRITE, "%s: %s", path, strerror(errno));
+    return err->status == STATUS_OK;
+}
