@@ -1,0 +1,66 @@
+"""Measure models of this folder, float or quantized, in ONNX Runtime:
+
+    python models/evaluate.py MODEL...
+
+prints top-1 accuracy on the 10,000 test images of Fashion-MNIST, or bits per
+character on held-out text (512 windows of 128 characters; lower is better).
+Needs numpy and onnxruntime.
+"""
+
+import sys
+
+import numpy as np
+
+import data
+from feeds import CONTEXT, feeds, inputs, kind, session  # feeds, inputs: API
+
+BATCH = 500
+WINDOWS = 512
+
+
+def evaluate(path, threads=0):
+    """(name of the metric, value) of the model at path."""
+    model = session(path, threads)
+    what = kind(model)
+    if what == "fashion":
+        return "top-1 %", _top1(model)
+    if what == "bible":
+        return "bits per character", _bits(model)
+    raise ValueError(f"{path}: no metric for a model of kind {what}")
+
+
+def _top1(model):
+    images, labels = data.fashion("t10k")
+    hits = 0
+    for i in range(0, len(images), BATCH):
+        logits, = model.run(None, {"image": images[i:i + BATCH]})
+        hits += np.sum(logits.argmax(1) == labels[i:i + BATCH])
+    return 100 * float(hits) / len(images)
+
+
+def _bits(model):
+    """Mean of -log2 p(next character), over all places of all windows."""
+    total = count = 0
+    for text in np.split(data.bible_test(WINDOWS, CONTEXT), WINDOWS // 64):
+        logits, = model.run(None, {"tokens": text[:, :-1]})
+        logits = logits.astype(np.float64)
+        logits -= logits.max(-1, keepdims=True)
+        right = np.take_along_axis(logits, text[:, 1:, None], -1)[..., 0]
+        total += np.sum(np.log(np.exp(logits).sum(-1)) - right)
+        count += right.size
+    return float(total / count / np.log(2))
+
+
+def main(paths):
+    if not paths:
+        print("usage: python models/evaluate.py MODEL...", file=sys.stderr)
+        return 2
+    width = max(map(len, paths))
+    for path in paths:
+        metric, value = evaluate(path)
+        print(f"{path:<{width}}  {value:7.3f} {metric}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
