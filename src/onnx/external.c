@@ -1,0 +1,141 @@
+/* External data: the entries location, offset and length of a tensor. Checksums
+ * are not verified, other keys are ignored, as runtimes do. */
+#include "onnx/external.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool refuse(const struct model *model, const Onnx__TensorProto *tensor,
+                   const char *reason, struct error *err)
+{
+    return error_set(err, STATUS_MALFORMED, "%s: tensor '%s': external data: %s",
+                     model->file->path, text(tensor->name), reason);
+}
+
+static struct file *file_at(struct model *model, const char *location, struct error *err)
+{
+    struct file *file = map_get(&model->externals, location);
+    if (file)
+        return file;
+    struct external *external = arena_alloc(model->arena, sizeof *external);
+    if (!external) {
+        error_memory(err);
+        return NULL;
+    }
+    file = file_open_beside(model->file, location, err);
+    if (!file)
+        return NULL;
+    *external = (struct external){.next = model->external, .file = file};
+    model->external = external;
+    if (!map_put(&model->externals, location, file))
+        error_memory(err);
+    return file;
+}
+
+/* A decimal number and nothing else. */
+static bool parse_number(const char *value, uint64_t *number)
+{
+    char *end;
+    if (*value < '0' || *value > '9')
+        return false;
+    unsigned long long parsed = strtoull(value, &end, 10);
+    *number = parsed;
+    return *end == '\0' && parsed <= INT64_MAX;
+}
+
+struct entries {
+    const char *location;
+    uint64_t offset, length;
+    bool has_length;
+};
+
+static const char *read_entries(const Onnx__TensorProto *tensor, struct entries *entries)
+{
+    *entries = (struct entries){0};
+    for (size_t i = 0; i < tensor->n_external_data; i++) {
+        const char *key = text(tensor->external_data[i]->key);
+        const char *value = text(tensor->external_data[i]->value);
+        if (strcmp(key, "location") == 0) {
+            entries->location = value;
+        } else if (strcmp(key, "offset") == 0) {
+            if (!parse_number(value, &entries->offset))
+                return "its offset is not a number";
+        } else if (strcmp(key, "length") == 0) {
+            if (!parse_number(value, &entries->length))
+                return "its length is not a number";
+            entries->has_length = true;
+        }
+    }
+    return entries->location ? NULL : "no location is given";
+}
+
+bool external_attach(struct model *model, Onnx__TensorProto *tensor, struct error *err)
+{
+    struct entries entries;
+    const char *problem = read_entries(tensor, &entries);
+    if (problem)
+        return refuse(model, tensor, problem, err);
+    struct file *file = file_at(model, entries.location, err);
+    if (!file) {
+        if (err->status != STATUS_MEMORY)
+            error_prefix(err, model->file->path);
+        return false;
+    }
+    if (entries.offset > file->size)
+        return refuse(model, tensor, "its offset is behind the end of the file", err);
+    uint64_t left = file->size - entries.offset;
+    uint64_t length = entries.has_length ? entries.length : left;
+    if (length > left)
+        return refuse(model, tensor, "it runs over the end of the file: is that truncated?",
+                      err);
+    struct payload *payload =
+        payload_add(&model->payloads, file->data + entries.offset, length, file);
+    if (!payload)
+        return error_memory(err);
+    model->bytes += length;
+    tensor->n_external_data = 0;
+    tensor->has_data_location = false;
+    tensor->data_location = ONNX__TENSOR_PROTO__DATA_LOCATION__DEFAULT;
+    tensor->has_raw_data = true;
+    tensor->raw_data.data = (uint8_t *)payload;
+    tensor->raw_data.len = (size_t)length;
+    return true;
+}
+
+bool external_detach(struct model *model, Onnx__TensorProto *tensor, const char *location,
+                     uint64_t offset, struct error *err)
+{
+    enum { ENTRIES = 3 };
+    const char *keys[ENTRIES] = {"location", "offset", "length"};
+    const char *values[ENTRIES] = {
+        location, arena_printf(model->arena, "%llu", (unsigned long long)offset),
+        arena_printf(model->arena, "%llu", (unsigned long long)tensor->raw_data.len)};
+    Onnx__StringStringEntryProto **entries =
+        arena_array(model->arena, ENTRIES, sizeof(Onnx__StringStringEntryProto *));
+    Onnx__StringStringEntryProto *made =
+        arena_array(model->arena, ENTRIES, sizeof(Onnx__StringStringEntryProto));
+    if (!entries || !made || !values[1] || !values[2])
+        return error_memory(err);
+    for (int i = 0; i < ENTRIES; i++) {
+        onnx__string_string_entry_proto__init(&made[i]);
+        made[i].key = arena_string(model->arena, keys[i]);
+        made[i].value = arena_string(model->arena, values[i]);
+        if (!made[i].key || !made[i].value)
+            return error_memory(err);
+        entries[i] = &made[i];
+    }
+    tensor->external_data = entries;
+    tensor->n_external_data = ENTRIES;
+    tensor->has_data_location = true;
+    tensor->data_location = ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+    tensor->has_raw_data = false;
+    return true;
+}
+
+void external_close(struct model *model)
+{
+    for (struct external *external = model->external; external; external = external->next)
+        file_close(external->file);
+    model->external = NULL;
+    map_free(&model->externals);
+}

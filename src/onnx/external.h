@@ -1,0 +1,23 @@
+/* External data: values in files beside the model. */
+#ifndef NIBBLE_ONNX_EXTERNAL_H
+#define NIBBLE_ONNX_EXTERNAL_H
+
+#include "onnx/model.h"
+
+/* A file of external data that the model uses. */
+struct external {
+    struct external *next;
+    struct file *file;
+};
+
+/* Maps the file that an EXTERNAL tensor names and makes its values an ordinary
+ * payload; the tensor is then like one whose values were in the model. */
+bool external_attach(struct model *model, Onnx__TensorProto *tensor, struct error *err);
+
+/* The other way round: says that the tensor's values are in `location`. */
+bool external_detach(struct model *model, Onnx__TensorProto *tensor, const char *location,
+                     uint64_t offset, struct error *err);
+
+void external_close(struct model *model);
+
+#endif

@@ -1,0 +1,242 @@
+/* Building the graph index: definitions of all scopes first, then uses, so that
+ * the order of nodes does not matter. Changes nothing. */
+#include "onnx/graph.h"
+#include "onnx/node.h"
+
+#include <string.h>
+
+struct builder {
+    struct model *model;
+    struct graph_index *index;
+    struct error *err;
+};
+
+struct value *scope_find(const struct scope *scope, const char *name)
+{
+    for (; scope; scope = scope->parent) {
+        struct value *value = map_get(&scope->values, name);
+        if (value)
+            return value;
+    }
+    return NULL;
+}
+
+/* ---- definitions ---------------------------------------------------- */
+
+static struct value *define(struct builder *b, struct scope *scope, const char *name,
+                            enum value_kind kind)
+{
+    struct value *value = map_get(&scope->values, name);
+    if (value) {
+        value->is_ambiguous = true;
+        return value;
+    }
+    value = arena_alloc(b->model->arena, sizeof *value);
+    if (!value || !map_put(&scope->values, name, value)) {
+        error_memory(b->err);
+        return NULL;
+    }
+    *value = (struct value){.name = name, .kind = kind, .scope = scope};
+    if (b->index->last)
+        b->index->last->next = value;
+    else
+        b->index->values = value;
+    b->index->last = value;
+    return value;
+}
+
+static bool define_tensor(struct builder *b, struct scope *scope, Onnx__TensorProto *tensor,
+                          enum value_kind kind)
+{
+    struct value *value = define(b, scope, text(tensor->name), kind);
+    if (!value)
+        return false;
+    value->tensor = tensor;
+    return true;
+}
+
+static bool define_input(struct builder *b, struct scope *scope, const char *name)
+{
+    struct value *value = map_get(&scope->values, name);
+    if (!value)
+        value = define(b, scope, name, VALUE_INPUT);
+    if (value)
+        value->is_input = true;
+    return value != NULL;
+}
+
+static bool define_outputs(struct builder *b, struct scope *scope, Onnx__NodeProto *node)
+{
+    for (size_t i = 0; i < node->n_output; i++) {
+        if (!*text(node->output[i]))
+            continue;
+        struct value *value = define(b, scope, node->output[i], VALUE_NODE);
+        if (!value)
+            return false;
+        value->node = node;
+    }
+    return true;
+}
+
+/* ---- scopes --------------------------------------------------------- */
+
+static struct scope *scope_new(struct builder *b, struct scope *parent, const char *path)
+{
+    struct scope *scope = arena_alloc(b->model->arena, sizeof *scope);
+    if (!scope || !path) {
+        error_memory(b->err);
+        return NULL;
+    }
+    *scope = (struct scope){.parent = parent, .path = path, .next = b->index->scopes};
+    b->index->scopes = scope;
+    return scope;
+}
+
+typedef bool body_fn(struct builder *b, struct scope *scope, Onnx__NodeProto *node,
+                     const Onnx__AttributeProto *attribute, Onnx__GraphProto *body);
+
+static bool each_body(struct builder *b, struct scope *scope, Onnx__NodeProto *node,
+                      body_fn *fn)
+{
+    for (size_t i = 0; i < node->n_attribute; i++) {
+        const Onnx__AttributeProto *attribute = node->attribute[i];
+        if (attribute->g && !fn(b, scope, node, attribute, attribute->g))
+            return false;
+        for (size_t j = 0; j < attribute->n_graphs; j++)
+            if (!fn(b, scope, node, attribute, attribute->graphs[j]))
+                return false;
+    }
+    return true;
+}
+
+static bool index_graph(struct builder *b, struct scope *parent, Onnx__GraphProto *graph,
+                        const char *path);
+
+static bool index_body(struct builder *b, struct scope *scope, Onnx__NodeProto *node,
+                       const Onnx__AttributeProto *attribute, Onnx__GraphProto *body)
+{
+    const char *label = *text(node->name) ? node->name : node_output(node, 0);
+    const char *path = arena_printf(b->model->arena, "%s%s%s.%s", scope->path,
+                                    *scope->path ? "/" : "", label, text(attribute->name));
+    return index_graph(b, scope, body, path);
+}
+
+/* ---- uses ----------------------------------------------------------- */
+
+static bool add_use(struct builder *b, struct scope *scope, const char *name,
+                    Onnx__NodeProto *node, size_t input)
+{
+    struct value *value = *name ? scope_find(scope, name) : NULL;
+    if (!value)
+        return true;
+    struct use *use = arena_alloc(b->model->arena, sizeof *use);
+    if (!use)
+        return error_memory(b->err);
+    *use = (struct use){.node = node, .input = input, .scope = scope};
+    if (value->last_use)
+        value->last_use->next = use;
+    else
+        value->uses = use;
+    value->last_use = use;
+    return true;
+}
+
+static bool index_nodes(struct builder *b, struct scope *scope, Onnx__NodeProto **nodes,
+                        size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!define_outputs(b, scope, nodes[i]))
+            return false;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < nodes[i]->n_input; j++)
+            if (!add_use(b, scope, text(nodes[i]->input[j]), nodes[i], j))
+                return false;
+        if (!each_body(b, scope, nodes[i], index_body))
+            return false;
+    }
+    return true;
+}
+
+static bool index_graph(struct builder *b, struct scope *parent, Onnx__GraphProto *graph,
+                        const char *path)
+{
+    struct scope *scope = scope_new(b, parent, path);
+    if (!scope)
+        return false;
+    scope->graph = graph;
+    if (!b->index->main)
+        b->index->main = scope;
+    for (size_t i = 0; i < graph->n_initializer; i++)
+        if (!define_tensor(b, scope, graph->initializer[i], VALUE_INITIALIZER))
+            return false;
+    for (size_t i = 0; i < graph->n_sparse_initializer; i++) {
+        Onnx__TensorProto *values = graph->sparse_initializer[i]->values;
+        if (values && !define_tensor(b, scope, values, VALUE_SPARSE))
+            return false;
+    }
+    for (size_t i = 0; i < graph->n_input; i++)
+        if (!define_input(b, scope, text(graph->input[i]->name)))
+            return false;
+    if (!index_nodes(b, scope, graph->node, graph->n_node))
+        return false;
+    for (size_t i = 0; i < graph->n_output; i++)
+        if (!add_use(b, scope, text(graph->output[i]->name), NULL, i))
+            return false;
+    return true;
+}
+
+static bool index_function(struct builder *b, Onnx__FunctionProto *function)
+{
+    const char *path = arena_printf(b->model->arena, "function %s", text(function->name));
+    struct scope *scope = scope_new(b, NULL, path);
+    if (!scope)
+        return false;
+    scope->function = function;
+    for (size_t i = 0; i < function->n_input; i++)
+        if (!define_input(b, scope, text(function->input[i])))
+            return false;
+    if (!index_nodes(b, scope, function->node, function->n_node))
+        return false;
+    for (size_t i = 0; i < function->n_output; i++)
+        if (!add_use(b, scope, text(function->output[i]), NULL, i))
+            return false;
+    return true;
+}
+
+/* ---- training ------------------------------------------------------- */
+
+static void mark_trained(const struct graph_index *index,
+                         Onnx__StringStringEntryProto *const *bindings, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct value *value = scope_find(index->main, text(bindings[i]->key));
+        if (value)
+            value->is_trained = true;
+    }
+}
+
+bool graph_index(struct model *model, struct graph_index *index, struct error *err)
+{
+    struct builder b = {model, index, err};
+    *index = (struct graph_index){0};
+    Onnx__ModelProto *proto = model->proto;
+    if (!index_graph(&b, NULL, proto->graph, ""))
+        return false;
+    for (size_t i = 0; i < proto->n_functions; i++)
+        if (!index_function(&b, proto->functions[i]))
+            return false;
+    for (size_t i = 0; i < proto->n_training_info; i++) {
+        const Onnx__TrainingInfoProto *training = proto->training_info[i];
+        mark_trained(index, training->initialization_binding,
+                     training->n_initialization_binding);
+        mark_trained(index, training->update_binding, training->n_update_binding);
+    }
+    return true;
+}
+
+void graph_index_free(struct graph_index *index)
+{
+    for (struct scope *scope = index->scopes; scope; scope = scope->next)
+        map_free(&scope->values);
+    *index = (struct graph_index){0};
+}

@@ -1,0 +1,61 @@
+/* The graph index: which value is defined where and used by whom, in the main
+ * graph, in If, Loop and Scan bodies (which see the scopes around them) and in
+ * local functions (which don't). Nodes may stand in any order. */
+#ifndef NIBBLE_ONNX_GRAPH_H
+#define NIBBLE_ONNX_GRAPH_H
+
+#include "onnx/model.h"
+
+enum value_kind {
+    VALUE_INPUT,       /* a graph's or function's input, without an initializer */
+    VALUE_INITIALIZER, /* perhaps an input, too: is_input */
+    VALUE_SPARSE,      /* a sparse initializer */
+    VALUE_NODE,        /* an output of a node, Constant nodes included */
+};
+
+/* A place where names are defined. */
+struct scope {
+    struct scope *parent;          /* whose names are seen here; NULL: none */
+    Onnx__GraphProto *graph;       /* one of these two */
+    Onnx__FunctionProto *function;
+    struct scope *next;            /* all scopes, the newest first */
+    const char *path;              /* "" main graph; "If_12/then_branch"; "function f" */
+    struct map values;
+};
+
+/* One use of a value. */
+struct use {
+    struct use *next;      /* in the order of the file */
+    Onnx__NodeProto *node; /* NULL: it is an output of scope's graph */
+    size_t input;          /* of the node */
+    struct scope *scope;   /* where the use stands */
+};
+
+struct value {
+    const char *name;
+    enum value_kind kind;
+    struct scope *scope;       /* that defines it */
+    Onnx__TensorProto *tensor; /* VALUE_INITIALIZER, VALUE_SPARSE (its values) */
+    Onnx__NodeProto *node;     /* VALUE_NODE */
+    bool is_input;             /* a graph input: a caller may override an initializer */
+    bool is_trained;           /* training_info refers to it by name */
+    bool is_ambiguous;         /* defined more than once in its scope */
+    bool is_replaced;          /* an emitter has put something else in its place */
+    struct use *uses, *last_use;
+    struct value *next;        /* in the order of definition */
+};
+
+struct graph_index {
+    struct value *values, *last; /* all, in the order of scopes and of the file */
+    struct scope *scopes, *main;
+};
+
+/* Builds the index in the model's arena. It refers to the message: rebuild it
+ * after changes. */
+bool graph_index(struct model *model, struct graph_index *index, struct error *err);
+void graph_index_free(struct graph_index *index);
+
+/* The value that a name means in a scope; NULL where nothing defines it. */
+struct value *scope_find(const struct scope *scope, const char *name);
+
+#endif

@@ -1,0 +1,36 @@
+/* A model in memory: protobuf-c's message in an arena, its payloads, and the
+ * files they lie in. */
+#ifndef NIBBLE_ONNX_MODEL_H
+#define NIBBLE_ONNX_MODEL_H
+
+#include "core/map.h"
+#include "onnx.pb-c.h"
+#include "onnx/payload.h"
+
+struct model {
+    Onnx__ModelProto *proto;
+    struct arena *arena; /* of the message and of all that is added to it */
+    struct payloads payloads;
+    struct file *file;
+    struct external *external; /* files of external data, the newest first */
+    struct map externals;      /* the same by location */
+    struct map names;          /* taken names, see names.h */
+    uint64_t bytes;            /* of the file and of all external data in use */
+};
+
+/* Reads the model at path ("-": standard input). NULL on failure. */
+struct model *model_read(const char *path, const volatile int *cancel, struct error *err);
+void model_free(struct model *model); /* NULL is fine */
+
+/* Calls fn for every TensorProto in the message, nested ones included, in the
+ * order of their fields. False as soon as a call returns false. */
+typedef bool tensor_fn(void *context, Onnx__TensorProto *tensor);
+bool model_tensors(const struct model *model, tensor_fn *fn, void *context);
+
+/* A text field that may be absent. */
+static inline const char *text(const char *field)
+{
+    return field ? field : "";
+}
+
+#endif

@@ -1,0 +1,64 @@
+/* Tensors: their values' types and sizes, reading small ones, making new ones. */
+#ifndef NIBBLE_ONNX_TENSOR_H
+#define NIBBLE_ONNX_TENSOR_H
+
+#include "onnx/model.h"
+
+/* TensorProto.DataType, as far as nibble names them. */
+enum data_type {
+    DATA_UNDEFINED = 0,
+    DATA_FLOAT = 1,
+    DATA_UINT8 = 2,
+    DATA_INT8 = 3,
+    DATA_INT32 = 6,
+    DATA_INT64 = 7,
+    DATA_STRING = 8,
+    DATA_BOOL = 9,
+    DATA_FLOAT16 = 10,
+    DATA_DOUBLE = 11,
+    DATA_BFLOAT16 = 16,
+    DATA_UINT4 = 21,
+    DATA_INT4 = 22,
+};
+
+const char *data_type_name(int type); /* "float"; "type 99" is "unknown type" */
+bool data_type_is_float(int type);    /* float, float16, bfloat16, double */
+unsigned data_type_bits(int type);    /* of one element; 0 for strings and unknown types */
+
+/* The product of the dims, 1 for rank 0. False on a negative dim or overflow. */
+bool tensor_elements(const Onnx__TensorProto *tensor, uint64_t *elements);
+
+/* The bytes that so many elements of the type take in raw_data. */
+uint64_t data_type_bytes(int type, uint64_t elements);
+
+/* The values as raw_data would hold them, wherever they are: in raw_data, in a
+ * typed field or (none, no elements) nowhere. Sets an error that names the
+ * tensor where the size is wrong. Not for strings. */
+struct payload *tensor_values(struct model *model, const Onnx__TensorProto *tensor,
+                              struct error *err);
+
+/* Reads a tensor of int32 or int64 as int64, in the arena; NULL with an error. */
+int64_t *tensor_ints(struct model *model, const Onnx__TensorProto *tensor, uint64_t *count,
+                     struct error *err);
+
+/* A new tensor in the arena without values; dims are copied. NULL: out of memory. */
+Onnx__TensorProto *tensor_new(struct model *model, const char *name, int type,
+                              const int64_t *dims, size_t rank);
+
+/* Its values: `data` in the arena or a mapping, NULL to reserve them. */
+bool tensor_set_values(struct model *model, Onnx__TensorProto *tensor, const void *data,
+                       uint64_t size);
+
+/* Small constants. rank 1 for _ints, rank 0 for _float, whose type may be any float. */
+Onnx__TensorProto *tensor_new_ints(struct model *model, const char *name,
+                                   const int64_t *values, size_t count);
+Onnx__TensorProto *tensor_new_float(struct model *model, const char *name, int type,
+                                    float value);
+
+/* The payload of a tensor whose raw_data is set. */
+static inline struct payload *tensor_payload(const Onnx__TensorProto *tensor)
+{
+    return (struct payload *)(void *)tensor->raw_data.data;
+}
+
+#endif

@@ -1,0 +1,133 @@
+/* The writer: protobuf-c packs, a buffer of our own behind it sorts out the
+ * payloads. Fills in nothing that is reserved. */
+#include "onnx/write.h"
+#include "onnx/external.h"
+#include "onnx/tensor.h"
+
+#include <string.h>
+
+/* ---- the stream ----------------------------------------------------- */
+
+struct stream {
+    ProtobufCBuffer base;
+    struct model *model;
+    struct output *output;
+    struct error *err;
+    uint64_t offset; /* in the file, of buffer[0] */
+    size_t used;
+    uint8_t buffer[64 << 10];
+};
+
+static void stream_flush(struct stream *stream)
+{
+    if (stream->err->status == STATUS_OK)
+        output_write(stream->output, stream->offset, stream->buffer, stream->used,
+                     stream->err);
+    stream->offset += stream->used;
+    stream->used = 0;
+}
+
+static void stream_append(ProtobufCBuffer *base, size_t size, const uint8_t *data)
+{
+    struct stream *stream = (struct stream *)base;
+    struct payload *payload = size ? payload_at(&stream->model->payloads, data) : NULL;
+    if (payload) {
+        stream_flush(stream);
+        payload->output = stream->output;
+        payload->place = stream->offset;
+        stream->offset += size;
+        return;
+    }
+    while (size > 0) {
+        size_t room = sizeof stream->buffer - stream->used;
+        size_t n = size < room ? size : room;
+        memcpy(stream->buffer + stream->used, data, n);
+        stream->used += n;
+        data += n;
+        size -= n;
+        if (stream->used == sizeof stream->buffer)
+            stream_flush(stream);
+    }
+}
+
+uint64_t model_size(const struct model *model)
+{
+    return onnx__model_proto__get_packed_size(model->proto);
+}
+
+bool model_write(struct model *model, struct output *output, struct error *err)
+{
+    uint64_t size = model_size(model);
+    if (size > INT32_MAX)
+        return error_set(err, STATUS_UNSUPPORTED,
+                         "%s: %llu bytes even without its large tensors: an ONNX file ends "
+                         "at 2 GiB",
+                         model->file->path, (unsigned long long)size);
+    struct stream stream;
+    stream.base.append = stream_append;
+    stream.model = model;
+    stream.output = output;
+    stream.err = err;
+    stream.offset = stream.used = 0;
+    onnx__model_proto__pack_to_buffer(model->proto, &stream.base);
+    stream_flush(&stream);
+    return err->status == STATUS_OK && output_resize(output, size, err);
+}
+
+/* ---- external data -------------------------------------------------- */
+
+struct externalize {
+    struct model *model;
+    struct output *data;
+    const char *location;
+    struct error *err;
+    uint64_t offset;
+};
+
+static bool externalize_tensor(void *context, Onnx__TensorProto *tensor)
+{
+    struct externalize *e = context;
+    if (!tensor->has_raw_data || tensor->raw_data.len < EXTERNAL_MIN)
+        return true;
+    struct payload *payload = tensor_payload(tensor);
+    uint64_t mask = EXTERNAL_ALIGNMENT - 1;
+    e->offset = (e->offset + mask) & ~mask;
+    payload->output = e->data;
+    payload->place = e->offset;
+    e->offset += payload->size;
+    return external_detach(e->model, tensor, e->location, payload->place, e->err);
+}
+
+bool model_externalize(struct model *model, struct output *data, const char *location,
+                       struct error *err)
+{
+    struct externalize e = {model, data, location, err, 0};
+    return model_tensors(model, externalize_tensor, &e) &&
+           output_resize(data, e.offset, err);
+}
+
+/* ---- payloads ------------------------------------------------------- */
+
+static bool write_payload(struct payload *payload, struct error *err)
+{
+    if (!payload->output || !payload->data || payload->size == 0)
+        return true;
+    if (payload->file)
+        return output_copy(payload->output, payload->place, payload->file, payload->data,
+                           payload->size, err);
+    return output_write(payload->output, payload->place, payload->data,
+                        (size_t)payload->size, err);
+}
+
+bool model_write_payloads(struct model *model, struct error *err)
+{
+    const struct payloads *payloads = &model->payloads;
+    for (size_t i = 0; i < payloads->chunk_count; i++) {
+        bool last = i + 1 == payloads->chunk_count;
+        size_t count = last ? payloads->used : (size_t)PAYLOAD_FIRST_CHUNK << i;
+        for (size_t j = 0; j < count; j++)
+            if (!write_payload(&payloads->chunks[i][j], err))
+                return false;
+    }
+    return true;
+}
