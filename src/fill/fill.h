@@ -1,0 +1,23 @@
+/* Filling: quantizes the weights of a plan into the places that the writer has
+ * reserved for them. One parallel loop over chunks of all weights; memory is
+ * bounded by threads x chunk, and the result depends on neither the number of
+ * threads nor the CPU. */
+#ifndef NIBBLE_FILL_FILL_H
+#define NIBBLE_FILL_FILL_H
+
+#include "plan/plan.h"
+
+struct fill_options {
+    const struct kernels *kernels;
+    int threads; /* 0: one for each CPU */
+    const volatile int *cancel;
+    void (*progress)(void *data, uint64_t done, uint64_t total); /* in bytes; may be NULL */
+    void *progress_data;
+};
+
+/* Writes codes, scales and zero points of every quantized item, and sets its
+ * error and fit. A weight whose fit is not OK has undefined contents: the
+ * caller must plan again without it. False on a failed write or a cancel. */
+bool fill_plan(struct plan *plan, const struct fill_options *options, struct error *err);
+
+#endif

@@ -1,0 +1,209 @@
+/* The pipeline: read, upgrade, plan, emit, write the skeleton, fill, commit,
+ * report. One call a stage; what a stage does is in its own folder. */
+#include "nibble.h"
+#include "emit/emit.h"
+#include "fill/fill.h"
+#include "onnx/store.h"
+#include "options.h"
+#include "report/report.h"
+#include "upgrade/upgrade.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* One pass through the pipeline, and what outlives it. */
+struct run {
+    const struct nibble_options *options;
+    struct plan_options planning;
+    struct store_options storing;
+    struct fill_options filling;
+    struct map unfit;          /* reasons by plan_key, kept from pass to pass */
+    struct arena *unfit_arena; /* of its keys */
+
+    struct model *model;
+    struct graph_index index;
+    struct plan plan;
+    struct store store;
+    struct report_facts facts;
+    bool again; /* some weight's values don't allow what was planned */
+};
+
+static enum nibble_status finish(const struct error *err, struct nibble_error *error)
+{
+    memset(error, 0, sizeof *error);
+    error->status = (enum nibble_status)err->status;
+    memcpy(error->message, err->message, sizeof error->message);
+    return error->status;
+}
+
+static void end_pass(struct run *run)
+{
+    store_close(&run->store);
+    graph_index_free(&run->index);
+    model_free(run->model);
+    run->model = NULL;
+}
+
+/* ---- stages --------------------------------------------------------- */
+
+static bool read_model(struct run *run, const char *path, struct error *err)
+{
+    run->model = model_read(path, run->options->cancel, err);
+    if (!run->model)
+        return false;
+    run->facts.model = path;
+    run->facts.ir_before = run->model->proto->ir_version;
+    run->facts.opset_before = run->facts.opset_after = model_opset(run->model);
+    return true;
+}
+
+static bool plan(struct run *run, struct error *err)
+{
+    graph_index_free(&run->index);
+    return graph_index(run->model, &run->index, err) &&
+           plan_make(run->model, &run->index, &run->planning, &run->plan, err);
+}
+
+/* Raises the opset where the plan needs it, and plans again then: the graph has
+ * changed. */
+static bool upgrade(struct run *run, struct error *err)
+{
+    int64_t needed = plan_opset(&run->plan);
+    if (needed == 0)
+        return true;
+    if (run->facts.opset_before < needed && run->options->no_upgrade)
+        return error_set(err, STATUS_UNSUPPORTED,
+                         "%s: needs opset %lld and has %lld, and --no-upgrade forbids to "
+                         "raise it",
+                         run->model->file->path, (long long)needed,
+                         (long long)run->facts.opset_before);
+    if (!model_upgrade(run->model, needed, err))
+        return false;
+    run->facts.opset_after = model_opset(run->model);
+    return plan(run, err);
+}
+
+/* Weights that could not be quantized after all: noted for the next pass. */
+static bool note_unfit(struct run *run, struct error *err)
+{
+    static const char *const reasons[] = {
+        [QUANT_FIT_NOT_FINITE] = "it contains NaN or infinity",
+        [QUANT_FIT_SCALE_RANGE] = "its scales do not fit its own float type",
+    };
+    for (size_t i = 0; i < run->plan.count; i++) {
+        const struct plan_item *item = &run->plan.items[i];
+        if (!item->quantize || item->fit == QUANT_FIT_OK)
+            continue;
+        const char *key = plan_key(run->model, item->value);
+        key = key ? arena_string(run->unfit_arena, key) : NULL;
+        if (!key || !map_put(&run->unfit, key, (void *)(uintptr_t)reasons[item->fit]))
+            return error_memory(err);
+        run->again = true;
+    }
+    return true;
+}
+
+static bool fill(struct run *run, struct error *err)
+{
+    return fill_plan(&run->plan, &run->filling, err) && note_unfit(run, err);
+}
+
+static bool commit(struct run *run, const char *output, struct error *err)
+{
+    run->facts.output = output;
+    run->facts.filled = true;
+    return store_commit(&run->store, &run->facts.bytes_after, err);
+}
+
+static bool report(struct run *run, struct nibble_report **out, struct error *err)
+{
+    if (out && !(*out = report_make(run->model, &run->plan, &run->facts)))
+        return error_memory(err);
+    return true;
+}
+
+static bool pass(struct run *run, const char *model, const char *output, struct error *err)
+{
+    return read_model(run, model, err) &&
+           plan(run, err) &&
+           upgrade(run, err) &&
+           (!output || run->plan.quantized == 0 ||
+            (store_open(&run->store, output, run->model, &run->storing, err) &&
+             emit_plan(run->model, &run->plan, err) &&
+             store_write(&run->store, run->model, err) &&
+             fill(run, err) &&
+             (run->again || commit(run, output, err))));
+}
+
+/* ---- the calls ------------------------------------------------------ */
+
+static void run_end(struct run *run)
+{
+    end_pass(run);
+    map_free(&run->unfit);
+    arena_destroy(run->unfit_arena);
+    options_free(&run->planning);
+}
+
+static bool run_begin(struct run *run, const struct nibble_options *options,
+                      struct error *err)
+{
+    *run = (struct run){.options = options};
+    run->unfit_arena = arena_create(SIZE_MAX / 4);
+    if (!run->unfit_arena)
+        return error_memory(err);
+    run->storing = options_storing(options);
+    if (!options_planning(options, &run->planning, err) ||
+        !options_filling(options, &run->filling, err))
+        return false;
+    run->planning.unfit = &run->unfit;
+    run->facts.cpu = quant_kernels_name(run->filling.kernels);
+    return true;
+}
+
+enum nibble_status nibble_quantize(const char *model, const char *output,
+                                   const struct nibble_options *options,
+                                   struct nibble_report **out, struct nibble_error *error)
+{
+    struct error err = {0};
+    struct run run;
+    bool ok = run_begin(&run, options, &err);
+    if (out)
+        *out = NULL;
+    while (ok) {
+        run.again = false;
+        ok = pass(&run, model, output, &err);
+        if (!run.again)
+            break;
+        end_pass(&run);
+    }
+    if (ok)
+        report(&run, out, &err);
+    run_end(&run);
+    return finish(&err, error);
+}
+
+enum nibble_status nibble_upgrade(const char *model, const char *output, int64_t opset,
+                                  const struct nibble_options *options,
+                                  struct nibble_error *error)
+{
+    struct error err = {0};
+    struct run run = {.options = options, .storing = options_storing(options)};
+    uint64_t size;
+    if (read_model(&run, model, &err) && model_upgrade(run.model, opset, &err) &&
+        store_open(&run.store, output, run.model, &run.storing, &err) &&
+        store_write(&run.store, run.model, &err))
+        store_commit(&run.store, &size, &err);
+    end_pass(&run);
+    return finish(&err, error);
+}
+
+int64_t nibble_opset_max(void)
+{
+    return upgrade_opset_max();
+}
+
+const char *nibble_version(void)
+{
+    return NIBBLE_VERSION;
+}

@@ -1,0 +1,205 @@
+/* nibble: int4 post-training quantization of ONNX models.
+ *
+ * This header is the manual of the library. One call reads a float model,
+ * quantizes its weights and writes a smaller model that answers nearly the same:
+ *
+ *     struct nibble_options options;
+ *     struct nibble_report *report = NULL;
+ *     struct nibble_error error = {0};
+ *
+ *     nibble_options_init(&options);
+ *     if (nibble_quantize("model.onnx", "model.int4.onnx", &options, &report, &error))
+ *         fprintf(stderr, "%s\n", error.message);
+ *     nibble_report_free(report);
+ *
+ * The library never prints, never exits, keeps no global state and may be used
+ * from several threads at once. Memory stays bounded whatever the model's size:
+ * weights are read from the mapped file piece by piece. The output depends on
+ * the input and the options only: not on the CPU, not on the number of threads.
+ *
+ * Ownership: what the library returns is freed by its own _free function;
+ * strings inside a report live as long as the report. Options are only read. */
+#ifndef NIBBLE_H
+#define NIBBLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define NIBBLE_API __attribute__((visibility("default")))
+#else
+#define NIBBLE_API
+#endif
+
+/* ---- status --------------------------------------------------------- */
+
+enum nibble_status {
+    NIBBLE_OK = 0,
+    NIBBLE_INVALID,     /* options that contradict each other or make no sense */
+    NIBBLE_READ,        /* a file that can't be opened or read */
+    NIBBLE_WRITE,       /* a file that can't be written */
+    NIBBLE_MALFORMED,   /* the model's bytes break the format */
+    NIBBLE_UNSUPPORTED, /* a sound model that can't be converted with its meaning kept */
+    NIBBLE_MEMORY,      /* out of memory, or a model that wants absurdly much of it */
+    NIBBLE_CANCELLED,   /* options.cancel became nonzero */
+};
+
+/* What went wrong: which file, which tensor or node, why, and what to do.
+ * One or more lines without a final newline. Set {0} before the first call. */
+struct nibble_error {
+    enum nibble_status status;
+    char message[4096];
+};
+
+/* The library's version, "MAJOR.MINOR.PATCH". */
+NIBBLE_API const char *nibble_version(void);
+
+/* ---- options -------------------------------------------------------- */
+
+/* The integer type of the codes: 4-bit codes are packed two a byte. */
+enum nibble_type { NIBBLE_INT4, NIBBLE_UINT4, NIBBLE_INT8, NIBBLE_UINT8 };
+
+/* Whether zero points are used: x = (code - zero point) * scale. Symmetric: the
+ * zero point is the middle of the range. Asymmetric: it is fitted. */
+enum nibble_symmetry { NIBBLE_BY_TYPE /* int symmetric, uint asymmetric */,
+                       NIBBLE_SYMMETRIC, NIBBLE_ASYMMETRIC };
+
+/* Which elements share a scale. */
+enum nibble_granularity {
+    NIBBLE_DEFAULT,     /* per channel; MatMul and Gemm channels cut into blocks of
+                           256 (the next power of two, 16 to 256, where shorter):
+                           the layout that every ONNX Runtime fuses and runs fast */
+    NIBBLE_PER_CHANNEL, /* one scale for each output channel */
+    NIBBLE_PER_TENSOR,  /* one scale for the whole weight */
+    NIBBLE_BLOCKS,      /* blocks of options.block_size along the reduction axis */
+};
+
+/* How scales and zero points are found. */
+enum nibble_method {
+    NIBBLE_RTN, /* round to nearest: scale = max|x| / 7, or (max - min) / 15 */
+};
+
+/* How far the work has come; called from the calling thread's process, by one
+ * thread at a time. done and total are bytes of weights. */
+typedef void nibble_progress_fn(void *data, uint64_t done, uint64_t total);
+
+struct nibble_options {
+    enum nibble_type type;
+    enum nibble_symmetry symmetry;
+    enum nibble_granularity granularity;
+    size_t block_size;         /* for NIBBLE_BLOCKS: 2 or more */
+    enum nibble_method method;
+    const char *include;       /* POSIX extended regular expression over weight names:
+                                  only these are quantized; NULL for all */
+    const char *exclude;       /* these stay float; NULL for none */
+    size_t min_elements;       /* smaller weights stay float (1024) */
+    bool freeze;               /* treat initializers that a caller may override as
+                                  constants: their graph inputs are removed */
+    bool no_upgrade;           /* refuse a model whose opset would have to be raised */
+    bool external_data;        /* put tensors into OUT.data even below 2 GiB */
+    bool force;                /* allow the output to be the input file itself */
+    int threads;               /* 0: one for each CPU */
+    const char *cpu;           /* "scalar", "avx2", ...; NULL: the fastest one here */
+    nibble_progress_fn *progress; /* may be NULL */
+    void *progress_data;
+    const volatile int *cancel; /* may be NULL; nonzero stops the work: the temporary
+                                   file is removed and NIBBLE_CANCELLED returned.
+                                   A signal handler may set it. */
+};
+
+/* Sets every option to its default: int4, default granularity, RTN. */
+NIBBLE_API void nibble_options_init(struct nibble_options *options);
+
+/* The names of enumerators as the command line spells them ("int4", "rtn"),
+ * and back: false where there is no such name. */
+NIBBLE_API const char *nibble_type_name(enum nibble_type type);
+NIBBLE_API bool nibble_type_parse(const char *name, enum nibble_type *type);
+NIBBLE_API const char *nibble_method_name(enum nibble_method method);
+NIBBLE_API bool nibble_method_parse(const char *name, enum nibble_method *method);
+
+/* ---- report --------------------------------------------------------- */
+
+/* One float constant of the model: what was done to it, or why it stays float. */
+struct nibble_weight {
+    const char *name;         /* of the tensor; "" inside nothing is ever NULL */
+    const char *op_type;      /* operator of its first consumer: "MatMul"; "" for none */
+    const char *graph;        /* "" main graph; else the path to the If/Loop body or
+                                 function it belongs to */
+    const char *element_type; /* "float", "float16", "bfloat16", "double" */
+    const int64_t *dims;
+    size_t rank;
+    uint64_t elements;
+    bool quantized;
+    const char *type;         /* quantized: "int4" ..., otherwise element_type */
+    const char *granularity;  /* quantized: "channel, axis 0", "block 32, axis 1", "tensor" */
+    const char *form;         /* quantized: "DequantizeLinear" */
+    const char *reason;       /* left float: why, in plain words; otherwise "" */
+    bool asked;               /* the options ask for it: large enough, not excluded */
+    bool warning;             /* left float because of its values: NaN, infinity, or
+                                 scales that its type can't hold */
+    uint64_t bytes_before, bytes_after; /* of the values; after: codes, scales, zero points */
+    double snr_db;            /* quantized: 10 log10(sum x^2 / sum (x - x')^2); infinity where
+                                 exact; NaN in a dry run */
+};
+
+struct nibble_report {
+    const char *model;
+    const char *output;       /* "" where none was written */
+    int64_t ir_before, ir_after;
+    int64_t opset_before, opset_after; /* of the standard domain */
+    uint64_t bytes_before, bytes_after; /* model and external data; after: 0 in a dry run */
+    uint64_t weight_bytes_before, weight_bytes_after; /* sums over weights */
+    uint64_t elements, elements_quantized;
+    double bits_per_weight;   /* 8 * weight_bytes_after / elements over the quantized ones */
+    size_t quantized, left;   /* counts of weights; left: of those that stay float, */
+    size_t missed, warnings;  /* how many are asked, how many are warning */
+    const char *cpu;          /* kernels used: "avx2" */
+    const struct nibble_weight *weights;
+    size_t weight_count;
+};
+
+/* The report as text for a terminal of `columns` characters (0: 80), or as JSON
+ * (docs/report.md). `all` lists small constants too. The caller frees the string
+ * with free(); NULL when out of memory. */
+NIBBLE_API char *nibble_report_text(const struct nibble_report *report, int columns, bool all);
+NIBBLE_API char *nibble_report_json(const struct nibble_report *report);
+NIBBLE_API void nibble_report_free(struct nibble_report *report); /* NULL is fine */
+
+/* ---- the work ------------------------------------------------------- */
+
+/* Quantizes MODEL into OUTPUT.
+ *
+ * model: path of a .onnx (external data beside it), of a .onnx.gz, or "-" for
+ *   standard input. Never changed.
+ * output: path, replaced in one rename when all is done; compressed where it
+ *   ends in .gz; "-" for standard output; NULL for a dry run, which plans and
+ *   reports but reads no weight's values and writes nothing.
+ * A model with nothing to quantize is a success without an output; the report's
+ * `output` is "" then, and `quantized` 0.
+ * report: may be NULL; otherwise set on success, freed by the caller.
+ * Returns error->status. On failure there is no output, and an old file of that
+ * name is as it was. */
+NIBBLE_API enum nibble_status nibble_quantize(const char *model, const char *output,
+                                              const struct nibble_options *options,
+                                              struct nibble_report **report,
+                                              struct nibble_error *error);
+
+/* Raises MODEL's opset to `opset` (of the standard domain, 21 to
+ * nibble_opset_max()) with its meaning kept, and writes it to OUTPUT. Weights
+ * stay as they are. Of the options only external_data, force, progress and
+ * cancel are looked at. Refuses, naming every node that can't be raised. */
+NIBBLE_API enum nibble_status nibble_upgrade(const char *model, const char *output,
+                                             int64_t opset,
+                                             const struct nibble_options *options,
+                                             struct nibble_error *error);
+NIBBLE_API int64_t nibble_opset_max(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,157 @@
+/* Options: defaults, names, checks. Every enumerator of nibble.h has its name
+ * here and nowhere else. */
+#include "options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const method_names[] = {[NIBBLE_RTN] = "rtn"};
+enum { METHODS = sizeof method_names / sizeof *method_names };
+
+void nibble_options_init(struct nibble_options *options)
+{
+    *options = (struct nibble_options){.type = NIBBLE_INT4, .min_elements = 1024};
+}
+
+/* ---- names ---------------------------------------------------------- */
+
+/* The public types are quant's, in the same order. */
+_Static_assert((int)NIBBLE_INT4 == QUANT_INT4 && (int)NIBBLE_UINT4 == QUANT_UINT4 &&
+                   (int)NIBBLE_INT8 == QUANT_INT8 && (int)NIBBLE_UINT8 == QUANT_UINT8,
+               "types");
+_Static_assert((int)NIBBLE_RTN == QUANT_RTN, "methods");
+_Static_assert((int)NIBBLE_DEFAULT == GRANULARITY_DEFAULT &&
+                   (int)NIBBLE_PER_CHANNEL == GRANULARITY_CHANNEL &&
+                   (int)NIBBLE_PER_TENSOR == GRANULARITY_TENSOR &&
+                   (int)NIBBLE_BLOCKS == GRANULARITY_BLOCKS,
+               "granularities");
+_Static_assert((int)NIBBLE_MALFORMED == STATUS_MALFORMED &&
+                   (int)NIBBLE_CANCELLED == STATUS_CANCELLED,
+               "statuses");
+
+const char *nibble_type_name(enum nibble_type type)
+{
+    return quant_type_info((enum quant_type)type)->name;
+}
+
+bool nibble_type_parse(const char *name, enum nibble_type *type)
+{
+    for (int i = 0; i < QUANT_TYPES; i++) {
+        if (strcmp(quant_type_info((enum quant_type)i)->name, name) == 0) {
+            *type = (enum nibble_type)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *nibble_method_name(enum nibble_method method)
+{
+    return method_names[method];
+}
+
+bool nibble_method_parse(const char *name, enum nibble_method *method)
+{
+    for (int i = 0; i < METHODS; i++) {
+        if (strcmp(method_names[i], name) == 0) {
+            *method = (enum nibble_method)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- checks --------------------------------------------------------- */
+
+static bool invalid(struct error *err, const char *message)
+{
+    return error_set(err, STATUS_INVALID, "%s", message);
+}
+
+static bool compile(const char *pattern, const char *option, const regex_t **out,
+                    struct error *err)
+{
+    char message[200];
+    *out = NULL;
+    if (!pattern)
+        return true;
+    regex_t *regex = malloc(sizeof *regex);
+    if (!regex)
+        return error_memory(err);
+    int code = regcomp(regex, pattern, REG_EXTENDED | REG_NOSUB);
+    if (code == 0) {
+        *out = regex;
+        return true;
+    }
+    regerror(code, regex, message, sizeof message);
+    free(regex);
+    return error_set(err, STATUS_INVALID, "%s: '%s' is no regular expression: %s", option,
+                     pattern, message);
+}
+
+static void release(const regex_t **regex)
+{
+    regex_t *owned = (regex_t *)(uintptr_t)*regex;
+    if (owned)
+        regfree(owned);
+    free(owned);
+    *regex = NULL;
+}
+
+bool options_planning(const struct nibble_options *options, struct plan_options *planning,
+                      struct error *err)
+{
+    *planning = (struct plan_options){
+        .granularity = (enum granularity)options->granularity,
+        .block_size = options->block_size,
+        .min_elements = options->min_elements,
+        .freeze = options->freeze,
+    };
+    if ((unsigned)options->type >= QUANT_TYPES || (unsigned)options->method >= METHODS ||
+        (unsigned)options->granularity > NIBBLE_BLOCKS ||
+        (unsigned)options->symmetry > NIBBLE_ASYMMETRIC)
+        return invalid(err, "an option has a value that nibble.h does not know");
+    if (options->granularity == NIBBLE_BLOCKS &&
+        (options->block_size < 2 || options->block_size > INT32_MAX))
+        return invalid(err, "the block size must be 2 or more");
+    enum quant_type type = (enum quant_type)options->type;
+    planning->scheme.type = type;
+    planning->scheme.method = (enum quant_method)options->method;
+    planning->scheme.symmetric = options->symmetry == NIBBLE_BY_TYPE
+                                     ? quant_type_info(type)->symmetric
+                                     : options->symmetry == NIBBLE_SYMMETRIC;
+    return compile(options->include, "--include", &planning->include, err) &&
+           compile(options->exclude, "--exclude", &planning->exclude, err);
+}
+
+void options_free(struct plan_options *planning)
+{
+    release(&planning->include);
+    release(&planning->exclude);
+}
+
+bool options_filling(const struct nibble_options *options, struct fill_options *filling,
+                     struct error *err)
+{
+    *filling = (struct fill_options){
+        .kernels = quant_kernels(options->cpu),
+        .threads = options->threads,
+        .cancel = options->cancel,
+        .progress = options->progress,
+        .progress_data = options->progress_data,
+    };
+    if (!filling->kernels)
+        return error_set(err, STATUS_INVALID,
+                         "'%s' kernels: this CPU or this build has none of that name",
+                         options->cpu);
+    if (options->threads < 0 || options->threads > 1024)
+        return invalid(err, "the number of threads must be 0 to 1024");
+    return true;
+}
+
+struct store_options options_storing(const struct nibble_options *options)
+{
+    return (struct store_options){.external = options->external_data,
+                                  .force = options->force,
+                                  .cancel = options->cancel};
+}

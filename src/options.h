@@ -1,0 +1,18 @@
+/* Options: from the public struct to what each stage wants, checked. */
+#ifndef NIBBLE_OPTIONS_H
+#define NIBBLE_OPTIONS_H
+
+#include "fill/fill.h"
+#include "nibble.h"
+#include "onnx/store.h"
+
+/* Sets an error of STATUS_INVALID where options make no sense. */
+bool options_planning(const struct nibble_options *options, struct plan_options *planning,
+                      struct error *err);
+bool options_filling(const struct nibble_options *options, struct fill_options *filling,
+                     struct error *err);
+struct store_options options_storing(const struct nibble_options *options);
+
+void options_free(struct plan_options *planning);
+
+#endif
