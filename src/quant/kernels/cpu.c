@@ -1,0 +1,44 @@
+/* CPU detection by CPUID and XGETBV: the CPU must have the instructions, and the
+ * operating system must save their registers. False on other architectures. */
+#include "quant/kernels/cpu.h"
+
+bool cpu_always(void)
+{
+    return true;
+}
+
+#if defined(__x86_64__)
+
+#include <cpuid.h>
+
+/* The register states that the operating system saves: XCR0's low half. */
+static unsigned cpu_saved_states(void)
+{
+    unsigned low, high;
+
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    (void)high;
+    return low;
+}
+
+bool cpu_has_avx2(void)
+{
+    const unsigned wanted = bit_OSXSAVE | bit_AVX | bit_F16C;
+    const unsigned states = 6; /* XMM and YMM */
+    unsigned a, b, c, d;
+
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & wanted) != wanted)
+        return false;
+    if ((cpu_saved_states() & states) != states)
+        return false;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_AVX2) != 0;
+}
+
+#else
+
+bool cpu_has_avx2(void)
+{
+    return false;
+}
+
+#endif

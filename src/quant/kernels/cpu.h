@@ -1,0 +1,10 @@
+/* What this CPU and its operating system can run. Knows nothing of kernels. */
+#ifndef NIBBLE_QUANT_KERNELS_CPU_H
+#define NIBBLE_QUANT_KERNELS_CPU_H
+
+#include <stdbool.h>
+
+bool cpu_always(void);   /* true */
+bool cpu_has_avx2(void); /* AVX2 and F16C */
+
+#endif

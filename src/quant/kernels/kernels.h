@@ -1,0 +1,86 @@
+/* The kernels: the inner loops, one table of them for each instruction set.
+ * kernels/scalar.c defines their results; every other table equals it bit for
+ * bit. They know of contiguous runs and of columns; layouts are layout.h's. */
+#ifndef NIBBLE_QUANT_KERNELS_KERNELS_H
+#define NIBBLE_QUANT_KERNELS_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "quant/quant.h"
+
+/* A float32 anywhere in a mapped file. */
+typedef float float_u __attribute__((aligned(1), may_alias));
+
+/* Squared errors are added up as floats in this many lanes, element k (or
+ * column k) in lane k % LANES, so that any vector of up to LANES floats gives
+ * the same bits. Lane l, l + 8, l + 4 and l + 12 are then added, in that order
+ * of pairs, into SUMS doubles. At most SEGMENT elements go into the lanes
+ * before that happens, so that the floats stay exact enough. */
+enum { LANES = 16, SUMS = 4, SEGMENT = 4096 };
+
+struct quant_sums {
+    double signal[SUMS], noise[SUMS];
+};
+
+/* c + ROUNDER - ROUNDER is c rounded to the nearest integer, ties to even, for
+ * |c| < 2^22. The bits of the first sum are those of ROUNDER plus the integer. */
+#define ROUNDER      12582912.0f /* 1.5 * 2^23 */
+#define ROUNDER_BITS 0x4b400000
+
+/* Each kernel's signature, once: it declares the pointer in the table and the
+ * function that goes there. */
+
+/* n values of a type other than float32, rounded to float32. */
+#define KERNEL_WIDEN(name) void name(const void *in, size_t n, float *out)
+
+/* Merges the ranges of `count` adjacent runs of `run` floats each into top and
+ * bottom: the bits of max(0, max x) and of max(0, -min x). Floats without sign
+ * order as integers do, so that NaN comes out above infinity and is never lost:
+ * a run is finite when both are below the bits of infinity. Starts from 0. */
+#define KERNEL_RANGE_RUNS(name) \
+    void name(const float_u *x, size_t run, size_t count, int32_t *top, int32_t *bottom)
+
+/* The same for each of `columns` columns of a matrix whose rows lie `stride`
+ * floats apart. */
+#define KERNEL_RANGE_COLUMNS(name)                                          \
+    void name(const float_u *x, size_t stride, size_t rows, size_t columns, \
+              int32_t *top, int32_t *bottom)
+
+/* Codes of `count` adjacent runs of `run` <= SEGMENT floats, the k-th with
+ * scales[k] and zeros[k]. With y = x / s and l = q - z it adds y^2 and
+ * (y - l)^2, times s^2, to the sums; the lanes are emptied after each run. */
+#define KERNEL_ENCODE_RUNS(name)                                       \
+    void name(const float_u *x, size_t run, size_t count,              \
+              const struct quant_type_info *type, const float *scales, \
+              const uint8_t *zeros, uint8_t *codes, struct quant_sums *sums)
+
+/* Codes of a matrix of rows * columns <= SEGMENT floats, column k with scales[k]
+ * and zeros[k]; rows lie `stride` floats and `codes_stride` codes apart. Each
+ * column's y^2 and (y - l)^2 are added up down the rows, then go times
+ * (s / unit)^2 into its lane, and at the end times unit^2 to the sums. `unit` is
+ * a power of two near the largest scale, which keeps them in range (a column
+ * whose scale is below 2^-60 of it adds nothing). */
+#define KERNEL_ENCODE_COLUMNS(name)                                                  \
+    void name(const float_u *x, size_t stride, size_t rows, size_t columns,          \
+              const struct quant_type_info *type, const float *scales,               \
+              const uint8_t *zeros, float unit, uint8_t *codes, size_t codes_stride, \
+              struct quant_sums *sums)
+
+/* quant_pack4 */
+#define KERNEL_PACK4(name) void name(const uint8_t *codes, size_t n, uint8_t *out)
+
+struct kernels {
+    const char *name;
+    KERNEL_WIDEN((*widen[REAL_FLOAT64 + 1])); /* none for float32 */
+    KERNEL_RANGE_RUNS((*range_runs));
+    KERNEL_RANGE_COLUMNS((*range_columns));
+    KERNEL_ENCODE_RUNS((*encode_runs));
+    KERNEL_ENCODE_COLUMNS((*encode_columns));
+    KERNEL_PACK4((*pack4));
+};
+
+extern const struct kernels kernels_scalar;
+extern const struct kernels kernels_avx2; /* x86-64 only */
+
+#endif

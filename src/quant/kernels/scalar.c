@@ -1,0 +1,211 @@
+/* The kernels in plain C: the definition of every result, on any CPU.
+ * Needs IEEE floats without excess precision, contraction or flushing of
+ * subnormals. Simple before fast; the other tables are for speed. */
+#include "quant/kernels/kernels.h"
+
+#include <float.h>
+
+#include "quant/half.h"
+
+#if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
+#error "nibble needs float arithmetic without excess precision (on x86: SSE2)"
+#endif
+
+static KERNEL_WIDEN(widen_float16)
+{
+    const unsigned char *bytes = in;
+
+    for (size_t i = 0; i < n; i++) {
+        uint16_t half;
+
+        memcpy(&half, bytes + i * sizeof half, sizeof half);
+        out[i] = half_widen(half);
+    }
+}
+
+static KERNEL_WIDEN(widen_bfloat16)
+{
+    const unsigned char *bytes = in;
+
+    for (size_t i = 0; i < n; i++) {
+        uint16_t bfloat;
+
+        memcpy(&bfloat, bytes + i * sizeof bfloat, sizeof bfloat);
+        out[i] = bfloat_widen(bfloat);
+    }
+}
+
+static KERNEL_WIDEN(widen_float64)
+{
+    const unsigned char *bytes = in;
+
+    for (size_t i = 0; i < n; i++) {
+        double value;
+
+        memcpy(&value, bytes + i * sizeof value, sizeof value);
+        out[i] = (float)value;
+    }
+}
+
+/* ---- ranges --------------------------------------------------------- */
+
+static inline void range_merge(float x, int32_t *top, int32_t *bottom)
+{
+    int32_t up = (int32_t)float_bits(x);
+    int32_t down = (int32_t)(float_bits(x) ^ 0x80000000u);
+
+    *top = up > *top ? up : *top;
+    *bottom = down > *bottom ? down : *bottom;
+}
+
+static KERNEL_RANGE_RUNS(range_runs)
+{
+    for (size_t k = 0; k < count; k++, x += run) {
+        int32_t up = top[k], down = bottom[k];
+
+        for (size_t i = 0; i < run; i++)
+            range_merge(x[i], &up, &down);
+        top[k] = up;
+        bottom[k] = down;
+    }
+}
+
+static KERNEL_RANGE_COLUMNS(range_columns)
+{
+    for (size_t r = 0; r < rows; r++, x += stride) {
+        for (size_t c = 0; c < columns; c++)
+            range_merge(x[c], &top[c], &bottom[c]);
+    }
+}
+
+/* ---- codes ---------------------------------------------------------- */
+
+struct lanes {
+    float signal[LANES], noise[LANES];
+};
+
+/* What scales and zero points of LANES elements come to: the limits of l = q - z,
+ * and what added to l gives the code. */
+struct grid {
+    float scale[LANES];
+    float lo[LANES], hi[LANES];
+    int zero[LANES];
+};
+
+static inline void grid_set(struct grid *grid, size_t l,
+                            const struct quant_type_info *type, float scale, uint8_t zero)
+{
+    int z = type->lo + (uint8_t)(zero - type->lo);
+
+    grid->scale[l] = scale;
+    grid->lo[l] = (float)(type->lo - z);
+    grid->hi[l] = (float)(type->hi - z);
+    grid->zero[l] = z;
+}
+
+/* Encodes n <= LANES elements. Clamping before rounding is the same as after it, as
+ * the limits are integers; the comparisons are those of maxps and minps. */
+static inline void encode_step(const struct grid *restrict grid,
+                               const float_u *restrict x, size_t n,
+                               struct lanes *restrict lanes, uint8_t *restrict codes)
+{
+    for (size_t i = 0; i < n; i++) {
+        float y = x[i] / grid->scale[i];
+        float c = y > grid->lo[i] ? y : grid->lo[i];
+        float l, e;
+
+        c = c < grid->hi[i] ? c : grid->hi[i];
+        l = (c + ROUNDER) - ROUNDER;
+        e = y - l;
+        lanes->signal[i] += y * y;
+        lanes->noise[i] += e * e;
+        codes[i] = (uint8_t)((int)l + grid->zero[i]);
+    }
+}
+
+/* Adds errors of n columns, which are in units of each one's scale. */
+static inline void lanes_add(struct lanes *lanes, const struct lanes *column, size_t n,
+                             const struct grid *grid, float inverse)
+{
+    for (size_t i = 0; i < n; i++) {
+        float w = grid->scale[i] * inverse;
+
+        lanes->signal[i] += column->signal[i] * (w * w);
+        lanes->noise[i] += column->noise[i] * (w * w);
+    }
+}
+
+static inline void lanes_flush(const struct lanes *lanes, double unit,
+                               struct quant_sums *sums)
+{
+    const float *s = lanes->signal, *n = lanes->noise;
+
+    for (size_t l = 0; l < SUMS; l++) {
+        float signal = (s[l] + s[l + 8]) + (s[l + 4] + s[l + 12]);
+        float noise = (n[l] + n[l + 8]) + (n[l + 4] + n[l + 12]);
+
+        sums->signal[l] += (double)signal * (unit * unit);
+        sums->noise[l] += (double)noise * (unit * unit);
+    }
+}
+
+static KERNEL_ENCODE_RUNS(encode_runs)
+{
+    for (size_t k = 0; k < count; k++, x += run, codes += run) {
+        struct lanes lanes = {0};
+        struct grid grid;
+        size_t i = 0;
+
+        for (size_t l = 0; l < LANES; l++)
+            grid_set(&grid, l, type, scales[k], zeros[k]);
+        for (; i + LANES <= run; i += LANES)
+            encode_step(&grid, x + i, LANES, &lanes, codes + i);
+        encode_step(&grid, x + i, run - i, &lanes, codes + i);
+        lanes_flush(&lanes, (double)scales[k], sums);
+    }
+}
+
+static KERNEL_ENCODE_COLUMNS(encode_columns)
+{
+    struct lanes lanes = {0};
+
+    for (size_t c = 0; c < columns; c += LANES) {
+        size_t n = columns - c < LANES ? columns - c : LANES;
+        struct lanes column = {0};
+        struct grid grid;
+
+        for (size_t l = 0; l < n; l++)
+            grid_set(&grid, l, type, scales[c + l], zeros[c + l]);
+        for (size_t r = 0; r < rows; r++) {
+            const float_u *from = x + r * stride + c;
+            uint8_t *to = codes + r * codes_stride + c;
+
+            if (n == LANES)
+                encode_step(&grid, from, LANES, &column, to);
+            else
+                encode_step(&grid, from, n, &column, to);
+        }
+        lanes_add(&lanes, &column, n, &grid, 1.0f / unit);
+    }
+    lanes_flush(&lanes, (double)unit, sums);
+}
+
+static KERNEL_PACK4(pack4)
+{
+    for (size_t i = 0; i + 1 < n; i += 2)
+        out[i / 2] = (uint8_t)((codes[i] & 15) | codes[i + 1] << 4);
+    if (n % 2 != 0)
+        out[n / 2] = codes[n - 1] & 15;
+}
+
+const struct kernels kernels_scalar = {
+    .name = "scalar",
+    .widen = {[REAL_FLOAT16] = widen_float16,
+              [REAL_BFLOAT16] = widen_bfloat16,
+              [REAL_FLOAT64] = widen_float64},
+    .range_runs = range_runs,
+    .range_columns = range_columns,
+    .encode_runs = encode_runs,
+    .encode_columns = encode_columns,
+    .pack4 = pack4,
+};

@@ -1,0 +1,33 @@
+/* The tables of kernels, fastest first: one row for each instruction set that
+ * the build knows. A new one is a file, a row here and its test in cpu.c. */
+#include "quant/kernels/kernels.h"
+
+#include <string.h>
+
+#include "quant/kernels/cpu.h"
+
+static const struct {
+    const struct kernels *kernels;
+    bool (*runs)(void);
+} tables[] = {
+#if defined(__x86_64__)
+    {&kernels_avx2, cpu_has_avx2},
+#endif
+    {&kernels_scalar, cpu_always},
+};
+
+const struct kernels *quant_kernels(const char *name)
+{
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        if (name != NULL && strcmp(name, tables[i].kernels->name) != 0)
+            continue;
+        if (tables[i].runs())
+            return tables[i].kernels;
+    }
+    return NULL;
+}
+
+const char *quant_kernels_name(const struct kernels *kernels)
+{
+    return kernels->name;
+}

@@ -1,0 +1,106 @@
+/* Round to nearest: the formulas for s and z, in loops over arrays of groups
+ * that compilers vectorise. Every operation is IEEE's, so that the bits are the
+ * same whatever they make of it. */
+#include "quant/rtn.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "quant/half.h"
+#include "quant/kernels/kernels.h"
+
+static const int32_t infinity_bits = 0x7f800000;
+
+static bool ranges_finite(size_t n, const int32_t *top, const int32_t *bottom)
+{
+    int32_t largest = 0;
+
+    for (size_t k = 0; k < n; k++) {
+        largest = top[k] > largest ? top[k] : largest;
+        largest = bottom[k] > largest ? bottom[k] : largest;
+    }
+    return largest < infinity_bits;
+}
+
+/* All zero, or too small for a float of full precision: all codes become z. */
+static inline float scale_or_one(float scale)
+{
+    return scale >= FLT_MIN ? scale : 1.0f;
+}
+
+static void scales_symmetric(size_t n, const int32_t *top, const int32_t *bottom,
+                             float steps, float *scales)
+{
+    for (size_t k = 0; k < n; k++) {
+        int32_t largest = top[k] > bottom[k] ? top[k] : bottom[k];
+
+        scales[k] = scale_or_one(float_of_bits((uint32_t)largest) / steps);
+    }
+}
+
+/* In double, as max - min may be beyond float32; rounded to float32 once. */
+static void scales_asymmetric(size_t n, const int32_t *top, const int32_t *bottom,
+                              double steps, float *scales)
+{
+    for (size_t k = 0; k < n; k++) {
+        double up = (double)float_of_bits((uint32_t)top[k]);
+        double down = (double)float_of_bits((uint32_t)bottom[k]);
+
+        scales[k] = scale_or_one((float)((up + down) / steps));
+    }
+}
+
+/* Rounds scales to their type. False where it can't hold one: the result is
+ * infinite, zero, or below the normal numbers and more than 1/32 off. */
+static bool scales_round(enum real_type type, size_t n, float *scales)
+{
+    const float least = type == REAL_FLOAT16 ? 0x1p-14f : FLT_MIN;
+    bool good = true;
+
+    for (size_t k = 0; k < n; k++) {
+        float rounded = real_round(type, scales[k]);
+        bool near = fabsf(rounded - scales[k]) * 32 <= scales[k];
+
+        good = good && rounded <= FLT_MAX && (rounded >= least || near);
+        scales[k] = rounded;
+    }
+    return good;
+}
+
+/* z = clamp(round(-min / s) + lo); -min is >= 0. */
+static void zeros_asymmetric(size_t n, const int32_t *bottom, const float *scales, int lo,
+                             int hi, uint8_t *zeros)
+{
+    const float steps = (float)(hi - lo);
+
+    for (size_t k = 0; k < n; k++) {
+        float z = float_of_bits((uint32_t)bottom[k]) / scales[k];
+
+        z = z < steps ? z : steps;
+        z = (z + ROUNDER) - ROUNDER;
+        zeros[k] = (uint8_t)((int)z + lo);
+    }
+}
+
+enum quant_fit rtn_solve(const struct quant_scheme *scheme, size_t n, const int32_t *top,
+                         const int32_t *bottom, float *scales, uint8_t *zeros)
+{
+    const struct quant_type_info *type = quant_type_info(scheme->type);
+    int middle = type->lo < 0 ? 0 : 1 << (type->bits - 1);
+
+    if (!ranges_finite(n, top, bottom))
+        return QUANT_FIT_NOT_FINITE;
+    if (scheme->symmetric)
+        scales_symmetric(n, top, bottom, (float)(type->hi - middle), scales);
+    else
+        scales_asymmetric(n, top, bottom, (double)(type->hi - type->lo), scales);
+    if (scheme->scale_type != REAL_FLOAT32 &&
+        !scales_round(scheme->scale_type, n, scales))
+        return QUANT_FIT_SCALE_RANGE;
+    if (scheme->symmetric)
+        memset(zeros, middle, n);
+    else
+        zeros_asymmetric(n, bottom, scales, type->lo, type->hi, zeros);
+    return QUANT_FIT_OK;
+}

@@ -1,0 +1,88 @@
+/* The types of codes and of reals: their table, sizes and conversions, and the
+ * counts of a shape. Whole weights are widened by the kernels, not here. */
+#include "core/endian.h"
+#include "quant/half.h"
+#include "quant/quant.h"
+
+static const struct quant_type_info types[QUANT_TYPES] = {
+    [QUANT_INT4] = {"int4", 4, -8, 7, true},
+    [QUANT_UINT4] = {"uint4", 4, 0, 15, false},
+    [QUANT_INT8] = {"int8", 8, -128, 127, true},
+    [QUANT_UINT8] = {"uint8", 8, 0, 255, false},
+};
+
+const struct quant_type_info *quant_type_info(enum quant_type type)
+{
+    return &types[type];
+}
+
+size_t real_size(enum real_type type)
+{
+    static const size_t sizes[] = {
+        [REAL_FLOAT32] = 4,
+        [REAL_FLOAT16] = 2,
+        [REAL_BFLOAT16] = 2,
+        [REAL_FLOAT64] = 8,
+    };
+
+    return sizes[type];
+}
+
+float real_round(enum real_type type, float value)
+{
+    switch (type) {
+    case REAL_FLOAT16:
+        return half_widen(half_narrow(value));
+    case REAL_BFLOAT16:
+        return bfloat_widen(bfloat_narrow(value));
+    case REAL_FLOAT32:
+    case REAL_FLOAT64:
+        break;
+    }
+    return value;
+}
+
+static void value_store(enum real_type type, float value, unsigned char *out)
+{
+    uint16_t narrow;
+    double wide = value;
+
+    switch (type) {
+    case REAL_FLOAT32:
+        memcpy(out, &value, sizeof value);
+        break;
+    case REAL_FLOAT16:
+        narrow = half_narrow(value);
+        memcpy(out, &narrow, sizeof narrow);
+        break;
+    case REAL_BFLOAT16:
+        narrow = bfloat_narrow(value);
+        memcpy(out, &narrow, sizeof narrow);
+        break;
+    case REAL_FLOAT64:
+        memcpy(out, &wide, sizeof wide);
+        break;
+    }
+}
+
+void real_store(enum real_type type, const float *values, size_t n, void *out)
+{
+    unsigned char *bytes = out;
+    size_t size = real_size(type);
+
+    for (size_t i = 0; i < n; i++)
+        value_store(type, values[i], bytes + i * size);
+}
+
+size_t quant_elements(const struct quant_shape *shape)
+{
+    return shape->outer * shape->dim * shape->inner;
+}
+
+size_t quant_groups(const struct quant_shape *shape)
+{
+    if (shape->block == 0)
+        return shape->dim;
+    return shape->outer * (shape->dim / shape->block + (shape->dim % shape->block != 0)) *
+           shape->inner;
+}

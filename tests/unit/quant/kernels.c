@@ -1,0 +1,341 @@
+/* Tests of the kernels: every table against the scalar one, bit for bit, on random
+ * and hostile floats of all lengths, at any alignment and flush against unmapped
+ * pages; and packing against its definition. */
+#include "support.h"
+
+static const struct kernels *others[4];
+static size_t others_count;
+
+static int setup(void **state)
+{
+    others_count = other_kernels(others);
+    return random_setup(state);
+}
+
+/* Where a test puts its floats: flush against either end, aligned or not. */
+struct place {
+    bool at_end;
+    size_t slack;
+};
+
+static const struct place places[] = {
+    {true, 0},  {true, 1},  {true, 2},  {true, 3},
+    {false, 0}, {false, 1}, {false, 2}, {false, 3},
+};
+
+/* 0..70, and a few large ones. */
+static const size_t large[] = {95, 127, 128, 129, 255, 1000, 1023, 4095, 4096};
+enum { LENGTHS = 71 + LENGTH(large) };
+
+static size_t length_at(size_t i)
+{
+    return i <= 70 ? i : large[i - 71];
+}
+
+static enum quant_type random_type(void)
+{
+    return (enum quant_type)random_below(QUANT_TYPES);
+}
+
+/* Scales near those that fit would choose, and zero points of the type. */
+static void random_params(const float_u *x, size_t n, const struct quant_type_info *type,
+                          float *scales, uint8_t *zeros, size_t groups)
+{
+    float largest = 0;
+
+    for (size_t i = 0; i < n; i++)
+        largest = fmaxf(largest, fabsf(x[i]));
+    for (size_t g = 0; g < groups; g++) {
+        double part = (random_unit() * 0.9 + 0.1) / (type->hi - type->lo);
+
+        scales[g] = (float)((double)largest * part);
+        if (scales[g] < 0x1p-126f)
+            scales[g] = 1;
+        zeros[g] =
+            (uint8_t)(type->lo + (int)random_below((size_t)(type->hi - type->lo) + 1));
+    }
+}
+
+static void check_sums(const struct quant_sums *a, const struct quant_sums *b)
+{
+    assert_memory_equal(a, b, sizeof *a);
+    for (size_t l = 0; l < SUMS; l++)
+        assert_true(a->noise[l] >= 0 && a->signal[l] >= 0); /* not NaN */
+}
+
+/* ---- runs ----------------------------------------------------------- */
+
+static void check_range_runs(const float_u *x, size_t run, size_t count)
+{
+    int32_t expected[2][8] = {{0}}, got[2][8] = {{0}};
+
+    for (size_t k = 0; k < count; k++)
+        expected[0][k] = got[0][k] = (int32_t)random_below(0x7f000000);
+    kernels_scalar.range_runs(x, run, count, expected[0], expected[1]);
+    for (size_t o = 0; o < others_count; o++) {
+        int32_t top[8], bottom[8] = {0};
+
+        memcpy(top, got[0], sizeof top);
+        others[o]->range_runs(x, run, count, top, bottom);
+        assert_memory_equal(top, expected[0], sizeof top);
+        assert_memory_equal(bottom, expected[1], sizeof bottom);
+    }
+}
+
+static void check_encode_runs(const float_u *x, size_t run, size_t count)
+{
+    const struct quant_type_info *type = quant_type_info(random_type());
+    size_t n = run * count;
+    struct guarded a = guarded_make(n, true, 0);
+    struct guarded b = guarded_make(n, random_below(2) != 0, 0);
+    struct quant_sums expected = {{1, 2, 3, 4}, {5, 6, 7, 8}}, got;
+    float scales[8];
+    uint8_t zeros[8];
+
+    random_params(x, n, type, scales, zeros, count);
+    kernels_scalar.encode_runs(x, run, count, type, scales, zeros, a.data, &expected);
+    for (size_t o = 0; o < others_count; o++) {
+        got = (struct quant_sums){{1, 2, 3, 4}, {5, 6, 7, 8}};
+        others[o]->encode_runs(x, run, count, type, scales, zeros, b.data, &got);
+        assert_int_equal(first_difference(a.data, b.data, n), n);
+        check_sums(&expected, &got);
+    }
+    guarded_free(&a);
+    guarded_free(&b);
+}
+
+static void test_runs(void **state)
+{
+    (void)state;
+    for (size_t l = 0; l < LENGTHS; l++) {
+        for (size_t p = 0; p < LENGTH(places); p++) {
+            size_t run = length_at(l), count = run > 70 ? 1 : 1 + random_below(8);
+            size_t size = run * count * sizeof(float);
+            struct guarded x = guarded_make(size, places[p].at_end, places[p].slack);
+
+            for (int kind = 0; kind < KINDS; kind++) {
+                random_fill((float_u *)x.data, run * count, (enum kind)kind);
+                check_range_runs((float_u *)x.data, run, count);
+                check_encode_runs((float_u *)x.data, run, count);
+            }
+            guarded_free(&x);
+        }
+    }
+}
+
+/* Many runs at once, as blocks come. */
+static void test_blocks(void **state)
+{
+    static const size_t blocks[] = {8, 16, 31, 32, 33, 64, 128};
+    enum { N = 4096 };
+    float *x = malloc(N * sizeof *x), *scales = malloc(N * sizeof *scales);
+    uint8_t *zeros = malloc(N), *a = malloc(N), *b = malloc(N);
+
+    (void)state;
+    for (size_t t = 0; t < 20 * LENGTH(blocks); t++) {
+        size_t run = blocks[t % LENGTH(blocks)], count = N / run - random_below(8);
+        const struct quant_type_info *type = quant_type_info(random_type());
+        struct quant_sums expected = {{0}, {0}};
+
+        random_fill(x, N, (enum kind)random_below(KINDS));
+        random_params(x, N, type, scales, zeros, count);
+        kernels_scalar.encode_runs(x, run, count, type, scales, zeros, a, &expected);
+        for (size_t o = 0; o < others_count; o++) {
+            struct quant_sums got = {{0}, {0}};
+
+            others[o]->encode_runs(x, run, count, type, scales, zeros, b, &got);
+            assert_int_equal(first_difference(a, b, run * count), run * count);
+            check_sums(&expected, &got);
+        }
+    }
+    free(x);
+    free(scales);
+    free(zeros);
+    free(a);
+    free(b);
+}
+
+/* ---- columns -------------------------------------------------------- */
+
+struct matrix {
+    size_t rows, columns, stride;
+};
+
+static void check_range_columns(const float_u *x, struct matrix m)
+{
+    int32_t expected[2][128] = {{0}}, got[2][128] = {{0}};
+
+    kernels_scalar.range_columns(x, m.stride, m.rows, m.columns, expected[0],
+                                 expected[1]);
+    for (size_t o = 0; o < others_count; o++) {
+        memset(got, 0, sizeof got);
+        others[o]->range_columns(x, m.stride, m.rows, m.columns, got[0], got[1]);
+        assert_memory_equal(expected, got, sizeof got);
+    }
+}
+
+static void check_encode_columns(const float_u *x, struct matrix m)
+{
+    const struct quant_type_info *type = quant_type_info(random_type());
+    size_t n = m.rows ? (m.rows - 1) * m.stride + m.columns : 0;
+    struct guarded a = guarded_make(n, true, 0);
+    struct guarded b = guarded_make(n, random_below(2) != 0, 0);
+    struct quant_sums expected = {{0}, {0}}, got;
+    float scales[128], unit = 0x1p-126f;
+    uint8_t zeros[128];
+
+    random_params(x, n, type, scales, zeros, m.columns);
+    for (size_t c = 0; c < m.columns; c++)
+        while (scales[c] / 2 >= unit)
+            unit *= 2;
+    kernels_scalar.encode_columns(x, m.stride, m.rows, m.columns, type, scales, zeros,
+                                  unit, a.data, m.stride, &expected);
+    for (size_t o = 0; o < others_count; o++) {
+        got = (struct quant_sums){{0}, {0}};
+        others[o]->encode_columns(x, m.stride, m.rows, m.columns, type, scales, zeros,
+                                  unit, b.data, m.stride, &got);
+        assert_int_equal(first_difference(a.data, b.data, n), n);
+        check_sums(&expected, &got);
+    }
+    guarded_free(&a);
+    guarded_free(&b);
+}
+
+static void test_columns(void **state)
+{
+    (void)state;
+    for (size_t columns = 0; columns <= 100; columns++) {
+        for (size_t p = 0; p < LENGTH(places); p++) {
+            size_t rows = random_below(12), gap = random_below(2) ? 0 : random_below(20);
+            struct matrix m = {rows, columns, columns + gap};
+            size_t n = rows ? (rows - 1) * m.stride + columns : 0;
+            struct guarded x =
+                guarded_make(n * sizeof(float), places[p].at_end, places[p].slack);
+
+            for (int kind = 0; kind < KINDS; kind++) {
+                random_fill((float_u *)x.data, n, (enum kind)kind);
+                check_range_columns((float_u *)x.data, m);
+                check_encode_columns((float_u *)x.data, m);
+            }
+            guarded_free(&x);
+        }
+    }
+}
+
+/* ---- widening ------------------------------------------------------- */
+
+static void check_widen(enum real_type type, size_t n, struct place place)
+{
+    size_t size = n * real_size(type);
+    struct guarded in = guarded_make(size, place.at_end, place.slack);
+    struct guarded a = guarded_make(n * sizeof(float), true, 0);
+    struct guarded b = guarded_make(n * sizeof(float), true, 0);
+    struct quant_source source = {in.data, type};
+
+    for (size_t i = 0; i < size; i++)
+        in.data[i] = (unsigned char)random_bits();
+    kernels_scalar.widen[type](in.data, n, (float *)(void *)a.data);
+    for (size_t i = 0; i < n; i++) {
+        float value = ((float *)(void *)a.data)[i], expected = source_value(source, i);
+
+        assert_true(value == expected || (isnan(value) && isnan(expected)));
+    }
+    for (size_t o = 0; o < others_count; o++) {
+        others[o]->widen[type](in.data, n, (float *)(void *)b.data);
+        assert_int_equal(first_difference(a.data, b.data, n * 4), n * 4);
+    }
+    guarded_free(&in);
+    guarded_free(&a);
+    guarded_free(&b);
+}
+
+static void test_widen(void **state)
+{
+    static const enum real_type types[] = {REAL_FLOAT16, REAL_BFLOAT16, REAL_FLOAT64};
+
+    (void)state;
+    for (size_t t = 0; t < LENGTH(types); t++)
+        for (size_t l = 0; l < LENGTHS; l++)
+            for (size_t p = 0; p < LENGTH(places); p++)
+                check_widen(types[t], length_at(l), places[p]);
+}
+
+/* All 65536 halves and bfloat16, on every table. */
+static void test_widen_all(void **state)
+{
+    static const enum real_type types[] = {REAL_FLOAT16, REAL_BFLOAT16};
+    uint16_t *in = malloc(65536 * sizeof *in);
+    float *a = malloc(65536 * sizeof *a), *b = malloc(65536 * sizeof *b);
+
+    (void)state;
+    for (size_t i = 0; i < 65536; i++)
+        in[i] = (uint16_t)i;
+    for (size_t t = 0; t < LENGTH(types); t++) {
+        kernels_scalar.widen[types[t]](in, 65536, a);
+        for (size_t o = 0; o < others_count; o++) {
+            others[o]->widen[types[t]](in, 65536, b);
+            assert_int_equal(first_difference(a, b, 65536 * 4), 65536 * 4);
+        }
+    }
+    free(in);
+    free(a);
+    free(b);
+}
+
+/* ---- packing -------------------------------------------------------- */
+
+static void check_pack4(const struct kernels *kernels, size_t n, bool at_end)
+{
+    struct guarded in = guarded_make(n, at_end, 0);
+    struct guarded out = guarded_make((n + 1) / 2, at_end, 0);
+
+    for (size_t i = 0; i < n; i++)
+        in.data[i] = (uint8_t)random_bits(); /* high nibbles are the sign's */
+    quant_pack4(kernels, in.data, n, out.data);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(out.data[i / 2] >> (i % 2 * 4) & 15, in.data[i] & 15);
+    if (n % 2 != 0)
+        assert_int_equal(out.data[n / 2] >> 4, 0);
+    quant_pack4(kernels, in.data, n, in.data);
+    assert_int_equal(first_difference(in.data, out.data, (n + 1) / 2), (n + 1) / 2);
+    guarded_free(&in);
+    guarded_free(&out);
+}
+
+static void test_pack4(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n <= 400; n++) {
+        check_pack4(&kernels_scalar, n, true);
+        for (size_t o = 0; o < others_count; o++) {
+            check_pack4(others[o], n, true);
+            check_pack4(others[o], n, false);
+        }
+    }
+}
+
+/* ---- the table ------------------------------------------------------ */
+
+static void test_table(void **state)
+{
+    (void)state;
+    assert_ptr_equal(quant_kernels("scalar"), &kernels_scalar);
+    assert_string_equal(quant_kernels_name(&kernels_scalar), "scalar");
+    assert_null(quant_kernels("avx"));
+    assert_null(quant_kernels(""));
+    assert_non_null(quant_kernels(NULL));
+    for (size_t o = 0; o < others_count; o++)
+        assert_ptr_equal(quant_kernels(quant_kernels_name(others[o])), others[o]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_runs),      cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_columns),   cmocka_unit_test(test_widen),
+        cmocka_unit_test(test_widen_all), cmocka_unit_test(test_pack4),
+        cmocka_unit_test(test_table),
+    };
+
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
