@@ -1,0 +1,158 @@
+/* The commands: each calls the library once, prints what came of it and returns
+ * the exit status. Reads no options itself. */
+#include "cli/commands.h"
+#include "cli/terminal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- writing the report ----------------------------------------------- */
+
+/* Writes text to a file, or "-". A half-written regular file is removed. */
+static bool write_file(const char *path, const char *text)
+{
+    struct stat st;
+    if (strcmp(path, "-") == 0)
+        return fputs(text, stdout) >= 0 && putchar('\n') >= 0;
+    FILE *file = fopen(path, "w");
+    bool ok = file && fputs(text, file) >= 0 && fputc('\n', file) >= 0;
+    int code = errno;
+    if (file && fclose(file) != 0 && ok) {
+        ok = false;
+        code = errno;
+    }
+    if (ok)
+        return true;
+    message("%s: the report could not be written: %s", path, strerror(code));
+    if (file && lstat(path, &st) == 0 && S_ISREG(st.st_mode))
+        unlink(path);
+    return false;
+}
+
+static bool write_json(const struct settings *s, const struct nibble_report *report)
+{
+    if (!s->json)
+        return true;
+    char *json = nibble_report_json(report);
+    if (!json)
+        message("out of memory while writing the report");
+    bool ok = json && write_file(s->json, json);
+    free(json);
+    return ok;
+}
+
+/* Text goes where no model and no JSON go: to standard error beside a model on
+ * standard output, nowhere beside JSON there. */
+static bool write_text(const struct settings *s, const struct nibble_report *report)
+{
+    if (s->quiet || (s->json && strcmp(s->json, "-") == 0))
+        return true;
+    FILE *out = s->output && !s->dry_run && strcmp(s->output, "-") == 0 ? stderr : stdout;
+    char *text = nibble_report_text(report, terminal_columns(out), s->verbose);
+    if (!text)
+        message("out of memory while writing the report");
+    bool ok = text && fputs(text, out) >= 0;
+    free(text);
+    return ok;
+}
+
+static void warn(const struct settings *s, const struct nibble_report *report)
+{
+    for (size_t i = 0; i < report->weight_count; i++) {
+        const struct nibble_weight *w = &report->weights[i];
+        if (w->warning)
+            message("warning: %s stays float: %s", w->name, w->reason);
+    }
+    if (report->quantized == 0)
+        message("warning: %s: nothing to quantize%s", s->model,
+                s->output && !s->dry_run ? ", so no output is written" : "");
+}
+
+/* ---- commands --------------------------------------------------------- */
+
+/* Wrong options are wrong usage, whoever finds them. */
+static int failed(const struct nibble_error *error)
+{
+    message_lines(error->message);
+    return error->status == NIBBLE_INVALID ? EXIT_USAGE : EXIT_FAILED;
+}
+
+/* The options of the settings, with progress and cancel connected. */
+static struct nibble_options connected(const struct settings *s,
+                                       struct progress *progress, const char *verb)
+{
+    struct nibble_options options = s->options;
+    *progress =
+        (struct progress){.enabled = !s->quiet && isatty(STDERR_FILENO), .verb = verb};
+    options.progress = progress_show;
+    options.progress_data = progress;
+    options.cancel = signals_catch();
+    return options;
+}
+
+int command_quantize(const struct settings *s)
+{
+    struct progress progress;
+    struct nibble_options options = connected(s, &progress, "quantizing");
+    struct nibble_report *report = NULL;
+    struct nibble_error error = {0};
+    const char *output = s->dry_run ? NULL : s->output;
+    enum nibble_status status =
+        nibble_quantize(s->model, output, &options, &report, &error);
+    progress_clear(&progress);
+    signals_die();
+    if (status != NIBBLE_OK)
+        return failed(&error);
+    warn(s, report);
+    bool written = write_text(s, report);
+    written = write_json(s, report) && written;
+    bool strict = s->strict && (report->missed > 0 || report->quantized == 0);
+    nibble_report_free(report);
+    return !written ? EXIT_FAILED : strict ? EXIT_STRICT : EXIT_DONE;
+}
+
+/* A dry run whose subject is the model: nothing is asked for. */
+int command_inspect(const struct settings *s)
+{
+    struct settings dry = *s;
+    dry.dry_run = true;
+    return command_quantize(&dry);
+}
+
+int command_upgrade(const struct settings *s)
+{
+    struct progress progress;
+    struct nibble_options options = connected(s, &progress, "upgrading");
+    struct nibble_error error = {0};
+    enum nibble_status status =
+        nibble_upgrade(s->model, s->output, s->opset, &options, &error);
+    progress_clear(&progress);
+    signals_die();
+    if (status != NIBBLE_OK)
+        return failed(&error);
+    return EXIT_DONE;
+}
+
+/* ---- the table -------------------------------------------------------- */
+
+const struct command commands[] = {
+    {"quantize", QUANTIZE, "quantize MODEL -o OUT [options]\nMODEL -o OUT [options]\n",
+     "quantize the weights and write a smaller model",
+     "Quantizes the weights of an ONNX model and writes the smaller model. MODEL and\n"
+     "OUT are .onnx or .onnx.gz files, or - for standard input and output.",
+     command_quantize},
+    {"inspect", INSPECT, "inspect MODEL [options]\n",
+     "tell what would be quantized, what not and why",
+     "Tells what is in an ONNX model: which weights would be quantized, which would\n"
+     "not, and why. Writes nothing; takes the options that quantize would be given.",
+     command_inspect},
+    {"upgrade", UPGRADE, "upgrade MODEL -o OUT [--opset N]\n",
+     "raise the opset with the meaning kept",
+     "Raises the opset of an ONNX model, with its meaning kept, and writes it. Weights\n"
+     "stay as they are.",
+     command_upgrade},
+};
+const size_t command_count = sizeof commands / sizeof *commands;

@@ -1,0 +1,80 @@
+/* The help pages, printed from the tables of commands and options. Knows columns;
+ * knows no option by name. */
+#include "cli/settings.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { HELP_COLUMN = 28 };
+
+/* "  -o, --output OUT" and its help, continued lines indented. */
+static void print_option(const struct option_row *row)
+{
+    char left[64] = "      ";
+    if (row->letter)
+        snprintf(left, sizeof left, "  -%c, ", row->letter);
+    size_t used = strlen(left);
+    snprintf(left + used, sizeof left - used, "--%s%s%s", row->name,
+             row->argument ? " " : "", row->argument ? row->argument : "");
+    printf("%-*s", HELP_COLUMN, left);
+    for (const char *c = row->help; *c; c++) {
+        putchar(*c);
+        if (*c == '\n')
+            printf("%*s", HELP_COLUMN, "");
+    }
+    putchar('\n');
+}
+
+static void print_options(unsigned bit)
+{
+    for (size_t i = 0; i < option_count; i++) {
+        const struct option_row *row = &option_rows[i];
+        if (!(row->commands & bit))
+            continue;
+        if (row->name)
+            print_option(row);
+        else
+            printf("\n%s:\n", row->help);
+    }
+}
+
+/* Synopses, one a line, each after the program's name. */
+static void print_synopsis(const char *lead, const char *synopsis)
+{
+    while (*synopsis) {
+        int n = (int)strcspn(synopsis, "\n");
+        printf("%s nibble %.*s\n", lead, n, synopsis);
+        synopsis += n + (synopsis[n] == '\n');
+        lead = "      ";
+    }
+}
+
+static void print_program(void)
+{
+    puts("Usage: nibble COMMAND MODEL [options]\n"
+         "       nibble MODEL -o OUT [options]\n"
+         "\n"
+         "Makes ONNX models smaller: quantizes their weights to 4 or 8 bits.\n"
+         "\n"
+         "Commands:");
+    for (size_t i = 0; i < command_count; i++)
+        printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+    puts("\n"
+         "MODEL is a .onnx or .onnx.gz file, or - for standard input.\n"
+         "Without a command, quantize is meant.\n"
+         "'nibble COMMAND --help' lists the options of a command.\n"
+         "\n"
+         "Exit status: 0 done, 1 failed, 2 wrong usage, 3 done, but --strict found\n"
+         "a weight that stays float.");
+}
+
+void help_print(const struct command *command)
+{
+    if (!command) {
+        print_program();
+        return;
+    }
+    print_synopsis("Usage:", command->synopsis);
+    printf("\n%s\n", command->about);
+    print_options(command->bit);
+}

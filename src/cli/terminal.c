@@ -1,0 +1,152 @@
+/* Standard streams, progress and signals. Knows nothing of models or options. */
+#include "cli/terminal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    MESSAGE_SIZE = 8192,
+    INTERVAL = 1000 / 6,
+    FEWEST_COLUMNS = 60,
+    MOST_COLUMNS = 500
+};
+
+/* ---- streams ---------------------------------------------------------- */
+
+void terminal_init(void)
+{
+    for (int wanted = STDIN_FILENO; wanted <= STDERR_FILENO; wanted++) {
+        if (fcntl(wanted, F_GETFD) >= 0 || errno != EBADF)
+            continue;
+        /* The lowest free number is this one. The wrong direction, on purpose. */
+        int fd = open("/dev/null", wanted == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+        if (fd < 0)
+            _exit(1);
+    }
+}
+
+/* Replaces what a terminal would act on: controls but those in `kept`, DEL, and C1
+ * controls in their two bytes. */
+static void defuse(char *text, const char *kept)
+{
+    for (unsigned char *c = (unsigned char *)text; *c; c++) {
+        if ((*c < 0x20 && !strchr(kept, *c)) || *c == 0x7F)
+            *c = '?';
+        else if (*c == 0xC2 && c[1] >= 0x80 && c[1] <= 0x9F)
+            c[0] = c[1] = '?';
+    }
+}
+
+void message(const char *format, ...)
+{
+    char text[MESSAGE_SIZE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    defuse(text, "");
+    fprintf(stderr, "nibble: %s\n", text);
+}
+
+void message_lines(const char *text)
+{
+    char safe[MESSAGE_SIZE];
+    snprintf(safe, sizeof safe, "%s", text);
+    defuse(safe, "\n");
+    fprintf(stderr, "nibble: %s\n", safe);
+}
+
+int terminal_columns(FILE *stream)
+{
+    struct winsize size;
+    int fd = fileno(stream);
+    if (!isatty(fd) || ioctl(fd, TIOCGWINSZ, &size) != 0)
+        return 0;
+    if (size.ws_col < FEWEST_COLUMNS)
+        return size.ws_col == 0 ? 0 : FEWEST_COLUMNS;
+    return size.ws_col < MOST_COLUMNS ? size.ws_col : MOST_COLUMNS;
+}
+
+bool stdout_finish(void)
+{
+    errno = 0;
+    bool failed = fflush(stdout) != 0 || ferror(stdout);
+    int code = errno;
+    if (fclose(stdout) != 0 && !failed) {
+        failed = true;
+        code = errno;
+    }
+    if (failed)
+        message("standard output: %s", code ? strerror(code) : "could not be written");
+    return !failed;
+}
+
+/* ---- progress --------------------------------------------------------- */
+
+static int64_t milliseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void progress_show(void *data, uint64_t done, uint64_t total)
+{
+    struct progress *progress = data;
+    if (!progress->enabled || total == 0)
+        return;
+    int64_t now = milliseconds();
+    if (progress->shown && now - progress->last < INTERVAL)
+        return;
+    fprintf(stderr, "\r%s %3.0f %% of %.1f MB", progress->verb,
+            100 * (double)done / (double)total, (double)total / 1e6);
+    fflush(stderr);
+    progress->shown = true;
+    progress->last = now;
+}
+
+void progress_clear(struct progress *progress)
+{
+    if (progress->shown)
+        fprintf(stderr, "\r%60s\r", "");
+    progress->shown = false;
+}
+
+/* ---- signals ---------------------------------------------------------- */
+
+static const int stopping[] = {SIGINT, SIGTERM, SIGHUP};
+
+/* The signal that was caught. A handler can reach nothing but a static. */
+static volatile sig_atomic_t caught;
+
+static void catch (int number)
+{
+    caught = number;
+}
+
+const volatile int *signals_catch(void)
+{
+    struct sigaction action = {.sa_handler = catch}, old;
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++)
+        if (sigaction(stopping[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+            sigaction(stopping[i], &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return &caught;
+}
+
+void signals_die(void)
+{
+    int number = caught;
+    if (number == 0)
+        return;
+    signal(number, SIG_DFL);
+    raise(number);
+}

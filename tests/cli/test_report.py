@@ -1,0 +1,103 @@
+"""The report: text on stdout, word for word, and JSON."""
+
+import json
+
+import models
+
+PAGE = """\
+model.onnx -> out.onnx: opset 21, IR 10
+
+WEIGHT           OP     SHAPE TYPE           BEFORE ->   AFTER   SNR
+layers.0.weight  MatMul 64x32 int4 block 64 8.19 kB -> 1.15 kB exact
+
+left float:
+     1     512 B  fewer than 1024 elements (--min-elements)
+
+quantized  1 of 2 constants, 94.1 % of 2.18 k elements, 4.50 bits per weight
+constants  8.70 kB -> 1.66 kB
+"""
+
+
+def test_page(nibble):
+    run = nibble("model.onnx", "-o", "out.onnx")
+    assert (run.status, run.err) == (0, "")
+    assert run.text.startswith(PAGE)
+    assert run.text[len(PAGE):].startswith("model      8.8")
+
+
+def test_quiet(nibble):
+    run = nibble("model.onnx", "-o", "out.onnx", "-q")
+    assert (run.status, run.text, run.err) == (0, "", "")
+
+
+def test_verbose(nibble):
+    run = nibble("model.onnx", "-o", "out.onnx", "-v")
+    assert "          small  MatMul 32x4 float 512 B\n" in run.text
+
+
+def test_dry_run(nibble, folder):
+    for arguments in [("model.onnx", "--dry-run"), ("inspect", "model.onnx"),
+                      ("model.onnx", "-o", "out.onnx", "--dry-run")]:
+        run = nibble(*arguments)
+        assert (run.status, run.err) == (0, "")
+        assert run.text.startswith("model.onnx: opset 21, IR 10\n")
+        assert "int4 block 64 8.19 kB -> 1.15 kB   -\n" in run.text
+        assert "(nothing written)" in run.text
+        assert not (folder / "out.onnx").exists()
+
+
+def test_json(nibble, folder):
+    run = nibble("model.onnx", "-o", "out.onnx", "--json", "report.json")
+    assert run.status == 0 and run.text.startswith(PAGE)
+    report = json.loads((folder / "report.json").read_text())
+    assert report["model"] == "model.onnx" and report["output"] == "out.onnx"
+    assert report["opset"] == {"before": 21, "after": 21}
+    assert report["bytes"] == {"before": (folder / "model.onnx").stat().st_size,
+                               "after": (folder / "out.onnx").stat().st_size}
+    assert (report["quantized"], report["left"], report["missed"]) == (1, 1, 0)
+    weight, small = report["weights"]
+    assert weight["name"] == "layers.0.weight" and weight["dims"] == [64, 32]
+    assert weight["quantized"] and weight["exact"] and weight["snr_db"] is None
+    assert weight["bytes"] == {"before": 8192, "after": 1152}
+    assert small["name"] == "small" and not small["quantized"] and not small["asked"]
+
+
+def test_json_on_standard_output(nibble):
+    for arguments in [("model.onnx", "-o", "out.onnx"), ("inspect", "model.onnx"),
+                      ("model.onnx", "--dry-run", "-o", "-")]:
+        run = nibble(*arguments, "--json", "-")
+        assert (run.status, run.err) == (0, "")
+        assert len(json.loads(run.text)["weights"]) == 2
+
+
+def test_json_with_strange_names(nibble, folder):
+    (folder / "broken.onnx").write_bytes(models.broken())
+    run = nibble("inspect", "broken.onnx", "--json", "-")
+    names = [weight["name"] for weight in json.loads(run.text)["weights"]]
+    assert names == ["sound", "bad\x1b[31m\nname"]
+
+
+def test_json_that_cannot_be_written(nibble):
+    run = nibble("inspect", "model.onnx", "--json", "none/report.json")
+    assert run.status == 1 and "none/report.json" in run.err
+    run = nibble("inspect", "model.onnx", "--json", "/dev/full")
+    assert run.status == 1 and "No space left" in run.err
+
+
+def test_choice(nibble):
+    for option in ["--include", "--exclude"]:
+        report = json.loads(nibble("inspect", "model.onnx", option, r"^layers\.[0-9]",
+                                   "--min-elements", "0", "--json", "-").text)
+        chosen = [w["name"] for w in report["weights"] if w["quantized"]]
+        assert chosen == (["layers.0.weight"] if option == "--include" else ["small"])
+
+
+def test_types_and_granularities(nibble, folder):
+    for arguments, words in [
+            ("--type uint4", "uint4 block 64"), ("--type int8 --per-tensor", "int8 tensor"),
+            ("--type uint8 --per-channel", "uint8 channel"),
+            ("--block-size 20 --asymmetric", "int4 block 20")]:
+        run = nibble("model.onnx", "-o", "out.onnx", *arguments.split())
+        assert run.status == 0 and words in run.text
+        kind = words.split()[0].upper()
+        assert kind in models.codes(folder / "out.onnx").values()

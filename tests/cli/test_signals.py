@@ -1,0 +1,91 @@
+"""Signals: the program dies of them, but not before its temporary files are gone.
+Progress: on a terminal only."""
+
+import os
+import pty
+import signal
+import time
+
+import pytest
+
+import models
+
+
+@pytest.fixture
+def large(folder):
+    """Work for a second or more, without a byte on the disk."""
+    models.sparse(folder, 2)
+    yield "large.onnx"
+    (folder / "hole.bin").unlink()
+
+
+def wait_for_temporary(folder, process):
+    end = time.monotonic() + 60
+    while time.monotonic() < end and process.poll() is None:
+        if any(name.endswith(".tmp") for name in os.listdir(folder)):
+            return
+        time.sleep(0.001)
+    raise AssertionError("no temporary file was seen")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal(nibble, folder, large, number):
+    (folder / "out.onnx").write_text("old")
+    before = sorted(os.listdir(folder))
+    process = nibble.start(large, "-o", "out.onnx", "--threads", "1")
+    wait_for_temporary(folder, process)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == -number
+    assert out == b""
+    assert sorted(os.listdir(folder)) == before
+    assert (folder / "out.onnx").read_text() == "old"
+
+
+def test_signal_while_reading_standard_input(nibble, folder):
+    ours, theirs = os.pipe()
+    process = nibble.start("-", "-o", "out.onnx", stdin=ours)
+    os.write(theirs, models.plain()[:100])
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGINT
+    assert os.listdir(folder) == ["model.onnx"]
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_ignored_signal_stays_ignored(nibble, folder, large):
+    process = nibble.start(large, "-o", "out.onnx", "-q", preexec_fn=lambda: signal.signal(
+        signal.SIGHUP, signal.SIG_IGN))
+    wait_for_temporary(folder, process)
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=120)
+    assert process.returncode == 0 and (folder / "out.onnx").exists()
+
+
+def test_progress_on_a_terminal(nibble, folder, large):
+    ours, theirs = pty.openpty()
+    started = time.monotonic()
+    process = nibble.start(large, "-o", "out.onnx", stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 4096)
+        except OSError:
+            break  # the other end is closed
+        if not part:
+            break
+        shown += part
+    process.communicate(timeout=120)
+    seconds = time.monotonic() - started
+    os.close(ours)
+    assert process.returncode == 0
+    lines = shown.count(b"\rquantizing ")
+    assert 1 <= lines <= 6 * seconds + 2
+    assert shown.endswith(b"\r")  # cleared
+
+
+def test_no_progress_elsewhere(nibble, large):
+    assert nibble(large, "-o", "out.onnx").err == ""

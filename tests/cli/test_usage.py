@@ -1,0 +1,111 @@
+"""Wrong usage: exit status 2, nothing on stdout, one line on stderr that tells what is
+wrong and what would be right. Help and version: on stdout, exit status 0."""
+
+import pty
+import os
+import re
+
+import pytest
+
+WRONG = [
+    # arguments, words that the message must have
+    ("", ["no model", "nibble --help"]),
+    ("quantize", ["no model", "nibble quantize --help"]),
+    ("model.onnx", ["no output", "-o OUT", "--dry-run"]),
+    ("upgrade model.onnx", ["no output", "-o OUT"]),
+    ("model.onnx other.onnx -o out", ["one model", "'other.onnx'"]),
+    ("inspct model.onnx", ["unknown command 'inspct'", "inspect?"]),
+    ("-q inspect model.onnx", ["command comes first", "nibble inspect"]),
+    ("model.onnx -o out --blok-size 32", ["--blok-size", "did you mean --block-size?"]),
+    ("model.onnx -o out --dryrun", ["--dryrun", "did you mean --dry-run?"]),
+    ("model.onnx -o out --frobnicate", ["--frobnicate", "nibble quantize --help"]),
+    ("model.onnx -o out -z", ["-z", "nibble quantize --help"]),
+    ("model.onnx -o out --per", ["--per-channel or --per-tensor"]),
+    ("model.onnx -o", ["--output OUT"]),
+    ("model.onnx -o out --block-size", ["--block-size N"]),
+    ("model.onnx -o out --quiet=yes", ["--quiet takes no value"]),
+    ("model.onnx -o out --type int5", ["'int5'", "int4, uint4, int8 or uint8"]),
+    ("model.onnx -o out --method magic", ["'magic'", "rtn"]),
+    ("model.onnx -o out --block-size 1", ["from 2", "'1'"]),
+    ("model.onnx -o out --block-size 32k", ["whole number", "'32k'"]),
+    ("model.onnx -o out --block-size -4", ["whole number", "'-4'"]),
+    ("model.onnx -o out --block-size 99999999999999999999", ["whole number"]),
+    ("model.onnx -o out --min-elements x", ["--min-elements", "'x'"]),
+    ("model.onnx -o out --threads many", ["--threads", "'many'"]),
+    ("model.onnx -o out --cpu z80", ["z80"]),
+    ("model.onnx -o out --include (", ["--include", "regular expression"]),
+    ("model.onnx -o out --include a --include b", ["--include is given twice", "(A)|(B)"]),
+    ("model.onnx -o out --symmetric --asymmetric", ["--symmetric and --asymmetric"]),
+    ("model.onnx -o out --per-tensor --block-size 4", ["--per-tensor and --block-size"]),
+    ("model.onnx -o out -q -v", ["--quiet and --verbose"]),
+    ("model.onnx -o out --opset 21", ["--opset", "nibble upgrade"]),
+    ("inspect model.onnx -o out", ["--output", "nibble quantize", "nibble inspect"]),
+    ("upgrade model.onnx -o out --type int8", ["--type", "nibble upgrade"]),
+    ("upgrade model.onnx -o out --opset 20", ["from 21", "'20'"]),
+    ("model.onnx -o - --json -", ["standard output", "--json FILE"]),
+    ("model.onnx -o - --external-data", ["--external-data", "-o FILE"]),
+    ("model.onnx -o out --json model.onnx", ["--json would replace the model"]),
+    ("model.onnx -o out --json ./model.onnx", ["--json would replace the model"]),
+    ("model.onnx -o out --json out", ["--json would replace the output"]),
+    ("model.onnx -o model.onnx", ["model itself", "-f"]),
+    ("model.onnx -o ./model.onnx", ["model itself", "-f"]),
+]
+
+
+@pytest.mark.parametrize("arguments, words", WRONG, ids=[row[0] for row in WRONG])
+def test_wrong(nibble, folder, arguments, words):
+    before = (folder / "model.onnx").read_bytes()
+    run = nibble(*arguments.split())
+    assert run.status == 2
+    assert run.text == ""
+    assert re.fullmatch(r"nibble: [^\n]+\n", run.err), run.err
+    for word in words:
+        assert word in run.err
+    assert os.listdir(folder) == ["model.onnx"]
+    assert (folder / "model.onnx").read_bytes() == before
+
+
+def test_empty_names(nibble):
+    assert "empty" in nibble("", "-o", "out").err
+    assert "--output takes a name" in nibble("model.onnx", "-o", "").err
+
+
+def test_message_cannot_move_the_cursor(nibble):
+    run = nibble("model.onnx", "-o", "out", "--type", "\x1b[31mred\x9b")
+    assert run.status == 2
+    assert "\x1b" not in run.err and run.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", ["--help", "-h", "quantize --help", "inspect --help",
+                                       "upgrade -h", "model.onnx --help"])
+def test_help(nibble, arguments):
+    run = nibble(*arguments.split())
+    assert (run.status, run.err) == (0, "")
+    lines = run.text.splitlines()
+    assert lines[0].startswith("Usage: nibble ")
+    assert len(lines) <= 50 and max(map(len, lines)) <= 80
+
+
+def test_version(nibble):
+    run = nibble("--version")
+    assert (run.status, run.err) == (0, "")
+    assert re.fullmatch(r"nibble \d+\.\d+\.\d+\n", run.text)
+
+
+def test_model_never_goes_to_a_terminal(nibble):
+    ours, theirs = pty.openpty()
+    run = nibble("model.onnx", "-o", "-", stdout=theirs)
+    assert run.status == 2 and "terminal" in run.err and "-o FILE" in run.err
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_option_may_come_anywhere_and_be_short(nibble, folder):
+    assert nibble("-qo", "a.onnx", "model.onnx").status == 0
+    assert nibble("quantize", "--output=b.onnx", "model.onnx", "--type=int4", "-q").status == 0
+    assert (folder / "a.onnx").read_bytes() == (folder / "b.onnx").read_bytes()
+
+
+def test_later_value_wins(nibble, folder):
+    run = nibble("model.onnx", "--type", "int8", "--type", "int4", "-o", "out.onnx")
+    assert " int4 " in run.text
