@@ -1,0 +1,36 @@
+/* Integer types that operators lost: they are cast to a float type and back, which
+ * cuts off the fraction as before. Unknown types are taken for floats, which models
+ * have here; where they aren't, the model doesn't load. */
+#include "upgrade/families.h"
+
+/* Puts casts around the node, to `inner` and back. */
+static bool cast_around(struct rewrite *r, Onnx__NodeProto *node, int inner, int outer)
+{
+    const char *const input[] = {node_input(node, 0)};
+    Onnx__NodeProto *to = node_before(r, node, "Cast", input, 1);
+    const char *output = node_detach(r, node);
+    if (!to || !output || !node_set_int(r->model, to, "to", inner) ||
+        !node_set_input(r->model, node, 0, node_output(to, 0)))
+        return false;
+    const char *const back[] = {node_output(node, 0)};
+    Onnx__NodeProto *from = node_after(r, "Cast", back, 1, output);
+    return from && node_set_int(r->model, from, "to", outer);
+}
+
+static bool cast_integers(struct rewrite *r, Onnx__NodeProto *node, int inner)
+{
+    int element = type_of(&r->place->types, node_input(node, 0)).element;
+    if (element == DATA_UNDEFINED || data_type_is_float(element))
+        return true;
+    return cast_around(r, node, inner, element);
+}
+
+bool upgrade_erf_13(struct rewrite *r, Onnx__NodeProto *node)
+{
+    return cast_integers(r, node, DATA_FLOAT);
+}
+
+bool upgrade_reduce_log_28(struct rewrite *r, Onnx__NodeProto *node)
+{
+    return cast_integers(r, node, DATA_DOUBLE);
+}

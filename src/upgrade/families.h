@@ -1,0 +1,32 @@
+/* The rewrites, one family a file. Each takes a node in the form of the opset before
+ * the change, and leaves it in that of r->version; table.c says which is for what. */
+#ifndef NIBBLE_UPGRADE_FAMILIES_H
+#define NIBBLE_UPGRADE_FAMILIES_H
+
+#include "upgrade/rewrite.h"
+
+/* inputs.c: attributes that became inputs. */
+rewrite_fn upgrade_slice_10, upgrade_topk_10, upgrade_squeeze_13, upgrade_unsqueeze_13,
+    upgrade_reduce, upgrade_split_13, upgrade_split_18, upgrade_dft_20;
+
+/* bounds.c: attributes that became inputs of the data's type. */
+rewrite_fn upgrade_clip_11, upgrade_pad_11;
+
+/* softmax.c: from a flattened input to one axis. */
+rewrite_fn upgrade_softmax_13;
+
+/* resize.c: Upsample and Resize. */
+rewrite_fn upgrade_upsample_9, upgrade_upsample_10, upgrade_resize_11, upgrade_resize_13;
+
+/* normalize.c: normalizations and Dropout. */
+rewrite_fn upgrade_batch_normalization_9, upgrade_batch_normalization_14,
+    upgrade_group_normalization_21, upgrade_dropout_10, upgrade_dropout_12;
+
+/* renames.c: other names and other defaults. */
+rewrite_fn upgrade_scatter_11, upgrade_mean_variance_13, upgrade_roi_align_16,
+    upgrade_grid_sample_20;
+
+/* casts.c: types that went. */
+rewrite_fn upgrade_erf_13, upgrade_reduce_log_28;
+
+#endif

@@ -1,0 +1,305 @@
+/* The upgrade of a whole model: opset imports, IR version, and one walk through each
+ * graph and function. Knows no operator. */
+#include "upgrade/upgrade.h"
+#include "upgrade/walk.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What a node may grow by, in bytes; real ones stay well below. */
+enum { NODE_GROWTH = 4096 };
+
+int64_t upgrade_opset_max(void)
+{
+    return UPGRADE_TARGET_MAX;
+}
+
+/* ---- opset imports -------------------------------------------------- */
+
+struct imports {
+    Onnx__OperatorSetIdProto ***list;
+    size_t *count;
+};
+
+static struct imports imports_of_model(const struct model *model)
+{
+    return (struct imports){&model->proto->opset_import, &model->proto->n_opset_import};
+}
+
+static struct imports imports_of_function(Onnx__FunctionProto *function)
+{
+    return (struct imports){&function->opset_import, &function->n_opset_import};
+}
+
+static Onnx__OperatorSetIdProto *import_find(struct imports imports)
+{
+    for (size_t i = 0; i < *imports.count; i++)
+        if (domain_is_standard((*imports.list)[i]->domain))
+            return (*imports.list)[i];
+    return NULL;
+}
+
+int64_t model_opset(const struct model *model)
+{
+    const Onnx__OperatorSetIdProto *import = import_find(imports_of_model(model));
+    return import ? import->version : 0;
+}
+
+static bool is_no_other(void *first, const void *import)
+{
+    return import == first ||
+           !domain_is_standard(((const Onnx__OperatorSetIdProto *)import)->domain);
+}
+
+/* "" and "ai.onnx" are one domain: keeps one import of it. */
+static bool merge_imports(struct upgrade *upgrade, struct imports imports,
+                          const char *place)
+{
+    Onnx__OperatorSetIdProto *first = import_find(imports);
+    for (size_t i = 0; first && i < *imports.count; i++) {
+        const Onnx__OperatorSetIdProto *other = (*imports.list)[i];
+        if (domain_is_standard(other->domain) && other->version != first->version)
+            return error_set(
+                upgrade->err, STATUS_UNSUPPORTED,
+                "%s: %simports the standard domain twice, at opset %lld and at "
+                "%lld",
+                upgrade->model->file->path, place, (long long)first->version,
+                (long long)other->version);
+    }
+    if (first)
+        list_filter(imports.list, imports.count, is_no_other, first);
+    return true;
+}
+
+static bool check_source(const struct upgrade *upgrade, int64_t source, const char *place)
+{
+    if (source >= UPGRADE_SOURCE_MIN && source <= UPGRADE_TARGET_MAX)
+        return true;
+    return error_set(upgrade->err, STATUS_UNSUPPORTED,
+                     "%s: %sopset %lld: nibble knows opsets %d to %d",
+                     upgrade->model->file->path, place, (long long)source,
+                     UPGRADE_SOURCE_MIN, UPGRADE_TARGET_MAX);
+}
+
+static bool no_import(const struct upgrade *upgrade, const char *place)
+{
+    return error_set(
+        upgrade->err, STATUS_UNSUPPORTED,
+        "%s: %shas nodes of the standard domain and doesn't import its opset",
+        upgrade->model->file->path, place);
+}
+
+/* ---- IR version ----------------------------------------------------- */
+
+/* The lowest IR version that goes with an opset. */
+static int64_t ir_of_opset(int64_t opset)
+{
+    static const struct {
+        int64_t opset, ir;
+    } rows[] = {{22, 10}, {23, 11}, {24, 12}, {27, 13}, {UPGRADE_TARGET_MAX, 14}};
+    size_t i = 0;
+    while (rows[i].opset < opset)
+        i++;
+    return rows[i].ir;
+}
+
+static bool is_no_initializer(void *names, const void *input)
+{
+    return !map_get(names, text(((const Onnx__ValueInfoProto *)input)->name));
+}
+
+/* Below IR 4 every initializer had to be an input as well, and was constant all the
+ * same. From 4 on such an input means that callers may give another value. */
+static bool fix_initializers(struct upgrade *upgrade, Onnx__GraphProto *graph)
+{
+    struct map names = {0};
+    bool ok = true;
+    for (size_t i = 0; ok && i < graph->n_initializer; i++)
+        ok = map_put(&names, text(graph->initializer[i]->name), graph);
+    if (ok)
+        list_filter(&graph->input, &graph->n_input, is_no_initializer, &names);
+    map_free(&names);
+    return ok || error_memory(upgrade->err);
+}
+
+static bool raise_ir(struct upgrade *upgrade)
+{
+    Onnx__ModelProto *proto = upgrade->model->proto;
+    int64_t needed = ir_of_opset(upgrade->target);
+    if (proto->ir_version >= needed)
+        return true;
+    bool fixed = proto->ir_version >= 4 || fix_initializers(upgrade, proto->graph);
+    proto->has_ir_version = true;
+    proto->ir_version = needed;
+    return fixed;
+}
+
+/* ---- the parts of a model ------------------------------------------- */
+
+/* Walks what a model holds besides functions. */
+static bool raise_graphs(struct upgrade *upgrade, int64_t source)
+{
+    const Onnx__ModelProto *proto = upgrade->model->proto;
+    for (size_t i = 0; i < proto->n_training_info; i++) {
+        const Onnx__TrainingInfoProto *training = proto->training_info[i];
+        if ((training->initialization &&
+             !walk_graph(upgrade, training->initialization, source)) ||
+            (training->algorithm && !walk_graph(upgrade, training->algorithm, source)))
+            return false;
+    }
+    return walk_graph(upgrade, proto->graph, source);
+}
+
+static bool add_import(struct upgrade *upgrade)
+{
+    struct imports imports = imports_of_model(upgrade->model);
+    Onnx__OperatorSetIdProto *import = arena_alloc(upgrade->model->arena, sizeof *import);
+    void *added = import;
+    if (!import ||
+        !list_insert(upgrade->model, imports.list, imports.count, 0, &added, 1))
+        return error_memory(upgrade->err);
+    onnx__operator_set_id_proto__init(import);
+    import->domain = arena_string(upgrade->model->arena, "");
+    import->has_version = true;
+    import->version = upgrade->target;
+    return import->domain || error_memory(upgrade->err);
+}
+
+static bool finds_standard(const struct upgrade *upgrade)
+{
+    const Onnx__ModelProto *proto = upgrade->model->proto;
+    for (size_t i = 0; i < proto->n_training_info; i++) {
+        const Onnx__TrainingInfoProto *training = proto->training_info[i];
+        const Onnx__GraphProto *graphs[] = {training->initialization,
+                                            training->algorithm};
+        for (size_t j = 0; j < 2; j++)
+            if (graphs[j] &&
+                walk_finds_standard(upgrade, graphs[j]->node, graphs[j]->n_node))
+                return true;
+    }
+    return walk_finds_standard(upgrade, proto->graph->node, proto->graph->n_node);
+}
+
+static bool raise_main(struct upgrade *upgrade)
+{
+    Onnx__OperatorSetIdProto *import = import_find(imports_of_model(upgrade->model));
+    if (!import)
+        return finds_standard(upgrade) ? no_import(upgrade, "") : add_import(upgrade);
+    int64_t source = import->version;
+    if (source >= upgrade->target)
+        return true;
+    import->version = upgrade->target;
+    return raise_graphs(upgrade, source);
+}
+
+static bool raise_function(struct upgrade *upgrade, Onnx__FunctionProto *function)
+{
+    struct imports imports = imports_of_function(function);
+    const char *place =
+        arena_printf(upgrade->model->arena, "function '%s': ", text(function->name));
+    if (!place)
+        return error_memory(upgrade->err);
+    if (!merge_imports(upgrade, imports, place))
+        return false;
+    Onnx__OperatorSetIdProto *import = import_find(imports);
+    if (!import)
+        return !walk_finds_standard(upgrade, function->node, function->n_node) ||
+               no_import(upgrade, place);
+    int64_t source = import->version;
+    if (!check_source(upgrade, source, place))
+        return false;
+    if (source >= upgrade->target)
+        return true;
+    import->version = upgrade->target;
+    return walk_function(upgrade, function, source);
+}
+
+/* ---- afterwards ----------------------------------------------------- */
+
+static bool is_not_dropped(void *dropped, const void *info)
+{
+    return !map_get(dropped, text(((const Onnx__ValueInfoProto *)info)->name));
+}
+
+/* Nothing may be said of values that no node makes any more. */
+static void forget_graph(struct upgrade *upgrade, Onnx__GraphProto *graph)
+{
+    list_filter(&graph->value_info, &graph->n_value_info, is_not_dropped,
+                &upgrade->dropped);
+    for (size_t i = 0; i < graph->n_node; i++)
+        for (size_t j = 0; j < graph->node[i]->n_attribute; j++)
+            if (graph->node[i]->attribute[j]->g)
+                forget_graph(upgrade, graph->node[i]->attribute[j]->g);
+}
+
+static void forget_dropped(struct upgrade *upgrade)
+{
+    const Onnx__ModelProto *proto = upgrade->model->proto;
+    if (upgrade->dropped.count == 0)
+        return;
+    for (size_t i = 0; i < proto->n_functions; i++)
+        list_filter(&proto->functions[i]->value_info, &proto->functions[i]->n_value_info,
+                    is_not_dropped, &upgrade->dropped);
+    forget_graph(upgrade, proto->graph);
+}
+
+static bool report(const struct upgrade *upgrade, int64_t source)
+{
+    const struct refusals *refusals = &upgrade->refusals;
+    char more[64] = "";
+    if (refusals->count == 0)
+        return true;
+    if (refusals->listed < refusals->count)
+        snprintf(more, sizeof more, "\n  ... and %zu more",
+                 refusals->count - refusals->listed);
+    return error_set(upgrade->err, STATUS_UNSUPPORTED,
+                     "%s: %zu node%s can't be raised from opset %lld to %lld:%s%s",
+                     upgrade->model->file->path, refusals->count,
+                     refusals->count == 1 ? "" : "s", (long long)source,
+                     (long long)upgrade->target, refusals->lines, more);
+}
+
+static bool raise_all(struct upgrade *upgrade)
+{
+    const Onnx__ModelProto *proto = upgrade->model->proto;
+    struct imports imports = imports_of_model(upgrade->model);
+    int64_t source = model_opset(upgrade->model);
+    if (!merge_imports(upgrade, imports, ""))
+        return false;
+    if (import_find(imports) && !check_source(upgrade, source, ""))
+        return false;
+    if (source > upgrade->target)
+        upgrade->target = source; /* what functions are raised to */
+    if (!raise_ir(upgrade))
+        return false;
+    for (size_t i = 0; i < proto->n_functions; i++)
+        if (!raise_function(upgrade, proto->functions[i]))
+            return false;
+    if (!raise_main(upgrade))
+        return false;
+    forget_dropped(upgrade);
+    return report(upgrade, source);
+}
+
+bool model_upgrade(struct model *model, int64_t target, struct error *err)
+{
+    if (target < UPGRADE_TARGET_MIN || target > UPGRADE_TARGET_MAX)
+        return error_set(err, STATUS_INVALID,
+                         "opset %lld: models can be raised to %d to %d",
+                         (long long)target, UPGRADE_TARGET_MIN, UPGRADE_TARGET_MAX);
+    struct upgrade *upgrade = calloc(1, sizeof *upgrade);
+    if (!upgrade)
+        return error_memory(err);
+    upgrade->model = model;
+    upgrade->err = err;
+    upgrade->target = target;
+    bool ok = survey_open(&upgrade->survey, model) || error_memory(err);
+    if (ok) {
+        arena_extend(model->arena, upgrade->survey.nodes * NODE_GROWTH);
+        ok = raise_all(upgrade);
+    }
+    survey_close(&upgrade->survey);
+    map_free(&upgrade->dropped);
+    free(upgrade);
+    return ok;
+}
