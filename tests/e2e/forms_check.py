@@ -1,0 +1,219 @@
+"""What must hold for a model in any form: each weight is quantized as the documents
+say, and the model answers as the float one does with weights that numpy rounded.
+"""
+
+import collections
+import dataclasses
+import math
+import re
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import helper, numpy_helper
+
+import forms_models
+import oracle
+import runtime
+from forms_models import MICROSOFT
+
+FORMS = {"run": [], "auto": ["--decode", "auto"], "load": ["--decode", "load"],
+         "portable": ["--decode", "portable"], "nbits": ["--format", "nbits"],
+         "generic": ["--target", "generic"]}
+EVERYWHERE = {"load": "load", "portable": "portable", "generic": "DequantizeLinear"}
+TOLERANCE = {"float": 1e-5, "double": 1e-5, "float16": 3e-3}
+POWERS = (16, 32, 64, 128, 256)  # block sizes that ONNX Runtime knows
+
+
+# ---- what is to be expected ------------------------------------------------
+
+def expected_group(scheme, lies, shape, form, kind):
+    """(axis, block) of a weight."""
+    channel, reduction, cut = lies
+    if kind == "rows" and form == "nbits":
+        cut = True  # GatherBlockQuantized knows nothing but blocks
+    axis, block = oracle.grouping(scheme, (channel, reduction, cut), shape)
+    if kind == "recurrent" and axis == 1 and not block and shape[0] > 1:
+        return 2, shape[2]  # rows of several directions: a block each
+    return axis, block
+
+
+def expected_form(scheme, kind, form, axis, block, shape, dtype):
+    """The table of docs/forms.md."""
+    if form in EVERYWHERE:
+        return EVERYWHERE[form]
+    narrow = oracle.BITS[scheme.type] == 4
+    operators = form == "nbits" and block in POWERS and dtype != "double"
+    if kind == "rows" and operators and narrow:
+        return "GatherBlockQuantized"
+    if kind == "rows" and axis is not None:
+        even = not narrow or block % 2 == 0
+        if not block or block >= shape[1] or (shape[1] % block == 0 and even):
+            return "Gather"
+    reduction = shape[axis] if axis is not None else 0
+    if kind == "fused" and operators and reduction % block == 0:
+        return "MatMulNBits"
+    if form == "auto" and not (kind == "fused" and is_fusable(axis, block)):
+        return "load"
+    return "DequantizeLinear"
+
+
+def is_fusable(axis, block):
+    return axis is not None and (not block or block in POWERS)
+
+
+def group_text(axis, block):
+    return ("tensor" if axis is None else
+            f"block {block}, axis {axis}" if block else f"channel, axis {axis}")
+
+
+def group_of(text):
+    """The reverse: (axis, block)."""
+    axis, block = (re.search(f"{word} ([0-9]+)", text) for word in ("axis", "block"))
+    return axis and int(axis[1]), int(block[1]) if block else 0
+
+
+def rounded(constant, scheme, text):
+    """The weight, rounded to nearest in groups as the report names them."""
+    axis, block = group_of(text)
+    codes, scales, zeros = oracle.rtn(oracle.array_of(constant.tensor), scheme, axis, block,
+                                      oracle.scale_type(constant))
+    return oracle.dequantize(codes, scales, zeros, axis, block)
+
+
+# ---- the float model with rounded weights ----------------------------------
+
+def rival(model, result, scheme):
+    """The model with rounded weights. One that has several forms has values for
+    each: the rows that are gathered, and the matrix."""
+    values, split = {}, {}
+    rows = [row for row in result.report["weights"] if row["quantized"]]
+    for key, c in oracle.constants(model).items():
+        mine = {(row["op_type"] == "Gather", row["granularity"], row["type"])
+                for row in rows if row["name"] == key[1]}
+        rounds = [(is_rows, rounded(c, of_type(scheme, kind), text))
+                  for is_rows, text, kind in sorted(mine)]
+        if len(rounds) == 2:
+            split[key[1]] = rounds[1][1]
+        if rounds:
+            values[key] = rounds[0][1]
+    copy = oracle.replaced(model, values)
+    for name, value in split.items():
+        give_rows(copy, name, value)
+    return copy
+
+
+def of_type(scheme, kind):
+    """The scheme in another width, where embeddings have one of their own."""
+    if oracle.BITS[kind] == oracle.BITS[scheme.type]:
+        return scheme
+    return dataclasses.replace(scheme, type=kind)
+
+
+def give_rows(model, name, value):
+    """Points every Gather of the table to a copy with other values."""
+    like, = [t for t in model.graph.initializer if t.name == name]
+    rows = numpy_helper.from_array(value.astype(numpy_helper.to_array(like).dtype), f"{name} rows")
+    model.graph.initializer.append(rows)
+    for made in model.graph.node:
+        if made.op_type == "Gather" and made.input[0] == name:
+            made.input[0] = rows.name
+
+
+# ---- running ---------------------------------------------------------------
+
+def run_and_look(path, feeds):
+    """(outputs of an optimized run, how often which operator is left)."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    options.optimized_model_filepath = str(path.with_name(f"{path.stem}.optimized.onnx"))
+    options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "0")
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    outputs = [session.run(None, feed) for feed in feeds]
+    return outputs, operators(onnx.load(options.optimized_model_filepath))
+
+
+def operators(model):
+    """Counts operators, those in bodies and functions, too; constants don't count."""
+    return collections.Counter(node.op_type for place in oracle.places(model)
+                               for node in place.owner.node if node.op_type != "Constant")
+
+
+def is_standard(model):
+    return all(opset.domain in ("", "ai.onnx", forms_models.DOMAIN)
+               for opset in model.opset_import)
+
+
+# ---- the check -------------------------------------------------------------
+
+def check(model, feeds, scheme, form, quantize, options=(), dtype="float", expected=None,
+          reference=False):
+    """Quantizes the model and holds it against its rival. expected: {name: (group,
+    form)} of all weights that shall be quantized. Returns (result, operators that are
+    left of it in ONNX Runtime)."""
+    result = quantize(model, *scheme.options(), *FORMS.get(form, ()), *options)
+    after = result.load()
+    check_rows(result, expected)
+    # The checker knows no types of what ONNX Runtime's own operators give to a function.
+    onnx.checker.check_model(str(result.output), full_check=is_standard(model))
+    path = result.output.with_name("rival.onnx")
+    onnx.save(rival(model, result, scheme), path)
+    wanted, float_operators = run_and_look(path, feeds)
+    got, left = run_and_look(result.output, feeds)
+    agree(wanted, got, TOLERANCE[dtype], "optimized")
+    agree(wanted, runtime.run_ort(result.output, feeds, False), TOLERANCE[dtype], "as it is")
+    if form in ("load", "portable"):
+        assert left == float_operators, "something is left to compute on every run"
+    if form == "generic":
+        check_codes(model, after, result, scheme)
+    if reference and is_standard(after):
+        agree(wanted, runtime.run_reference(result.output, feeds), TOLERANCE[dtype], "reference")
+    return result, left
+
+
+def agree(wanted, got, tolerance, what):
+    difference = runtime.worst(wanted, got)
+    assert difference <= tolerance, f"{what}: outputs differ by {difference:.2g} of the largest"
+
+
+def check_rows(result, expected):
+    """The report says of every weight what is expected of it."""
+    if expected is None:
+        return
+    rows = {row["name"]: (row["granularity"], row["form"])
+            for row in result.report["weights"] if row["quantized"]}
+    assert rows == expected
+
+
+def check_codes(before, after, result, scheme):
+    """The codes, scales and zero points of plain DequantizeLinear, bit by bit."""
+    known = oracle.constants(before)
+    names = {row["name"]: row["granularity"] for row in result.report["weights"]
+             if row["quantized"]}
+    found = {key: made for key, made in oracle.decoders(after).items() if key in known}
+    assert {key[1] for key in found} == set(names)
+    for key, made in found.items():
+        assert group_text(made.axis, made.block) == names[key[1]]
+        codes, scales, zeros = oracle.rtn(oracle.array_of(known[key].tensor), scheme, made.axis,
+                                          made.block, oracle.scale_type(known[key]))
+        assert np.array_equal(made.codes, codes) and made.scales.tobytes() == scales.tobytes()
+        assert made.zeros is None or np.array_equal(made.zeros, zeros)
+
+
+def plan(model, operator, scheme, form, place, dtype="float"):
+    """{name: (group, form)} for check, and whether the codes are fused."""
+    expected, fused = {}, False
+    shapes = {key[1]: tuple(c.tensor.dims) for key, c in oracle.constants(model).items()}
+    for name, lies in forms_models.weights(model, operator).items():
+        kind = operator.kind
+        if kind != "recurrent" and place in forms_models.HANDED:
+            kind = "plain"
+        axis, block = expected_group(scheme, lies, shapes[name], form, kind)
+        if math.prod(shapes[name]) < scheme.min_elements:
+            continue
+        own = expected_form(scheme, kind, form, axis, block, shapes[name], dtype)
+        expected[name] = group_text(axis, block), own
+        fused |= own == "MatMulNBits" or (kind == "fused" and is_fusable(axis, block)
+                                          and own == "DequantizeLinear" and form != "generic")
+    return expected, fused and dtype != "double" and place not in forms_models.UNFUSED

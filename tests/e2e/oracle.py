@@ -1,0 +1,399 @@
+"""nibble's job done again, slowly, from the documents: which weights of a model
+are quantized, how their channels lie, rounding to nearest, decoding. Numpy and
+onnx's message classes only; nothing here asks nibble.
+"""
+
+import dataclasses
+import math
+
+import ml_dtypes
+import numpy as np
+from onnx import AttributeProto, TensorProto, numpy_helper
+
+BITS = {"int4": 4, "uint4": 4, "int8": 8, "uint8": 8}
+RANGE = {"int4": (-8, 7), "uint4": (0, 15), "int8": (-128, 127), "uint8": (0, 255)}
+CODE_TYPE = {TensorProto.INT4: "int4", TensorProto.UINT4: "uint4",
+             TensorProto.INT8: "int8", TensorProto.UINT8: "uint8"}
+FLOAT_TYPE = {TensorProto.FLOAT: "float", TensorProto.FLOAT16: "float16",
+              TensorProto.BFLOAT16: "bfloat16", TensorProto.DOUBLE: "double"}
+NUMPY_TYPE = {"float": np.float32, "float16": np.float16,
+              "bfloat16": ml_dtypes.bfloat16, "double": np.float64}
+LEAST_NORMAL = {np.float32: 2.0**-126, np.float16: 2.0**-14,
+                ml_dtypes.bfloat16: 2.0**-126}
+
+
+class Unfit(Exception):
+    """A weight whose values do not allow quantizing."""
+
+
+@dataclasses.dataclass
+class Scheme:
+    """What the command line asks for. granularity: "default", "channel",
+    "tensor" or a block size."""
+    type: str = "int4"
+    granularity: object = "default"
+    symmetric: bool = None
+    min_elements: int = 1024
+    freeze: bool = False
+
+    def __post_init__(self):
+        if self.symmetric is None:
+            self.symmetric = not self.type.startswith("u")
+
+    @property
+    def middle(self):
+        """The zero point of symmetric codes."""
+        return 0 if RANGE[self.type][0] else 2**(BITS[self.type] - 1)
+
+    @property
+    def has_zeros(self):
+        return not self.symmetric or self.middle != 0
+
+    def options(self):
+        words = ["--type", self.type, "--min-elements", str(self.min_elements)]
+        if self.granularity in ("channel", "tensor"):
+            words.append(f"--per-{self.granularity}")
+        elif self.granularity != "default":
+            words += ["--block-size", str(self.granularity)]
+        if self.symmetric != (not self.type.startswith("u")):
+            words.append("--symmetric" if self.symmetric else "--asymmetric")
+        return words + ["--freeze"] * self.freeze
+
+    def __str__(self):
+        least = f"-min{self.min_elements}" * (self.min_elements != 1024)
+        sign = "sym" if self.symmetric else "asym"
+        return f"{self.type}-{sign}-{self.granularity}{least}"
+
+
+# ---- groups ----------------------------------------------------------------
+
+def blocks(x, axis, block):
+    """x cut along axis: [..., number of blocks, block, ...], filled with zeros."""
+    pad = [(0, 0)] * x.ndim
+    pad[axis] = (0, -x.shape[axis] % block)
+    x = np.pad(x, pad)
+    return x.reshape(x.shape[:axis] + (-1, block) + x.shape[axis + 1:])
+
+
+def largest(x, axis, block):
+    """max(0, max x) of each group, in the shape of DequantizeLinear's scale."""
+    if axis is None:
+        return x.max(initial=0)
+    if block:
+        return blocks(x, axis, block).max(axis + 1, initial=0)
+    return x.max(tuple(a for a in range(x.ndim) if a != axis), initial=0)
+
+
+def spread(s, shape, axis, block):
+    """Each element's own s."""
+    if axis is None:
+        return s
+    if block:
+        return s.take(np.arange(shape[axis]) // block, axis)
+    return s.reshape([-1 if a == axis else 1 for a in range(len(shape))])
+
+
+# ---- round to nearest ------------------------------------------------------
+
+def rtn(x, scheme, axis, block, scale_type=np.float32):
+    """(codes, scales, zero points): scales in their type, the others as int32.
+    x: float32. axis None: one group; block 0: a group for each index of axis."""
+    lo, hi = RANGE[scheme.type]
+    if not np.isfinite(x).all():
+        raise Unfit("NaN or infinity")
+    top, bottom = largest(x, axis, block), largest(-x, axis, block)
+    if scheme.symmetric:
+        exact = np.maximum(top, bottom) / np.float32(hi - scheme.middle)
+    else:
+        exact = ((top.astype(np.float64) + bottom) / (hi - lo)).astype(np.float32)
+    exact = np.where(exact < LEAST_NORMAL[np.float32], np.float32(1), exact)
+    with np.errstate(over="ignore"):
+        stored = exact.astype(scale_type)
+    scales = stored.astype(np.float32)
+    rough = (scales < LEAST_NORMAL[scale_type]) & (abs(scales - exact) > exact / 32)
+    if rough.any() or np.isinf(scales).any():
+        raise Unfit("scales do not fit their type")
+    if scheme.symmetric:
+        zeros = np.full(np.shape(scales), scheme.middle)
+    else:
+        zeros = np.rint(np.minimum(bottom / scales, np.float32(hi - lo))) + lo
+    zeros = np.asarray(zeros, np.int32)
+    steps = np.rint(x / spread(scales, x.shape, axis, block))
+    codes = np.clip(steps + spread(zeros, x.shape, axis, block), lo, hi).astype(np.int32)
+    if not np.isfinite(dequantize(codes, stored, zeros, axis, block).astype(np.float32)).all():
+        raise Unfit("decoded values overflow")
+    return codes, stored, zeros
+
+
+def dequantize(codes, scales, zeros, axis, block):
+    """DequantizeLinear: computed in float32, rounded once to the scale's type."""
+    scales = np.asarray(scales)
+    steps = codes - spread(zeros, codes.shape, axis, block)
+    s = spread(scales, codes.shape, axis, block).astype(np.float32)
+    with np.errstate(over="ignore"):
+        return (steps.astype(np.float32) * s).astype(scales.dtype)
+
+
+def snr_db(x, decoded):
+    x, decoded = x.astype(np.float64), decoded.astype(np.float64)
+    noise = np.square(x - decoded).sum()
+    return 10 * math.log10(np.square(x).sum() / noise) if noise else math.inf
+
+
+# ---- tensors ---------------------------------------------------------------
+
+def read_codes(tensor):
+    """The integers of a quantized tensor, unpacked by hand: two 4-bit codes a
+    byte, the first in the low half."""
+    name = CODE_TYPE[tensor.data_type]
+    count = math.prod(tensor.dims)
+    raw = np.frombuffer(tensor.raw_data, np.uint8)
+    assert len(raw) == (count * BITS[name] + 7) // 8, tensor.name
+    if BITS[name] == 4:
+        if count % 2:
+            assert raw[-1] >> 4 == 0, f"{tensor.name}: the last half byte is not zero"
+        raw = np.stack([raw & 15, raw >> 4], 1).reshape(-1)[:count]
+    codes = raw.astype(np.int32)
+    if RANGE[name][0] < 0:
+        codes -= (codes > RANGE[name][1]) * 2**BITS[name]
+    return codes.reshape(tensor.dims)
+
+
+def array_of(tensor):
+    """The values of a float tensor, as float32."""
+    with np.errstate(over="ignore"):
+        return numpy_helper.to_array(tensor).astype(np.float32)
+
+
+def attribute(node, name, default=None):
+    for a in node.attribute:
+        if a.name == name:
+            return {AttributeProto.INT: a.i, AttributeProto.FLOAT: a.f,
+                    AttributeProto.TENSOR: a.t}.get(a.type, a)
+    return default
+
+
+# ---- the graph -------------------------------------------------------------
+
+@dataclasses.dataclass
+class Constant:
+    """A tensor with a name, where it is defined, and what uses it."""
+    scope: tuple
+    name: str
+    tensor: TensorProto
+    is_input: bool = False
+    uses: list = dataclasses.field(default_factory=list)  # (node or None, input)
+
+    @property
+    def key(self):
+        return self.scope, self.name
+
+
+@dataclasses.dataclass
+class Place:
+    """One graph or function, and the scopes around it."""
+    path: tuple
+    owner: object
+    values: dict  # name -> Constant, or None where it is something else
+    parent: object = None
+
+    def find(self, name):
+        place = self
+        while place and name not in place.values:
+            place = place.parent
+        return place.values[name] if place else None
+
+
+def bodies(node):
+    for a in node.attribute:
+        for graph in [a.g] * a.HasField("g") + list(a.graphs):
+            yield a.name, graph
+
+
+def places(model):
+    """Every graph and function of the model, outer ones first."""
+    def visit(owner, path, parent):
+        place = Place(path, owner, {}, parent)
+        is_graph = hasattr(owner, "initializer")
+        for tensor in owner.initializer if is_graph else ():
+            place.values[tensor.name] = Constant(path, tensor.name, tensor)
+        for value in owner.input:
+            name = value.name if is_graph else value
+            constant = place.values.setdefault(name, None)
+            if constant:
+                constant.is_input = True
+        for node in owner.node:
+            tensor = attribute(node, "value") if node.op_type == "Constant" else None
+            for name in node.output:
+                place.values[name] = tensor and Constant(path, name, tensor)
+        yield place
+        for node in owner.node:
+            for name, graph in bodies(node):
+                yield from visit(graph, path + ((node.output[0], name),), place)
+
+    yield from visit(model.graph, (), None)
+    for f in model.functions:
+        yield from visit(f, (("function", f.domain, f.name),), None)
+
+
+def constants(model):
+    """All constants of the model with their uses, by key."""
+    found = {}
+    for place in places(model):
+        found |= {c.key: c for c in place.values.values() if c}
+        uses = [(name, (node, i)) for node in place.owner.node
+                for i, name in enumerate(node.input)]
+        uses += [(getattr(output, "name", output), (None, 0))
+                 for output in place.owner.output]
+        for name, use in uses:
+            constant = place.find(name)
+            if constant:
+                constant.uses.append(use)
+    return found
+
+
+def layout(node, index, shape):
+    """(axis of output channels, reduction axis, whether channels are cut) of a
+    weight, or None where the operator takes none there."""
+    rank = len(shape)
+    op = node.op_type if node and node.domain in ("", "ai.onnx") else None
+    if op == "MatMul" and rank >= 2:
+        axes = rank - 1, rank - 2
+        return (axes if index == 1 else axes[::-1]) + (True,)
+    if op == "Gemm" and rank == 2 and index < 2:
+        transposed = attribute(node, "transA" if index == 0 else "transB", 0)
+        return (1, 0, True) if bool(transposed) != (index == 1) else (0, 1, True)
+    if op == "Conv" and index == 1 and rank >= 3:
+        return 0, 1, False
+    if op == "ConvTranspose" and index == 1 and rank >= 3:
+        depthwise = attribute(node, "group", 1) == shape[0] > 1
+        return (0, 1, False) if depthwise else (1, 0, False)
+    return None
+
+
+def grouping(scheme, place, shape):
+    """(axis, block size) of DequantizeLinear for a weight that lies like this."""
+    channel, reduction, cut = place
+    length, block = shape[reduction], scheme.granularity
+    if block == "tensor":
+        return None, 0
+    if block == "default" and cut:
+        return reduction, min(max(16, 1 << (length - 1).bit_length()), 256)
+    if block in ("default", "channel") or length < min(block, 16):
+        return channel, 0
+    return reduction, block
+
+
+def stored_bytes(scheme, shape, axis, block, scale_size):
+    """(bytes of codes, of scales, of zero points)."""
+    groups = 1 if axis is None else shape[axis]
+    if block:
+        groups = math.prod(shape) // shape[axis] * -(-shape[axis] // block)
+    bits = BITS[scheme.type]
+    zeros = (groups * bits + 7) // 8 if scheme.has_zeros else 0
+    return (math.prod(shape) * bits + 7) // 8, groups * scale_size, zeros
+
+
+def item_size(tensor):
+    """Bytes of one of a tensor's floats."""
+    return np.dtype(NUMPY_TYPE[FLOAT_TYPE[tensor.data_type]]).itemsize
+
+
+def scale_type(constant):
+    name = FLOAT_TYPE[constant.tensor.data_type]
+    return NUMPY_TYPE["float" if name == "double" else name]
+
+
+def expected(model, scheme):
+    """{key: (constant, axis, block)} of the weights that shall be quantized,
+    as far as shapes and uses decide that."""
+    chosen = {}
+    for key, c in constants(model).items():
+        shape = tuple(c.tensor.dims)
+        if (c.tensor.data_type not in FLOAT_TYPE or len(shape) < 2 or not c.uses
+                or not math.prod(shape) >= max(scheme.min_elements, 1)
+                or c.is_input and model.ir_version >= 4 and not scheme.freeze):
+            continue
+        lies = [layout(node, i, shape) for node, i in c.uses]
+        if not all(lies):
+            continue
+        axis, block = grouping(scheme, lies[0], shape)
+        size = np.dtype(scale_type(c)).itemsize
+        before = math.prod(shape) * item_size(c.tensor)
+        if sum(stored_bytes(scheme, shape, axis, block, size)) < before:
+            chosen[key] = c, axis, block
+    return chosen
+
+
+# ---- decoders --------------------------------------------------------------
+
+@dataclasses.dataclass
+class Decoder:
+    """A DequantizeLinear over constants, perhaps with a Cast to double behind."""
+    codes: np.ndarray
+    scales: np.ndarray
+    zeros: np.ndarray  # None: the node has no such input
+    axis: int
+    block: int
+    type: str
+    bytes: int
+    to_double: bool = False
+
+    def decode(self, scales):
+        zeros = np.zeros(scales.shape, np.int32) if self.zeros is None else self.zeros
+        return dequantize(self.codes, scales, zeros, self.axis, self.block)
+
+    def values(self):
+        """What DequantizeLinear gives."""
+        return self.decode(self.scales).astype(np.float64 if self.to_double
+                                               else self.scales.dtype)
+
+    def unrounded(self):
+        """The same in float32, where scales are halves: what reports go by."""
+        return self.decode(self.scales.astype(np.float32))
+
+
+def decoder(place, node):
+    tensors = [place.values.get(name) for name in node.input if name]
+    assert all(tensors), f"{node.name}: inputs that are not constants beside it"
+    tensors = [c.tensor for c in tensors]
+    scales = numpy_helper.to_array(tensors[1])
+    zeros = read_codes(tensors[2]) if len(tensors) > 2 else None
+    if zeros is not None:
+        assert tensors[2].data_type == tensors[0].data_type, node.name
+        assert zeros.shape == scales.shape, node.name
+    return Decoder(read_codes(tensors[0]), scales, zeros,
+                   attribute(node, "axis", 1) if scales.ndim else None,
+                   attribute(node, "block_size", 0), CODE_TYPE[tensors[0].data_type],
+                   sum(len(t.raw_data) for t in tensors))
+
+
+def decoders(model):
+    """{key of the value: Decoder} of all decoded constants of the model."""
+    found = {}
+    for place in places(model):
+        casts = {node.input[0]: node for node in place.owner.node
+                 if node.op_type == "Cast" and attribute(node, "to") == TensorProto.DOUBLE}
+        for node in place.owner.node:
+            if node.op_type != "DequantizeLinear" or not place.values.get(node.input[0]):
+                continue
+            made, name = decoder(place, node), node.output[0]
+            if name in casts:
+                made.to_double, name = True, casts[name].output[0]
+            found[place.path, name] = made
+    return found
+
+
+def replaced(model, values):
+    """A copy of the float model in which the constants named by the keys of
+    values have those values, converted to their own type."""
+    copy = type(model)()
+    copy.CopyFrom(model)
+    known = constants(copy)
+    for key, value in values.items():
+        tensor = known[key].tensor
+        like = NUMPY_TYPE[FLOAT_TYPE[tensor.data_type]]
+        new = numpy_helper.from_array(np.ascontiguousarray(value.astype(like)), tensor.name)
+        assert new.dims == tensor.dims
+        tensor.CopyFrom(new)
+    return copy

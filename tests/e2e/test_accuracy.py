@@ -1,0 +1,33 @@
+"""What quantizing costs on real data; printed at the end of the run."""
+
+import evaluate
+import pytest
+
+# name -> options, and the most that the metric may lose: points of top-1, or
+# bits per character
+VARIANTS = {
+    "float": (None, 0, 0),
+    "int8": (["--type", "int8"], 0.3, 0.01),
+    "int4 block 32": (["--block-size", "32"], 1.5, 0.1),
+    "int4 per channel": (["--per-channel"], 2, 0.2),
+    "int4 default": ([], 2, 0.2),
+    "uint4 block 32": (["--type", "uint4", "--block-size", "32"], 1.5, 0.1),
+}
+
+
+@pytest.mark.parametrize("name, kind", [("fashion_cnn_ts17.onnx", "top-1 %"),
+                                        ("bible_lm_ts17.onnx", "bits per character")])
+def test_accuracy(name, kind, quantize, real_model, need, print_at_end):
+    path = real_model(name)
+    metric, reference = need(lambda: evaluate.evaluate(path))
+    assert metric == kind
+    print_at_end(f"{name}: {metric}")
+    for variant, (options, points, bits) in VARIANTS.items():
+        model, value, snr = path, reference, ""
+        if options is not None:
+            result = quantize(path, *options)
+            model, snr = result.output, f"{result.report['bits_per_weight']:.2f} bits a weight"
+            value = evaluate.evaluate(model)[1]
+        print_at_end(f"    {variant:<18}{value:8.3f}{model.stat().st_size:12,} bytes  {snr}")
+        loss = reference - value if kind == "top-1 %" else value - reference
+        assert loss <= (points if kind == "top-1 %" else bits), variant

@@ -1,0 +1,102 @@
+"""The same bytes whatever the number of threads, the kernels, and the way the
+model comes in.
+"""
+
+import gzip
+import itertools
+
+import onnx
+import pytest
+
+import build
+from build import LAYERS
+from oracle import Scheme
+
+SCHEMES = [Scheme(), Scheme("int4", 32), Scheme("uint4", 7), Scheme("int8", "channel"),
+           Scheme("uint8", "tensor"), Scheme("uint4", "channel", symmetric=True)]
+MODELS = ["fashion_cnn_dynamo18.onnx", "bible_lm_ts17.onnx"]
+THREADS = [1, 2, 3, 8]
+
+
+@pytest.fixture(scope="session")
+def cpus(run, tmp_path_factory):
+    """The kernels that run here; those that don't are refused by name."""
+    folder = tmp_path_factory.mktemp("cpus")
+    layer = LAYERS["matmul"]
+    onnx.save(build.layer_model(layer, build.weight(layer)), folder / "in.onnx")
+    found = []
+    for name in ("scalar", "avx2"):
+        done = run(folder / "in.onnx", "-o", folder / "out.onnx", "--cpu", name)
+        if done.returncode == 0:
+            found.append(name)
+        else:
+            assert done.returncode == 2 and name.encode() in done.stderr
+    assert "scalar" in found
+    return found
+
+
+def outputs(run, tmp_path, variants, stdin=None):
+    """The bytes that each variant of the command line makes."""
+    made = {}
+    for words in variants:
+        out = tmp_path / "out.onnx"
+        done = run("quantize", *words, "-o", out, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        made[words] = out.read_bytes()
+    return made
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=str)
+@pytest.mark.parametrize("name", MODELS)
+def test_threads_and_kernels(name, scheme, real_model, run, cpus, tmp_path):
+    variants = [(real_model(name), *scheme.options(), "--threads", threads, "--cpu", cpu)
+                for threads, cpu in itertools.product(THREADS, cpus)]
+    variants.append((real_model(name), *scheme.options()))
+    assert len(set(outputs(run, tmp_path, variants).values())) == 1
+
+
+@pytest.mark.parametrize("dtype", ["float", "float16", "bfloat16", "double"])
+@pytest.mark.parametrize("layer", ["matmul-odd", "matmul-rank3", "gemm-transb", "conv2d",
+                                   "transpose2d", "matmul-column"])
+def test_small_models(layer, dtype, run, cpus, tmp_path):
+    """Odd shapes, and special values, that kernels may treat apart."""
+    layer = LAYERS[layer]
+    w = build.extremes(layer, dtype)
+    path = tmp_path / "in.onnx"
+    onnx.save(build.layer_model(layer, w, dtype=dtype), path)
+    for scheme in SCHEMES:
+        variants = [(path, *scheme.options(), "--min-elements", 16, "--threads", t, "--cpu", cpu)
+                    for t, cpu in itertools.product((1, 3), cpus)]
+        assert len(set(outputs(run, tmp_path, variants).values())) == 1, scheme
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_ways_in(name, real_model, run, tmp_path):
+    raw = real_model(name).read_bytes()
+    (tmp_path / "in.onnx.gz").write_bytes(gzip.compress(raw))
+    made = outputs(run, tmp_path, [(real_model(name),), (tmp_path / "in.onnx.gz",)])
+    for stdin in raw, gzip.compress(raw):
+        made |= {(len(stdin),): outputs(run, tmp_path, [("-",)], stdin)[("-",)]}
+    assert len(made) == 4 and len(set(made.values())) == 1
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_external_data_too(name, real_model, run, tmp_path):
+    """Also the data file, which is filled by several threads."""
+    made = set()
+    for threads in THREADS:
+        out = tmp_path / "out.onnx"
+        assert run(real_model(name), "-o", out, "--external-data",
+                   "--threads", threads).returncode == 0
+        made.add((out.read_bytes(), out.with_name("out.onnx.data").read_bytes()))
+    assert len(made) == 1
+
+
+def test_report_too(real_model, run, tmp_path):
+    """Errors in dB are sums whose order must not depend on threads."""
+    reports = set()
+    for threads in THREADS:
+        done = run(real_model(MODELS[1]), "-o", tmp_path / "out.onnx", "--threads", threads,
+                   "--json", "-")
+        reports.add(done.stdout)
+    assert len(reports) == 1

@@ -1,0 +1,278 @@
+"""Operators, places, types, storage: a small model for each combination, held
+against the oracle in every way that verify knows.
+"""
+
+import itertools
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+import build
+import oracle
+from build import LAYERS, PLACES
+from oracle import Scheme
+from verify import TOLERANCE, check_outputs, check_weights, verify
+
+SCHEMES = [Scheme(t, g, min_elements=16) for g, t in zip(
+    ["default", 32, "channel", 7, "tensor"] * 4, ["int4", "uint4", "int8", "uint8"] * 5)]
+
+# ONNX Runtime runs these in float and float16 only, and the reference fails on them.
+NOT_IN_REFERENCE = {"transpose-group", "transpose-depthwise-2"}
+
+
+def spread(cases):
+    """Gives each case one of the schemes, in turn."""
+    schemes = itertools.cycle(SCHEMES)
+    return [(*case, next(schemes)) for case in cases]
+
+
+def check(model, layer, scheme, quantize, dtype="float", storage="raw", path=None, run=True):
+    if path:
+        model = build.save(model, path, storage)
+    feeds = build.all_feeds(onnx.load(path) if path else model, layer, dtype)
+    result = quantize(model, *scheme.options())
+    tolerance = 2 * np.finfo(np.float16).eps if dtype == "float16" else TOLERANCE
+    assert verify(result, scheme, feeds if run else None, tolerance)
+    return result
+
+
+@pytest.mark.parametrize("layer, place, scheme", spread(itertools.product(LAYERS, PLACES)),
+                         ids=str)
+def test_place(layer, place, scheme, quantize):
+    model = PLACES[place](LAYERS[layer], build.weight(LAYERS[layer]), "float")
+    after = check(model, LAYERS[layer], scheme, quantize).load()
+    if place == "ir3":
+        assert [i.name for i in after.graph.input] == ["X"]
+
+
+@pytest.mark.parametrize("dtype, layer, scheme", spread(
+    itertools.product(["float16", "double", "bfloat16"], LAYERS)), ids=str)
+def test_type(dtype, layer, scheme, quantize):
+    blind = dtype in ("double", "bfloat16") and layer in NOT_IN_REFERENCE
+    layer = LAYERS[layer]
+    model = build.as_initializer(layer, build.weight(layer, dtype), dtype)
+    check(model, layer, scheme, quantize, dtype, run=not blind)
+
+
+STORAGE = itertools.product(["raw", "typed", "external", "files"],
+                            ["float", "float16", "double", "bfloat16"],
+                            ["initializer", "constant", "if", "loop", "function"])
+
+
+@pytest.mark.parametrize("storage, dtype, place, scheme", spread(STORAGE), ids=str)
+def test_storage(storage, dtype, place, scheme, quantize, tmp_path):
+    layer = LAYERS["matmul-odd"]
+    model = PLACES[place](layer, build.weight(layer, dtype), dtype)
+    check(model, layer, scheme, quantize, dtype, storage, tmp_path / "stored.onnx")
+
+
+# ---- inputs with defaults --------------------------------------------------
+
+def test_overridable_input_stays_float(quantize):
+    """Its caller may pass another value; --freeze says that none will."""
+    layer = LAYERS["matmul"]
+    model = build.as_input(layer, build.weight(layer), "float")
+    other = build.weight(layer, name="V", seed=1)
+    model.graph.initializer.append(other)
+    model.graph.node.append(layer.node(weight="V", y="Z", name="other"))
+    model.graph.output.append(build.info("Z", rank=2))
+    result = check(model, layer, Scheme(), quantize)
+    assert result.names == {"V"}
+    assert "--freeze" in result.reasons["W"]
+    assert [i.name for i in result.load().graph.input] == ["X", "W"]
+
+
+@pytest.mark.parametrize("scheme", [Scheme("int4", 32, freeze=True), Scheme("uint8", freeze=True)],
+                         ids=str)
+def test_freeze(scheme, quantize):
+    layer = LAYERS["gemm-transb"]
+    model = build.as_input(layer, build.weight(layer), "float")
+    after = check(model, layer, scheme, quantize).load()
+    assert [i.name for i in after.graph.input] == ["X"]
+
+
+# ---- several consumers -----------------------------------------------------
+
+def two_outputs(layer, w, second, **options):
+    """Y from the layer, Z from another node over the same weight."""
+    rank = options.pop("rank", 2)
+    model = build.layer_model(layer, w, [layer.node(weight=w.name), second], **options)
+    model.graph.output.append(build.info("Z", rank=rank))
+    return model
+
+
+def test_two_operators_share_a_weight(quantize):
+    """One decoder for both; the first consumer says how the channels lie."""
+    layer = LAYERS["matmul"]
+    gemm = helper.make_node("Gemm", ["T", "W"], ["Z"], transB=1)
+    w = build.weight(layer)
+    model = two_outputs(layer, w, gemm)
+    t = build.tensor(np.linspace(-1, 1, 80).reshape(2, 40), "T")
+    model.graph.initializer.append(t)
+    result = check(model, layer, Scheme("int4", 32, min_elements=1000), quantize)
+    after = result.load()
+    assert [n.op_type for n in after.graph.node].count("DequantizeLinear") == 1
+
+
+def test_weight_on_both_sides(quantize):
+    """W @ W, and X @ (W @ W)."""
+    layer = build.Layer("MatMul", (37, 37), (2, 37))
+    nodes = [helper.make_node("MatMul", ["W", "W"], ["WW"]), layer.node(weight="WW")]
+    model = build.layer_model(layer, build.weight(layer), nodes)
+    check(model, layer, Scheme("uint4", 7), quantize)
+
+
+def stays_float(model, name, reason, quantize, *options):
+    """The weight of that name does, and the reason holds that word; V, a weight
+    that is added beside it, is quantized."""
+    layer = LAYERS["matmul"]
+    model.graph.initializer.append(build.weight(layer, name="V"))
+    model.graph.input.append(build.info("X of V", shape=[2, 70]))
+    model.graph.node.append(layer.node("X of V", "V", "Y of V", "of V"))
+    model.graph.output.append(build.info("Y of V", rank=2))
+    result = quantize(model, *options)
+    assert "V" in result.names and name not in result.names
+    assert reason in result.reasons[name]
+    onnx.checker.check_model(str(result.output), full_check=True)
+    kept = oracle.constants(result.load())[(), name].tensor
+    assert kept == oracle.constants(model)[(), name].tensor
+    return result
+
+
+OTHER_USES = {
+    "shape": (helper.make_node("Shape", ["W"], ["Z"]), TensorProto.INT64, "Shape"),
+    "identity": (helper.make_node("Identity", ["W"], ["Z"]), TensorProto.FLOAT, "Identity"),
+    "gather": (helper.make_node("Gather", ["W", "index"], ["Z"]), TensorProto.FLOAT, "Gather"),
+    "gemm-c": (helper.make_node("Gemm", ["W", "W", "W"], ["Z"], transB=0), TensorProto.FLOAT,
+               "Gemm"),
+    "foreign": (helper.make_node("MatMul", ["W", "W"], ["Z"], domain="com.example"),
+                TensorProto.FLOAT, "MatMul"),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_USES)
+def test_other_uses_keep_a_weight_float(case, quantize):
+    node, kind, word = OTHER_USES[case]
+    layer = build.Layer("MatMul", (40, 40), (3, 40))
+    model = two_outputs(layer, build.weight(layer), node, domains=["com.example"])
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([3]), "index"))
+    model.graph.output[1].CopyFrom(build.info("Z", kind, rank=1 if kind == 7 else 2))
+    stays_float(model, "W", word, quantize)
+
+
+def test_graph_output_stays_float(quantize):
+    layer = LAYERS["matmul"]
+    model = build.layer_model(layer, build.weight(layer))
+    model.graph.output.append(build.info("W", shape=list(layer.weight)))
+    stays_float(model, "W", "output", quantize)
+
+
+def test_use_deep_inside_counts(quantize):
+    """A Shape in a branch of an If in a branch of an If."""
+    layer = LAYERS["matmul"]
+
+    def choose(name, body):
+        return helper.make_node("If", ["cond"], [name], then_branch=body, else_branch=body)
+
+    def body(name, node):
+        return helper.make_graph([node], name, [], [build.info(node.output[0], TensorProto.INT64,
+                                                               rank=1)])
+    inner = body("inner", helper.make_node("Shape", ["W"], ["shape"]))
+    model = build.layer_model(layer, build.weight(layer),
+                              inputs=[build.info("cond", TensorProto.BOOL, [])])
+    model.graph.node.append(choose("Z", body("outer", choose("middle", inner))))
+    model.graph.output.append(build.info("Z", TensorProto.INT64, rank=1))
+    stays_float(model, "W", "Shape", quantize)
+
+
+def test_scales_that_cost_more_than_they_save(quantize):
+    """One element to a block: scales would take as much as the weight."""
+    layer = build.Layer("MatMul", (1, 1033), (3, 1))
+    model = build.layer_model(layer, build.weight(layer))
+    stays_float(model, "W", "room", quantize)
+
+
+# ---- names -----------------------------------------------------------------
+
+NAMES = ['layer "0"/it\'s', " w ", "権重·β", "tab\tnew\nline", "%s%n%d", "\\", "a" * 5000,
+         "onnx::MatMul_1", "/layers.0/Constant_output_0", "\u202e", "{}"]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+@pytest.mark.parametrize("place", ["initializer", "if", "function"])
+def test_names(name, place, quantize):
+    layer = LAYERS["matmul"]
+    model = PLACES[place](layer, build.weight(layer, name=name), "float")
+    result = check(model, layer, Scheme("uint4"), quantize)
+    assert result.names == {name}
+
+
+def test_fresh_names_avoid_those_in_use(quantize):
+    """Whatever nibble calls its tensors and nodes, take that, and try again."""
+    layer = LAYERS["matmul"]
+    model = build.in_if(layer, build.weight(layer), "float")
+    for _ in range(3):
+        new = all_names(quantize(model, "--type", "uint4").load()) - all_names(model)
+        assert len(new) >= 8
+        for name in sorted(new):
+            model.graph.node.append(helper.make_node("Identity", ["X"], [name], name))
+        check(model, layer, Scheme("uint4"), quantize)
+
+
+def all_names(model):
+    """Of tensors and nodes."""
+    nodes = [n for place in oracle.places(model) for n in place.owner.node]
+    return {t.name for t in build.every_tensor(model)} | {n.name for n in nodes} - {""}
+
+
+@pytest.mark.parametrize("name", ["", "same"])
+def test_node_names_mean_nothing(name, quantize):
+    """Many exporters write none; ONNX Runtime wants others to differ."""
+    layer = LAYERS["conv2d"]
+    w, v = build.weight(layer), build.weight(layer, name="V", seed=1)
+    model = two_outputs(layer, w, layer.node(weight="V", y="Z", name=name), rank=4,
+                        initializers=[w, v])
+    model.graph.node[0].name = name
+    check(model, layer, Scheme("int8"), quantize, run=not name)
+
+
+def test_unsorted_nodes(quantize):
+    """Weights come last, If comes first: ONNX Runtime sorts, so must nibble.
+    The checker wants sorted nodes, so only the numbers are checked."""
+    layer = LAYERS["matmul"]
+    w = build.weight(layer)
+    nodes = [helper.make_node("Relu", ["T"], ["Y"]), layer.node(y="T"), build.constant(w)]
+    model = build.layer_model(layer, w, nodes, initializers=[])
+    result = quantize(model)
+    found = check_weights(model, result.load(), Scheme())
+    assert len(found) == 1
+    check_outputs(result, model, found, build.all_feeds(model, layer), TOLERANCE)
+
+
+# ---- large -----------------------------------------------------------------
+
+# Odd shapes of several hundred thousand elements: they are quantized in chunks of
+# 65536, by several threads, and codes and zero points of two chunks share no byte.
+LARGE = {
+    "matmul": build.Layer("MatMul", (1027, 331), (2, 1027)),
+    "wide": build.Layer("MatMul", (3, 100_003), (1, 3)),
+    "column": build.Layer("MatMul", (300_001, 1), (1, 300_001)),
+    "rank3": build.Layer("MatMul", (3, 401, 333), (3, 1, 401)),
+    "gemm": build.Layer("Gemm", (331, 1027), (1, 1027), attributes={"transB": 1}),
+    "conv": build.Layer("Conv", (301, 77, 3, 5), (1, 77, 3, 5)),
+    "depthwise": build.Layer("Conv", (4099, 1, 7, 7), (1, 4099, 7, 7), attributes={"group": 4099}),
+    "transpose": build.Layer("ConvTranspose", (77, 301, 3, 5), (1, 77, 1, 1)),
+}
+LARGE_SCHEMES = [Scheme(), Scheme("uint4", "channel"), Scheme("uint4", 7), Scheme("int4", "tensor"),
+                 Scheme("int8", 32), Scheme("uint8", 131)]
+
+
+@pytest.mark.parametrize("scheme", LARGE_SCHEMES, ids=str)
+@pytest.mark.parametrize("layer", LARGE)
+def test_large(layer, scheme, quantize):
+    layer = LARGE[layer]
+    result = quantize(build.layer_model(layer, build.weight(layer)), *scheme.options(),
+                      "--threads", "3")
+    assert verify(result, scheme)

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Writes small models as seeds for tests/fuzz/fuzz_model.c.
+
+    corpus.py FOLDER
+
+Each seed is six bytes of options, then a model. Every kind of thing that nibble
+looks at is in one of them: operators that carry weights, Constant nodes, bodies,
+functions, typed values, external and sparse data, old opsets, NaNs.
+"""
+import itertools
+import pathlib
+import sys
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+rng = np.random.default_rng(1)
+
+
+def weight(name, shape, dtype=np.float32):
+    return numpy_helper.from_array(rng.standard_normal(shape).astype(dtype), name)
+
+
+def typed(name, shape, data_type=TensorProto.FLOAT):
+    values = rng.standard_normal(shape).astype(np.float32).ravel()
+    return helper.make_tensor(name, data_type, shape, values)
+
+
+def info(name, data_type=TensorProto.FLOAT, shape=None):
+    return helper.make_tensor_value_info(name, data_type, shape)
+
+
+def graph(nodes, initializers=(), inputs=("X",), outputs=("Y",)):
+    return helper.make_graph(nodes, "g", [info(i) for i in inputs], [info(o) for o in outputs],
+                             list(initializers))
+
+
+def model(main, opset=21, ir=10, functions=()):
+    imports = [helper.make_opsetid("", opset), helper.make_opsetid("local", 1)]
+    return helper.make_model(main, opset_imports=imports, ir_version=ir, functions=functions)
+
+
+def node(op_type, inputs, outputs, **attributes):
+    return helper.make_node(op_type, inputs.split(), outputs.split(), **attributes)
+
+
+def one(op_type, tensor, opset=21, ir=10, **attributes):
+    return model(graph([node(op_type, "X W", "Y", **attributes)], [tensor]), opset, ir)
+
+
+def operators():
+    yield "matmul", one("MatMul", weight("W", (33, 5)))
+    yield "matmul3", one("MatMul", weight("W", (2, 17, 3)))
+    yield "gemm", one("Gemm", weight("W", (8, 40)), transB=1)
+    yield "conv", one("Conv", weight("W", (6, 5, 3, 3)))
+    yield "depthwise", one("ConvTranspose", weight("W", (8, 1, 3, 3)), group=8)
+    yield "transposed", one("ConvTranspose", weight("W", (8, 4, 3)))
+    for dtype in (np.float16, np.float64):
+        yield np.dtype(dtype).name, one("MatMul", weight("W", (32, 8), dtype))
+
+
+def values():
+    yield "typed", one("MatMul", typed("W", (64, 32)))
+    yield "typed16", one("MatMul", typed("W", (16, 8), TensorProto.FLOAT16))
+    yield "bfloat16", one("MatMul", typed("W", (16, 8), TensorProto.BFLOAT16))
+    bad = rng.standard_normal((32, 8)).astype(np.float32)
+    bad[3, 3] = np.nan
+    yield "nan", one("MatMul", numpy_helper.from_array(bad, "W"))
+    yield "tiny", one("MatMul", numpy_helper.from_array(np.full((32, 8), 1e-40, np.float32), "W"))
+    external = weight("W", (32, 8))
+    external.ClearField("raw_data")
+    external.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", "w"), ("offset", "16"), ("length", "1024")):
+        external.external_data.add(key=key, value=value)
+    yield "external", one("MatMul", external)
+    sparse = helper.make_sparse_tensor(weight("W", (4,)), numpy_helper.from_array(
+        np.arange(4, dtype=np.int64), ""), [8, 8])
+    main = graph([node("MatMul", "X W", "Y")])
+    main.sparse_initializer.append(sparse)
+    yield "sparse", model(main)
+
+
+def structures():
+    constant = node("Constant", "", "W", value=weight("", (32, 8)))
+    yield "constant", model(graph([constant, node("MatMul", "X W", "Y")]))
+    inner = helper.make_graph([node("MatMul", "X V", "t"), node("MatMul", "X W", "u")], "body",
+                              [], [info("t")], [weight("V", (32, 8))])
+    branch = node("If", "c", "Y", then_branch=inner, else_branch=inner)
+    yield "branches", model(graph([branch], [weight("W", (32, 8))]))
+    function = helper.make_function(
+        "local", "f", ["a"], ["b"], [constant, node("MatMul", "a W", "b")],
+        [helper.make_opsetid("", 21)])
+    call = node("f", "X", "Y", domain="local")
+    yield "function", model(graph([call]), functions=[function])
+    shared = [node("MatMul", "X W", "a"), node("Gemm", "X W", "b"), node("Add", "a b", "Y")]
+    yield "shared", model(graph(shared, [weight("W", (32, 8))]))
+    yield "input", model(graph([node("MatMul", "X W", "Y")], [weight("W", (32, 8))],
+                               inputs=("X", "W")), ir=3, opset=8)
+
+
+def upgrades():
+    axes = [node("Squeeze", "X", "a", axes=[0]), node("ReduceSum", "a", "b", axes=[1]),
+            node("Unsqueeze", "b", "c", axes=[0]), node("Softmax", "c", "d", axis=1),
+            node("Split", "d", "e h", axis=0, split=[1, 1]), node("Clip", "e", "f", min=0.0),
+            node("Pad", "f", "g", pads=[0, 0, 1, 1], mode="constant", value=0.5),
+            node("MatMul", "g W", "Y")]
+    for opset in (7, 9, 10, 11, 12, 13, 17, 18):
+        yield f"opset{opset}", model(graph(axes, [weight("W", (32, 8))]), opset, 6)
+    resize = [node("Upsample", "X S", "a", mode="nearest"), node("Dropout", "a", "b", ratio=0.5),
+              node("TopK", "b", "c d", k=3), node("Slice", "c", "Y", starts=[0], ends=[1])]
+    yield "resize", model(graph(resize, [weight("S", (4,))]), 9, 4)
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    options = itertools.cycle([b"\0\0\0\0\0\2", b"\1\0\0\0\0\2", b"\2\1\0\0\1\3", b"\3\2\0\0\0\4",
+                               b"\0\x17\0\0\4\2", b"\6\3\0\x30\x10\0", b"\0\0\2\0\0\x32"])
+    seeds = itertools.chain(operators(), values(), structures(), upgrades())
+    for (name, proto), prefix in zip(seeds, options):
+        (folder / name).write_bytes(prefix + proto.SerializeToString())
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main()

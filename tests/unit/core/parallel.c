@@ -1,0 +1,97 @@
+/* The parallel loop: every index once, on a worker of its own, and it stops. */
+#include "core/parallel.h"
+#include "support.h"
+
+#include <stdatomic.h>
+#include <unistd.h>
+
+enum { MOST = 5000, WORKERS = 64 };
+
+struct work {
+    atomic_int seen[MOST];
+    atomic_int on_worker[WORKERS]; /* calls that run on it at this moment */
+    atomic_bool clash, bad_worker;
+    atomic_size_t calls;
+    int threads;
+    size_t stop_at; /* the index that fails; MOST: none */
+};
+
+static bool visit(void *context, size_t index, int worker)
+{
+    struct work *work = context;
+    atomic_fetch_add(&work->calls, 1);
+    if (worker < 0 || worker >= work->threads)
+        atomic_store(&work->bad_worker, true);
+    else if (atomic_fetch_add(&work->on_worker[worker], 1) != 0)
+        atomic_store(&work->clash, true);
+    atomic_fetch_add(&work->seen[index], 1);
+    if (index % 97 == 0)
+        usleep(50);
+    if (worker >= 0 && worker < work->threads)
+        atomic_fetch_sub(&work->on_worker[worker], 1);
+    return index != work->stop_at;
+}
+
+static struct work *work_new(int threads, size_t stop_at)
+{
+    struct work *work = hold(sizeof *work);
+    work->threads = threads;
+    work->stop_at = stop_at;
+    return work;
+}
+
+static void test_every_index_once(void **state)
+{
+    (void)state;
+    static const size_t counts[] = {0, 1, 2, 7, 64, 1000, MOST};
+    for (int threads = 1; threads <= 17; threads++) {
+        for (size_t c = 0; c < COUNT(counts); c++) {
+            struct work *work = work_new(threads, MOST);
+            assert_true(parallel_for(counts[c], threads, visit, work));
+            for (size_t i = 0; i < MOST; i++)
+                assert_int_equal(work->seen[i], i < counts[c]);
+            assert_false(work->clash);
+            assert_false(work->bad_worker);
+        }
+    }
+}
+
+/* Nothing begins after a failure has been seen; nothing runs twice. */
+static void test_stops(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= 8; threads++) {
+        struct work *work = work_new(threads, 10);
+        assert_false(parallel_for(MOST, threads, visit, work));
+        assert_true(atomic_load(&work->calls) < MOST);
+        for (size_t i = 0; i < MOST; i++)
+            assert_true(work->seen[i] <= 1);
+        assert_int_equal(work->seen[10], 1);
+    }
+    struct work *last = work_new(3, MOST - 1); /* failing at the very end is failing */
+    assert_false(parallel_for(MOST, 3, visit, last));
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    assert_int_equal(parallel_threads(1, 100), 1);
+    assert_int_equal(parallel_threads(8, 100), 8);
+    assert_int_equal(parallel_threads(8, 3), 3);
+    assert_int_equal(parallel_threads(8, 1), 1);
+    assert_int_equal(parallel_threads(8, 0), 1);
+    assert_int_equal(parallel_threads(0, 0), 1);
+    assert_int_equal(parallel_threads(0, 1), 1);
+    assert_true(parallel_threads(0, 1 << 20) >= 1);
+    assert_int_equal(parallel_threads(1024, SIZE_MAX), 1024);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_every_index_once),
+        TEST(test_stops),
+        TEST(test_threads),
+    };
+    return RUN(tests);
+}

@@ -1,0 +1,340 @@
+/* Filling: what lands in the file equals quantizing the whole weight in one go,
+ * for any shape, any type and any number of threads. */
+#include "fill/fill.h"
+#include "onnx/node.h"
+#include "pipeline.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+struct result {
+    struct bytes codes, scales, zeros; /* as stored */
+    struct quant_error error;
+    enum quant_fit fit;
+};
+
+/* quant_fit and quant_encode over everything at once. */
+static struct result expected(const struct plan_item *item)
+{
+    const struct kernels *kernels = quant_kernels(NULL);
+    size_t elements = (size_t)item->elements, groups = quant_groups(&item->shape);
+    size_t rows = item->shape.block ? groups / item->shape.inner : groups;
+    enum real_type real =
+        item->data_type == DATA_DOUBLE ? REAL_FLOAT64 : item->scheme.scale_type;
+    struct quant_source source = {item->source->data, real};
+    float *scales = hold(groups * sizeof *scales);
+    uint8_t *zeros = hold(groups), *codes = hold(elements);
+    struct result result = {0};
+    result.fit =
+        quant_fit(kernels, &item->scheme, source, &item->shape, 0, rows, scales, zeros);
+    if (result.fit != QUANT_FIT_OK)
+        return result;
+    quant_encode(kernels, &item->scheme, source, &item->shape, 0, elements, 0, scales,
+                 zeros, codes, &result.error);
+    bool packed = quant_type_info(item->scheme.type)->bits == 4;
+    result.codes = (struct bytes){hold(elements), packed ? (elements + 1) / 2 : elements};
+    result.zeros = (struct bytes){hold(groups), packed ? (groups + 1) / 2 : groups};
+    memcpy(result.codes.data, codes, elements);
+    memcpy(result.zeros.data, zeros, groups);
+    if (packed) {
+        quant_pack4(kernels, codes, elements, result.codes.data);
+        quant_pack4(kernels, zeros, groups, result.zeros.data);
+    }
+    result.scales.size = groups * real_size(item->scheme.scale_type);
+    result.scales.data = hold(result.scales.size + 1);
+    real_store(item->scheme.scale_type, scales, groups, result.scales.data);
+    return result;
+}
+
+static struct fill_options fill_defaults(int threads)
+{
+    return (struct fill_options){.kernels = quant_kernels(NULL), .threads = threads};
+}
+
+static void assert_stored(struct bytes file, const struct payload *payload,
+                          struct bytes wanted)
+{
+    assert_int_equal(payload->size, wanted.size);
+    assert_true(payload->place + payload->size <= file.size);
+    assert_memory_equal(file.data + payload->place, wanted.data, wanted.size);
+}
+
+/* Sums are made of floats, chunk by chunk: rounded otherwise than in one go. */
+static void assert_near(double a, double b)
+{
+    assert_true(fabs(a - b) <= 1e-5 * (fabs(a) + fabs(b)));
+}
+
+/* Fills and commits; compares every item with what is expected. Returns the file. */
+static struct bytes fill_and_check(struct pipeline *pipeline, int threads)
+{
+    struct error err = {0};
+    const char *path = temp_path("filled.onnx");
+    struct output *output = pipeline_write(pipeline, path);
+    struct fill_options options = fill_defaults(threads);
+    assert_true(fill_plan(&pipeline->plan, &options, &err));
+    assert_fine(&err);
+    assert_true(output_commit(output, &err));
+    struct bytes file = load(path);
+    for (size_t i = 0; i < pipeline->plan.count; i++) {
+        const struct plan_item *item = &pipeline->plan.items[i];
+        if (!item->quantize)
+            continue;
+        struct result wanted = expected(item);
+        assert_int_equal(item->fit, wanted.fit);
+        if (item->fit != QUANT_FIT_OK)
+            continue;
+        assert_stored(file, item->codes, wanted.codes);
+        assert_stored(file, item->scales, wanted.scales);
+        if (item->zeros)
+            assert_stored(file, item->zeros, wanted.zeros);
+        assert_near(item->error.signal, wanted.error.signal);
+        assert_near(item->error.noise, wanted.error.noise);
+    }
+    return file;
+}
+
+/* ---- shapes ---------------------------------------------------------- */
+
+static Onnx__ModelProto *odd_shapes(int data_type)
+{
+    const struct {
+        const char *op_type;
+        const int64_t *dims;
+        size_t rank;
+    } rows[] = {
+        {"MatMul", DIMS(257, 3)},
+        {"MatMul", DIMS(3, 1000, 7)},
+        {"MatMul", DIMS(333, 555)},
+        {"MatMul", DIMS(70001, 2)},
+        {"MatMul", DIMS(17, 9999)},
+        {"Conv", DIMS(7, 33, 3, 3)},
+        {"Conv", DIMS(301, 17, 5, 5)},
+        {"ConvTranspose", DIMS(33, 7, 3, 3)},
+        {"ConvTranspose", DIMS(65, 301, 1, 5)},
+    };
+    Onnx__ModelProto *proto = make_model(10, 21);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char *name = hold_printf("W%zu", i);
+        put_initializer(proto->graph,
+                        make_weight(name, data_type, rows[i].dims, rows[i].rank));
+        put_node(proto->graph, make_node(rows[i].op_type, hold_printf("X %s", name),
+                                         hold_printf("Y%zu", i)));
+    }
+    return proto;
+}
+
+static void test_equal_in_one_go(void **state)
+{
+    (void)state;
+    static const struct {
+        enum quant_type type;
+        bool symmetric;
+        int data_type;
+        enum granularity granularity;
+        uint64_t block;
+    } rows[] = {
+        {QUANT_INT4, true, DATA_FLOAT, GRANULARITY_DEFAULT, 0},
+        {QUANT_UINT4, false, DATA_FLOAT, GRANULARITY_DEFAULT, 0},
+        {QUANT_UINT4, false, DATA_FLOAT, GRANULARITY_CHANNEL, 0},
+        {QUANT_UINT4, false, DATA_FLOAT, GRANULARITY_TENSOR, 0},
+        {QUANT_UINT4, false, DATA_FLOAT, GRANULARITY_BLOCKS, 17},
+        {QUANT_INT4, false, DATA_FLOAT16, GRANULARITY_BLOCKS, 3},
+        {QUANT_UINT8, false, DATA_FLOAT, GRANULARITY_BLOCKS, 32},
+        {QUANT_INT8, true, DATA_BFLOAT16, GRANULARITY_CHANNEL, 0},
+        {QUANT_INT4, true, DATA_DOUBLE, GRANULARITY_DEFAULT, 0},
+    };
+    random_begin();
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct plan_options options = plan_defaults();
+        options.scheme.type = rows[i].type;
+        options.scheme.symmetric = rows[i].symmetric;
+        options.granularity = rows[i].granularity;
+        options.block_size = rows[i].block;
+        struct pipeline *pipeline =
+            pipeline_plan(odd_shapes(rows[i].data_type), &options);
+        assert_true(pipeline->plan.quantized >= 7);
+        fill_and_check(pipeline, 1 + (int)(i % 4));
+    }
+}
+
+/* The same bytes and the same sums, to the last bit, whoever did the work. */
+static void test_threads(void **state)
+{
+    (void)state;
+    struct plan_options options = plan_defaults();
+    options.scheme = (struct quant_scheme){.type = QUANT_UINT4, .method = QUANT_RTN};
+    Onnx__ModelProto *proto = odd_shapes(DATA_FLOAT);
+    struct bytes first = {0};
+    const struct pipeline *one = NULL;
+    for (int threads = 1; threads <= 8; threads++) {
+        struct pipeline *pipeline = pipeline_plan(proto, &options);
+        struct bytes file = fill_and_check(pipeline, threads);
+        if (threads == 1) {
+            first = file;
+            one = pipeline;
+        }
+        assert_int_equal(file.size, first.size);
+        assert_memory_equal(file.data, first.data, first.size);
+        for (size_t i = 0; i < pipeline->plan.count; i++)
+            assert_memory_equal(&pipeline->plan.items[i].error, &one->plan.items[i].error,
+                                sizeof(struct quant_error));
+    }
+}
+
+/* What the file says is near the weight: half a step of its scale away at most. */
+static void test_decoded(void **state)
+{
+    (void)state;
+    struct plan_options options = plan_defaults();
+    Onnx__TensorProto *weight = make_weight("W", DATA_FLOAT, DIMS(40, 6));
+    struct pipeline *pipeline = pipeline_plan(make_one("MatMul", weight), &options);
+    const Onnx__GraphProto *graph = unpack(fill_and_check(pipeline, 2))->graph;
+    const Onnx__NodeProto *node = find_node(graph->node, graph->n_node, "W");
+    const uint8_t *codes = find_initializer(graph, node->input[0])->raw_data.data;
+    const uint8_t *scales = find_initializer(graph, node->input[1])->raw_data.data;
+    for (size_t k = 0; k < 40; k++) {
+        for (size_t n = 0; n < 6; n++) {
+            float scale, x;
+            size_t i = k * 6 + n;
+            memcpy(&scale, scales + n * sizeof scale,
+                   sizeof scale); /* one block: K < 64 */
+            memcpy(&x, weight->raw_data.data + i * sizeof x, sizeof x);
+            int code = codes[i / 2] >> i % 2 * 4 & 15;
+            code = code < 8 ? code : code - 16;
+            assert_true(fabsf((float)code * scale - x) <= scale * 0.5001f);
+        }
+    }
+}
+
+/* ---- values that can't be ------------------------------------------- */
+
+static void test_unfit_values(void **state)
+{
+    (void)state;
+    static const struct {
+        enum granularity granularity;
+        size_t at; /* of 40000 elements */
+    } rows[] = {{GRANULARITY_DEFAULT, 0},
+                {GRANULARITY_DEFAULT, 39999},
+                {GRANULARITY_CHANNEL, 20000},
+                {GRANULARITY_TENSOR, 39999}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        for (int infinite = 0; infinite < 2; infinite++) {
+            struct error err = {0};
+            float value = infinite ? -INFINITY : NAN;
+            Onnx__TensorProto *bad = make_weight("W", DATA_FLOAT, DIMS(200, 200));
+            memcpy(bad->raw_data.data + rows[i].at * sizeof value, &value, sizeof value);
+            Onnx__ModelProto *proto = make_one("MatMul", bad);
+            put_initializer(proto->graph, make_weight("V", DATA_FLOAT, DIMS(200, 200)));
+            put_node(proto->graph, make_node("MatMul", "X V", "Z"));
+            struct plan_options options = plan_defaults();
+            options.granularity = rows[i].granularity;
+            struct pipeline *pipeline = pipeline_plan(proto, &options);
+            pipeline_write(pipeline, temp_path("out"));
+            struct fill_options filling = fill_defaults(2);
+            assert_true(fill_plan(&pipeline->plan, &filling, &err));
+            assert_int_equal(item_named(pipeline, "W")->fit, QUANT_FIT_NOT_FINITE);
+            assert_int_equal(item_named(pipeline, "V")->fit, QUANT_FIT_OK);
+        }
+    }
+}
+
+/* ---- cancelling, failing, progress ----------------------------------- */
+
+static struct pipeline *large_plan(void)
+{
+    struct plan_options options = plan_defaults();
+    return pipeline_plan(odd_shapes(DATA_FLOAT), &options);
+}
+
+struct watch {
+    volatile int *cancel;
+    uint64_t total, most;
+    atomic_int inside;
+    bool overlap, wrong;
+    int calls;
+};
+
+static void watch_progress(void *data, uint64_t done, uint64_t total)
+{
+    struct watch *watch = data;
+    if (atomic_fetch_add(&watch->inside, 1) != 0)
+        watch->overlap = true;
+    watch->calls++;
+    watch->wrong =
+        watch->wrong || done > total || (watch->total && total != watch->total);
+    watch->total = total;
+    watch->most = done > watch->most ? done : watch->most;
+    if (watch->cancel)
+        *watch->cancel = 1;
+    atomic_fetch_sub(&watch->inside, 1);
+}
+
+static void test_cancel(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= 4; threads++) {
+        struct error err = {0}, later = {0};
+        volatile int cancel = 1;
+        struct pipeline *pipeline = large_plan();
+        pipeline_write(pipeline, temp_path("out"));
+        struct fill_options options = fill_defaults(threads);
+        options.cancel = &cancel;
+        assert_false(fill_plan(&pipeline->plan, &options, &err));
+        assert_int_equal(err.status, STATUS_CANCELLED);
+
+        struct watch watch = {.cancel = &cancel}; /* in the middle of it */
+        cancel = 0;
+        options.progress = watch_progress;
+        options.progress_data = &watch;
+        assert_false(fill_plan(&pipeline->plan, &options, &later));
+        assert_int_equal(later.status, STATUS_CANCELLED);
+        assert_true(watch.calls > 0);
+        assert_true(watch.most < watch.total);
+    }
+}
+
+static void test_progress(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= 4; threads++) {
+        struct error err = {0};
+        struct watch watch = {0};
+        struct pipeline *pipeline = large_plan();
+        uint64_t bytes = 0;
+        for (size_t i = 0; i < pipeline->plan.count; i++)
+            bytes += pipeline->plan.items[i].quantize ? pipeline->plan.items[i].bytes : 0;
+        pipeline_write(pipeline, temp_path("out"));
+        struct fill_options options = fill_defaults(threads);
+        options.progress = watch_progress;
+        options.progress_data = &watch;
+        assert_true(fill_plan(&pipeline->plan, &options, &err));
+        assert_int_equal(watch.total, bytes);
+        assert_false(watch.overlap);
+        assert_false(watch.wrong);
+        if (threads == 1)
+            assert_int_equal(watch.most, bytes);
+    }
+}
+
+static void test_nothing_to_do(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct plan plan = {0};
+    struct fill_options options = fill_defaults(0);
+    assert_true(fill_plan(&plan, &options, &err));
+    assert_fine(&err);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_equal_in_one_go), TEST(test_threads), TEST(test_decoded),
+        TEST(test_unfit_values),    TEST(test_cancel),  TEST(test_progress),
+        TEST(test_nothing_to_do),
+    };
+    return RUN(tests);
+}

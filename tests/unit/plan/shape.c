@@ -1,0 +1,245 @@
+/* The shape and scheme of what is quantized: block rules, sizes, opsets. */
+#include "pipeline.h"
+
+static struct plan_item *plan_weight(const char *op_type, Onnx__TensorProto *weight,
+                                     const struct plan_options *options)
+{
+    return item_named(pipeline_plan(make_one(op_type, weight), options), "W");
+}
+
+/* The block of a MatMul's channel of K elements: the next power of two from K on,
+ * but no less than 16 and no more than 256. */
+static void test_default_blocks(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t length;
+        size_t block;
+    } rows[] = {{1, 16},    {2, 16},    {15, 16},    {16, 16},   {17, 32},
+                {32, 32},   {33, 64},   {128, 128},  {129, 256}, {255, 256},
+                {256, 256}, {257, 256}, {1000, 256}, {4096, 256}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct plan_options options = plan_defaults();
+        struct plan_item *item = plan_weight(
+            "MatMul", make_weight("W", DATA_FLOAT, DIMS(rows[i].length, 7)), &options);
+        if (rows[i].length == 1) { /* 7 codes and 7 scales: no gain */
+            assert_false(item->quantize);
+            continue;
+        }
+        assert_true(item->quantize);
+        assert_int_equal(item->granularity, GRANULARITY_BLOCKS);
+        assert_int_equal(item->axis, 0);
+        assert_int_equal(item->channel_axis, 1);
+        assert_int_equal(item->shape.outer, 1);
+        assert_int_equal(item->shape.dim, rows[i].length);
+        assert_int_equal(item->shape.inner, 7);
+        assert_int_equal(item->shape.block, rows[i].block);
+    }
+}
+
+static void test_default_of_other_operators(void **state)
+{
+    (void)state;
+    struct plan_options options = plan_defaults();
+    const struct plan_item *item =
+        plan_weight("Conv", make_weight("W", DATA_FLOAT, DIMS(8, 600, 3, 3)), &options);
+    assert_int_equal(item->granularity, GRANULARITY_CHANNEL);
+    assert_int_equal(item->axis, 0);
+    assert_int_equal(item->shape.outer, 1);
+    assert_int_equal(item->shape.dim, 8);
+    assert_int_equal(item->shape.inner, 600 * 9);
+    assert_int_equal(item->shape.block, 0);
+    item = plan_weight("ConvTranspose", make_weight("W", DATA_FLOAT, DIMS(8, 6, 3, 3)),
+                       &options);
+    assert_int_equal(item->granularity, GRANULARITY_CHANNEL);
+    assert_int_equal(item->axis, 1);
+    assert_int_equal(item->shape.outer, 8);
+    assert_int_equal(item->shape.dim, 6);
+    assert_int_equal(item->shape.inner, 9);
+}
+
+static void test_granularities(void **state)
+{
+    (void)state;
+    struct plan_options options = plan_defaults();
+    options.granularity = GRANULARITY_CHANNEL;
+    const struct plan_item *item =
+        plan_weight("MatMul", make_weight("W", DATA_FLOAT, DIMS(4, 64, 10)), &options);
+    assert_int_equal(item->granularity, GRANULARITY_CHANNEL);
+    assert_int_equal(item->axis, 2);
+    assert_int_equal(item->shape.outer, 256);
+    assert_int_equal(item->shape.dim, 10);
+    assert_int_equal(item->shape.inner, 1);
+    assert_int_equal(item->shape.block, 0);
+
+    options.granularity = GRANULARITY_TENSOR;
+    item = plan_weight("MatMul", make_weight("W", DATA_FLOAT, DIMS(4, 64, 10)), &options);
+    assert_int_equal(item->granularity, GRANULARITY_TENSOR);
+    assert_int_equal(quant_groups(&item->shape), 1);
+    assert_int_equal(quant_elements(&item->shape), 4 * 64 * 10);
+
+    options.granularity = GRANULARITY_BLOCKS;
+    options.block_size = 24;
+    item = plan_weight("MatMul", make_weight("W", DATA_FLOAT, DIMS(4, 64, 10)), &options);
+    assert_int_equal(item->granularity, GRANULARITY_BLOCKS);
+    assert_int_equal(item->axis, 1);
+    assert_int_equal(item->shape.outer, 4);
+    assert_int_equal(item->shape.dim, 64);
+    assert_int_equal(item->shape.inner, 10);
+    assert_int_equal(item->shape.block, 24);
+    assert_int_equal(quant_groups(&item->shape), 4 * 3 * 10);
+}
+
+/* An axis below 16 and below the block is not cut: its channels are. */
+static void test_short_axes(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t length;
+        uint64_t block;
+        enum granularity granularity;
+    } rows[] = {
+        {3, 32, GRANULARITY_CHANNEL},  {15, 32, GRANULARITY_CHANNEL},
+        {15, 16, GRANULARITY_CHANNEL}, {16, 32, GRANULARITY_BLOCKS},
+        {17, 32, GRANULARITY_BLOCKS},  {15, 15, GRANULARITY_BLOCKS},
+        {15, 4, GRANULARITY_BLOCKS},   {64, 32, GRANULARITY_BLOCKS},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct plan_options options = plan_defaults();
+        options.granularity = GRANULARITY_BLOCKS;
+        options.block_size = rows[i].block;
+        const struct plan_item *item = plan_weight(
+            "Conv", make_weight("W", DATA_FLOAT, DIMS(8, rows[i].length, 3, 3)),
+            &options);
+        assert_true(item->quantize);
+        assert_int_equal(item->granularity, rows[i].granularity);
+        bool blocks = rows[i].granularity == GRANULARITY_BLOCKS;
+        assert_int_equal(item->axis, blocks ? 1 : 0);
+        assert_int_equal(item->shape.block, blocks ? rows[i].block : 0);
+    }
+}
+
+/* ---- sizes ----------------------------------------------------------- */
+
+/* By hand: codes + scales + zero points. */
+static void test_bytes(void **state)
+{
+    (void)state;
+    static const struct {
+        enum quant_type type;
+        bool symmetric;
+        int data_type;
+        enum granularity granularity;
+        uint64_t bytes; /* of [33, 5] with blocks of 16: 165 elements, 15 groups */
+    } rows[] = {
+        {QUANT_INT4, true, DATA_FLOAT, GRANULARITY_BLOCKS, 83 + 60},
+        {QUANT_INT4, false, DATA_FLOAT, GRANULARITY_BLOCKS, 83 + 60 + 8},
+        {QUANT_UINT4, false, DATA_FLOAT, GRANULARITY_BLOCKS, 83 + 60 + 8},
+        {QUANT_UINT4, true, DATA_FLOAT, GRANULARITY_BLOCKS, 83 + 60 + 8},
+        {QUANT_INT8, true, DATA_FLOAT, GRANULARITY_BLOCKS, 165 + 60},
+        {QUANT_UINT8, false, DATA_FLOAT, GRANULARITY_BLOCKS, 165 + 60 + 15},
+        {QUANT_INT4, true, DATA_FLOAT16, GRANULARITY_BLOCKS, 83 + 30},
+        {QUANT_UINT4, false, DATA_BFLOAT16, GRANULARITY_BLOCKS, 83 + 30 + 8},
+        {QUANT_INT4, true, DATA_DOUBLE, GRANULARITY_BLOCKS, 83 + 60},
+        {QUANT_INT4, true, DATA_FLOAT, GRANULARITY_CHANNEL, 83 + 20},
+        {QUANT_UINT4, false, DATA_FLOAT, GRANULARITY_CHANNEL, 83 + 20 + 3},
+        {QUANT_UINT4, false, DATA_FLOAT, GRANULARITY_TENSOR, 83 + 4 + 1},
+        {QUANT_INT8, true, DATA_FLOAT, GRANULARITY_TENSOR, 165 + 4},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct plan_options options = plan_defaults();
+        options.scheme.type = rows[i].type;
+        options.scheme.symmetric = rows[i].symmetric;
+        options.granularity = rows[i].granularity;
+        options.block_size = 16;
+        const struct plan_item *item = plan_weight(
+            "MatMul", make_weight("W", rows[i].data_type, DIMS(33, 5)), &options);
+        assert_true(item->quantize);
+        assert_int_equal(plan_bytes(item), rows[i].bytes);
+        assert_true(plan_bytes(item) < item->bytes);
+    }
+}
+
+/* ---- schemes --------------------------------------------------------- */
+
+static void test_scale_types(void **state)
+{
+    (void)state;
+    static const struct {
+        int data_type;
+        enum real_type scale_type;
+    } rows[] = {{DATA_FLOAT, REAL_FLOAT32},
+                {DATA_FLOAT16, REAL_FLOAT16},
+                {DATA_BFLOAT16, REAL_BFLOAT16},
+                {DATA_DOUBLE, REAL_FLOAT32}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct plan_options options = plan_defaults();
+        const struct plan_item *item = plan_weight(
+            "MatMul", make_weight("W", rows[i].data_type, DIMS(64, 8)), &options);
+        assert_int_equal(item->scheme.scale_type, rows[i].scale_type);
+        assert_int_equal(item->data_type, rows[i].data_type);
+        assert_string_equal(item->form, "DequantizeLinear");
+    }
+}
+
+/* The opset at which DequantizeLinear takes the types and attributes used. */
+static void test_opset(void **state)
+{
+    (void)state;
+    static const struct {
+        enum quant_type type;
+        int data_type;
+        enum granularity granularity;
+        int64_t opset;
+    } rows[] = {
+        {QUANT_INT4, DATA_FLOAT, GRANULARITY_TENSOR, 21},
+        {QUANT_UINT4, DATA_FLOAT, GRANULARITY_CHANNEL, 21},
+        {QUANT_INT8, DATA_FLOAT, GRANULARITY_BLOCKS, 21},
+        {QUANT_INT8, DATA_FLOAT, GRANULARITY_CHANNEL, 13},
+        {QUANT_UINT8, DATA_FLOAT, GRANULARITY_CHANNEL, 13},
+        {QUANT_INT8, DATA_DOUBLE, GRANULARITY_CHANNEL, 13},
+        {QUANT_INT8, DATA_FLOAT16, GRANULARITY_CHANNEL, 19},
+        {QUANT_UINT8, DATA_BFLOAT16, GRANULARITY_TENSOR, 19},
+        {QUANT_INT8, DATA_FLOAT16, GRANULARITY_BLOCKS, 21},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct plan_options options = plan_defaults();
+        options.scheme.type = rows[i].type;
+        options.granularity = rows[i].granularity;
+        options.block_size = 32;
+        struct pipeline *pipeline = pipeline_plan(
+            make_one("MatMul", make_weight("W", rows[i].data_type, DIMS(64, 8))),
+            &options);
+        assert_int_equal(pipeline->plan.quantized, 1);
+        assert_int_equal(plan_opset(&pipeline->plan), rows[i].opset);
+    }
+    struct plan none = {0};
+    assert_int_equal(plan_opset(&none), 0);
+}
+
+/* The highest of all weights counts, and only of those that are quantized. */
+static void test_opset_of_many(void **state)
+{
+    (void)state;
+    Onnx__ModelProto *proto =
+        make_one("MatMul", make_weight("W", DATA_FLOAT, DIMS(64, 8)));
+    put_initializer(proto->graph, make_weight("H", DATA_FLOAT16, DIMS(64, 8)));
+    put_node(proto->graph, make_node("MatMul", "X H", "Z"));
+    struct plan_options options = plan_defaults();
+    options.scheme.type = QUANT_INT8;
+    options.granularity = GRANULARITY_CHANNEL;
+    assert_int_equal(plan_opset(&pipeline_plan(proto, &options)->plan), 19);
+    put_node(proto->graph, make_node("Add", "X H", "A"));
+    assert_int_equal(plan_opset(&pipeline_plan(proto, &options)->plan), 13);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_default_blocks), TEST(test_default_of_other_operators),
+        TEST(test_granularities),  TEST(test_short_axes),
+        TEST(test_bytes),          TEST(test_scale_types),
+        TEST(test_opset),          TEST(test_opset_of_many),
+    };
+    return RUN(tests);
+}
