@@ -42,6 +42,10 @@ float real_round(enum real_type type, float value);
 /* Writes n scales in their type to out (n * real_size(type) bytes). */
 void real_store(enum real_type type, const float *values, size_t n, void *out);
 
+/* Reads n values of any type, aligned or not, as float32: float64 is rounded, the
+ * others widen exactly. */
+void real_load(enum real_type type, const void *data, size_t n, float *out);
+
 /* ---- groups --------------------------------------------------------- */
 
 /* block == 0, per axis: all elements with the same index d of `dim` are one

@@ -15,11 +15,12 @@ static inline void swap_blocks(uint64_t *a, uint64_t *b, unsigned shift, uint64_
     *a ^= t << shift;
 }
 
-static inline void tile(const uint8_t *codes, size_t columns, uint8_t *out, size_t stride)
+static inline void tile(const uint8_t *codes, size_t stride, uint8_t *out,
+                        size_t out_stride)
 {
     uint64_t row[TILE];
     for (int i = 0; i < TILE; i++)
-        memcpy(&row[i], codes + (size_t)i * columns, TILE);
+        memcpy(&row[i], codes + (size_t)i * stride, TILE);
     for (int i = 0; i < 4; i++)
         swap_blocks(&row[i], &row[i + 4], 32, 0x00000000ffffffffu);
     for (int i = 0; i < TILE; i += 4)
@@ -28,24 +29,18 @@ static inline void tile(const uint8_t *codes, size_t columns, uint8_t *out, size
     for (int i = 0; i < TILE; i += 2)
         swap_blocks(&row[i], &row[i + 1], 8, 0x00ff00ff00ff00ffu);
     for (int i = 0; i < TILE; i++)
-        memcpy(out + (size_t)i * stride, &row[i], TILE);
+        memcpy(out + (size_t)i * out_stride, &row[i], TILE);
 }
 
-static void edge(const uint8_t *codes, size_t rows, size_t columns, size_t first_row,
-                 size_t first_column, uint8_t *out, size_t stride)
-{
-    for (size_t c = first_column; c < columns; c++)
-        for (size_t r = first_row; r < rows; r++)
-            out[c * stride + r] = codes[r * columns + c];
-}
-
-void quant_transpose(const uint8_t *codes, size_t rows, size_t columns, uint8_t *out,
-                     size_t stride)
+void quant_transpose(const uint8_t *codes, size_t rows, size_t columns, size_t stride,
+                     uint8_t *out, size_t out_stride)
 {
     size_t whole_rows = rows - rows % TILE, whole_columns = columns - columns % TILE;
     for (size_t c = 0; c < whole_columns; c += TILE)
         for (size_t r = 0; r < whole_rows; r += TILE)
-            tile(codes + r * columns + c, columns, out + c * stride + r, stride);
-    edge(codes, rows, columns, whole_rows, 0, out, stride);
-    edge(codes, whole_rows, columns, 0, whole_columns, out, stride);
+            tile(codes + r * stride + c, stride, out + c * out_stride + r, out_stride);
+    /* What is left: the last rows of all columns, the last columns of other rows. */
+    for (size_t c = 0; c < columns; c++)
+        for (size_t r = c < whole_columns ? whole_rows : 0; r < rows; r++)
+            out[c * out_stride + r] = codes[r * stride + c];
 }

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* out[c * stride + r] = codes[r * columns + c] for r < rows, c < columns. */
-void quant_transpose(const uint8_t *codes, size_t rows, size_t columns, uint8_t *out,
-                     size_t stride);
+/* out[c * out_stride + r] = codes[r * stride + c] for r < rows, c < columns. */
+void quant_transpose(const uint8_t *codes, size_t rows, size_t columns, size_t stride,
+                     uint8_t *out, size_t out_stride);
 
 #endif

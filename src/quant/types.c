@@ -74,6 +74,41 @@ void real_store(enum real_type type, const float *values, size_t n, void *out)
         value_store(type, values[i], bytes + i * size);
 }
 
+static float value_load(enum real_type type, const unsigned char *in)
+{
+    uint16_t narrow;
+    float value = 0;
+    double wide;
+
+    switch (type) {
+    case REAL_FLOAT32:
+        memcpy(&value, in, sizeof value);
+        break;
+    case REAL_FLOAT16:
+        memcpy(&narrow, in, sizeof narrow);
+        value = half_widen(narrow);
+        break;
+    case REAL_BFLOAT16:
+        memcpy(&narrow, in, sizeof narrow);
+        value = bfloat_widen(narrow);
+        break;
+    case REAL_FLOAT64:
+        memcpy(&wide, in, sizeof wide);
+        value = (float)wide;
+        break;
+    }
+    return value;
+}
+
+void real_load(enum real_type type, const void *data, size_t n, float *out)
+{
+    const unsigned char *bytes = data;
+    size_t size = real_size(type);
+
+    for (size_t i = 0; i < n; i++)
+        out[i] = value_load(type, bytes + i * size);
+}
+
 size_t quant_elements(const struct quant_shape *shape)
 {
     return shape->outer * shape->dim * shape->inner;
