@@ -111,6 +111,11 @@ char *arena_printf(struct arena *arena, const char *format, ...)
     return text;
 }
 
+void arena_extend(struct arena *arena, size_t bytes)
+{
+    arena->left = arena->left > SIZE_MAX - bytes ? SIZE_MAX : arena->left + bytes;
+}
+
 bool arena_exhausted(const struct arena *arena)
 {
     return arena->exhausted;

@@ -23,6 +23,9 @@ char *arena_string(struct arena *arena, const char *text);
 char *arena_printf(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Raises the cap: for what is added to a message that was found sound. */
+void arena_extend(struct arena *arena, size_t bytes);
+
 bool arena_exhausted(const struct arena *arena);
 
 #endif

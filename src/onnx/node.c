@@ -93,6 +93,21 @@ bool node_set_int(struct model *model, Onnx__NodeProto *node, const char *name, 
     return true;
 }
 
+bool node_set_ints(struct model *model, Onnx__NodeProto *node, const char *name,
+                   const int64_t *values, size_t count)
+{
+    Onnx__AttributeProto *attribute = attribute_fresh(model, node, name);
+    int64_t *copy = arena_array(model->arena, count, sizeof *copy);
+    if (!attribute || !copy)
+        return false;
+    if (count > 0)
+        memcpy(copy, values, count * sizeof *copy);
+    attribute->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS;
+    attribute->ints = copy;
+    attribute->n_ints = count;
+    return true;
+}
+
 bool node_set_string(struct model *model, Onnx__NodeProto *node, const char *name,
                      const char *value)
 {
@@ -130,6 +145,13 @@ bool node_remove(Onnx__NodeProto *node, const char *name)
     list_filter(&node->attribute, &node->n_attribute, has_other_name,
                 (void *)(uintptr_t)name);
     return node->n_attribute < before;
+}
+
+Onnx__AttributeProto *node_take(Onnx__NodeProto *node, const char *name)
+{
+    Onnx__AttributeProto *attribute = node_attribute(node, name);
+    node_remove(node, name);
+    return attribute;
 }
 
 /* ---- nodes ---------------------------------------------------------- */

@@ -30,6 +30,8 @@ bool node_string_is(const Onnx__NodeProto *node, const char *name, const char *v
 
 /* Sets an attribute, replacing one of that name. */
 bool node_set_int(struct model *model, Onnx__NodeProto *node, const char *name, int64_t value);
+bool node_set_ints(struct model *model, Onnx__NodeProto *node, const char *name,
+                   const int64_t *values, size_t count);
 bool node_set_string(struct model *model, Onnx__NodeProto *node, const char *name,
                      const char *value);
 bool node_set_tensor(struct model *model, Onnx__NodeProto *node, const char *name,
@@ -37,6 +39,9 @@ bool node_set_tensor(struct model *model, Onnx__NodeProto *node, const char *nam
 
 /* Removes an attribute; true where there was one. */
 bool node_remove(Onnx__NodeProto *node, const char *name);
+
+/* The same, but returns the attribute; NULL where there was none. */
+Onnx__AttributeProto *node_take(Onnx__NodeProto *node, const char *name);
 
 /* ---- nodes ---------------------------------------------------------- */
 

@@ -1,0 +1,219 @@
+/* Sizes, counts and names as text. Knows units and UTF-8; knows nothing of
+ * reports, columns or JSON. */
+#include "report/format.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- numbers ---------------------------------------------------------- */
+
+/* Three digits of value in the largest unit that leaves 1 or more. */
+static void format_scaled(char out[FORMAT_SIZE], uint64_t value, const char *const *units)
+{
+    if (value < 1000) {
+        snprintf(out, FORMAT_SIZE, "%u%s", (unsigned)value, units[0]);
+        return;
+    }
+    double x = (double)value;
+    size_t unit = 0;
+    while (x >= 999.5 && units[unit + 1]) {
+        x /= 1000;
+        unit++;
+    }
+    int digits = x < 9.995 ? 2 : x < 99.95 ? 1 : 0;
+    snprintf(out, FORMAT_SIZE, "%.*f%s", digits, x, units[unit]);
+}
+
+void format_bytes(char out[FORMAT_SIZE], uint64_t bytes)
+{
+    static const char *const units[] = {" B",  " kB", " MB", " GB",
+                                        " TB", " PB", " EB", NULL};
+    format_scaled(out, bytes, units);
+}
+
+void format_count(char out[FORMAT_SIZE], uint64_t count)
+{
+    static const char *const units[] = {"", " k", " M", " G", " T", " P", " E", NULL};
+    format_scaled(out, count, units);
+}
+
+/* ---- UTF-8 ------------------------------------------------------------ */
+
+/* Length of the character at s and its code point; 0 where the bytes are no
+ * shortest-form UTF-8 or stand for a surrogate or nothing at all. */
+static size_t utf8_next(const unsigned char *s, uint32_t *code)
+{
+    static const struct {
+        unsigned char mask, lead;
+        uint32_t least;
+    } forms[] = {
+        {0x80, 0x00, 0}, {0xE0, 0xC0, 0x80}, {0xF0, 0xE0, 0x800}, {0xF8, 0xF0, 0x10000}};
+
+    for (size_t n = 0; n < sizeof forms / sizeof *forms; n++) {
+        if ((s[0] & forms[n].mask) != forms[n].lead)
+            continue;
+        uint32_t c = s[0] & (unsigned char)~forms[n].mask;
+        for (size_t i = 1; i <= n; i++) {
+            if ((s[i] & 0xC0) != 0x80)
+                return 0;
+            c = c << 6 | (s[i] & 0x3F);
+        }
+        if (c < forms[n].least || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF))
+            return 0;
+        *code = c;
+        return n + 1;
+    }
+    return 0;
+}
+
+/* Characters that act on a terminal instead of being shown: C0, DEL, C1, line and
+ * paragraph separators, and those that turn the direction of writing. */
+static bool is_control(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x061C ||
+           (c >= 0x200E && c <= 0x200F) || (c >= 0x2028 && c <= 0x202E) ||
+           (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
+}
+
+/* Writes a control character visibly; returns the length, at most 6. */
+static size_t escape_control(char *out, uint32_t c)
+{
+    if (c == '\n' || c == '\t')
+        return (size_t)sprintf(out, "\\%c", c == '\n' ? 'n' : 't');
+    return (size_t)sprintf(out, c < 0x80 ? "\\x%02X" : "\\u%04X", (unsigned)c);
+}
+
+char *format_printable(const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    size_t room = strlen(text);
+    if (room > SIZE_MAX / 6 - 1)
+        return NULL;
+    char *out = malloc(6 * room + 1);
+    if (!out)
+        return NULL;
+    char *to = out;
+    while (*s) {
+        uint32_t c;
+        size_t n = utf8_next(s, &c);
+        if (n == 0) {
+            to += sprintf(to, "\\x%02X", *s++);
+        } else if (is_control(c)) {
+            to += escape_control(to, c);
+            s += n;
+        } else {
+            memcpy(to, s, n);
+            to += n;
+            s += n;
+        }
+    }
+    *to = '\0';
+    return out;
+}
+
+char *format_utf8(const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    size_t room = strlen(text);
+    if (room > SIZE_MAX / 3 - 1)
+        return NULL;
+    char *out = malloc(3 * room + 1);
+    if (!out)
+        return NULL;
+    char *to = out;
+    while (*s) {
+        uint32_t c;
+        size_t n = utf8_next(s, &c);
+        memcpy(to, n ? (const char *)s : "\xEF\xBF\xBD", n ? n : 3);
+        to += n ? n : 3;
+        s += n ? n : 1;
+    }
+    *to = '\0';
+    return out;
+}
+
+static bool is_start(char byte)
+{
+    return ((unsigned char)byte & 0xC0) != 0x80;
+}
+
+size_t format_width(const char *text)
+{
+    size_t width = 0;
+    for (; *text; text++)
+        width += is_start(*text);
+    return width;
+}
+
+/* ---- shortening ------------------------------------------------------- */
+
+static bool is_separator(char c)
+{
+    return c == '.' || c == '/' || c == ':';
+}
+
+/* Bytes of the part before the next separator, 0 where the last part begins. */
+static size_t part_length(const char *part)
+{
+    size_t n = strcspn(part, "./:");
+    return part[n] ? n : 0;
+}
+
+/* The initial of a part, or all of it where it holds a number. */
+static size_t initial_length(const char *part, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (part[i] >= '0' && part[i] <= '9')
+            return length;
+    size_t n = 1;
+    while (n < length && !is_start(part[n]))
+        n++;
+    return n;
+}
+
+/* Turns leading parts into initials until the name fits or only the last part is
+ * left whole. Returns the name's width. */
+static size_t shorten_parts(char *name, size_t have, size_t width)
+{
+    char *part = name;
+    while (have > width) {
+        while (is_separator(*part))
+            part++;
+        size_t length = part_length(part);
+        if (length == 0)
+            break;
+        size_t kept = initial_length(part, length);
+        memmove(part + kept, part + length, strlen(part + length) + 1);
+        part += kept;
+        have = format_width(name);
+    }
+    return have;
+}
+
+/* Puts "~" in place of the middle; keeps more of the end, which tells more. */
+static void shorten_middle(char *name, size_t have, size_t width)
+{
+    size_t head = (width - 1) / 3, tail = width - 1 - head;
+    char *left = name, *right = name;
+    for (size_t i = 0; i < head; i++)
+        do
+            left++;
+        while (!is_start(*left));
+    for (size_t i = 0; i < have - tail; i++)
+        do
+            right++;
+        while (!is_start(*right));
+    memmove(left + 1, right, strlen(right) + 1);
+    *left = '~';
+}
+
+void format_shorten(char *name, size_t width)
+{
+    size_t have = format_width(name);
+    if (have > width)
+        have = shorten_parts(name, have, width);
+    if (have > width)
+        shorten_middle(name, have, width);
+}

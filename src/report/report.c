@@ -1,0 +1,164 @@
+/* Making a report. All of it lies in one arena. Formats nothing for people but
+ * the names of granularities; text.c and json.c do the rest. */
+#include "report/report.h"
+#include "onnx/tensor.h"
+
+#include <math.h>
+#include <string.h>
+
+struct owned_report {
+    struct nibble_report report; /* first: what the caller holds */
+    struct arena *arena;
+};
+
+static const char *granularity_text(struct arena *arena, const struct plan_item *item)
+{
+    switch (item->granularity) {
+    case GRANULARITY_TENSOR:
+        return "tensor";
+    case GRANULARITY_BLOCKS:
+        return arena_printf(arena, "block %zu, axis %zu", item->shape.block, item->axis);
+    default:
+        return arena_printf(arena, "channel, axis %zu", item->axis);
+    }
+}
+
+/* What the form means when the model runs. */
+static const char *form_why(const struct plan_item *item)
+{
+    static const char *const whys[FORMS] = {
+        [FORM_DEQUANTIZE] = "decoded on every run",
+        [FORM_ROWS] = "only the rows in use are decoded",
+        [FORM_NBITS] = "computed on the codes",
+        [FORM_LOOKUP] = "only the rows in use are decoded",
+        [FORM_LOAD] = "decoded once, when the model is loaded",
+        [FORM_PORTABLE] = "decoded once, when the model is loaded",
+    };
+    return item->fused ? "computed on the codes" : whys[item->form];
+}
+
+static double snr_db(const struct plan_item *item)
+{
+    const struct quant_error *error = &item->error;
+    if (error->noise <= 0)
+        return (double)INFINITY;
+    return 10 * log10(error->signal / error->noise);
+}
+
+static bool fill_shape(struct arena *arena, const struct plan_item *item,
+                       struct nibble_weight *weight)
+{
+    size_t rank = item->tensor ? item->tensor->n_dims : 1;
+    int64_t *dims = arena_array(arena, rank, sizeof *dims);
+    if (!dims)
+        return false;
+    if (!item->tensor)
+        dims[0] = (int64_t)item->elements;
+    else if (rank > 0)
+        memcpy(dims, item->tensor->dims, rank * sizeof *dims);
+    weight->dims = dims;
+    weight->rank = rank;
+    return true;
+}
+
+static bool fill_weight(struct arena *arena, const struct plan_item *item, bool filled,
+                        struct nibble_weight *weight)
+{
+    const Onnx__NodeProto *consumer = item->use ? item->use->node : NULL;
+    *weight = (struct nibble_weight){
+        .name = arena_string(arena, item->value->name),
+        .op_type = arena_string(arena, consumer ? text(consumer->op_type) : ""),
+        .graph = arena_string(arena, item->value->scope->path),
+        .element_type = data_type_name(item->data_type),
+        .elements = item->elements,
+        .quantized = item->quantize,
+        .type = data_type_name(item->data_type),
+        .granularity = "",
+        .form = "",
+        .why = "",
+        .slow = plan_is_slow(item),
+        .copy = item->copy,
+        .reason = arena_string(arena, text(item->reason)),
+        .asked = item->asked,
+        .warning = item->warning,
+        .bytes_before = item->copy ? 0 : item->bytes,
+        .bytes_after = item->bytes,
+        .snr_db = (double)NAN,
+    };
+    if (item->quantize) {
+        weight->type = quant_type_info(item->scheme.type)->name;
+        weight->granularity = granularity_text(arena, item);
+        weight->form = form_name(item->form);
+        weight->why = form_why(item);
+        weight->bytes_after = plan_bytes(item);
+        weight->snr_db = filled ? snr_db(item) : (double)NAN;
+    }
+    return fill_shape(arena, item, weight) && !arena_exhausted(arena);
+}
+
+static void add_totals(struct nibble_report *report, const struct nibble_weight *weight,
+                       uint64_t *quantized_bytes)
+{
+    report->weight_bytes_before += weight->bytes_before;
+    report->weight_bytes_after += weight->bytes_after;
+    report->elements += weight->copy ? 0 : weight->elements;
+    if (weight->quantized) {
+        report->quantized++;
+        report->slow += weight->slow;
+        report->elements_quantized += weight->copy ? 0 : weight->elements;
+        *quantized_bytes += weight->bytes_after;
+    } else {
+        report->left++;
+        report->missed += weight->asked;
+        report->warnings += weight->warning;
+    }
+}
+
+static bool fill_report(struct arena *arena, const struct model *model,
+                        const struct plan *plan, const struct report_facts *facts,
+                        struct nibble_report *report)
+{
+    struct nibble_weight *weights = arena_array(arena, plan->count, sizeof *weights);
+    uint64_t quantized_bytes = 0;
+    *report = (struct nibble_report){
+        .model = arena_string(arena, facts->model),
+        .output = arena_string(arena, facts->output ? facts->output : ""),
+        .ir_before = facts->ir_before,
+        .ir_after = model->proto->ir_version,
+        .opset_before = facts->opset_before,
+        .opset_after = facts->opset_after,
+        .bytes_before = model->bytes,
+        .bytes_after = facts->bytes_after,
+        .cpu = arena_string(arena, facts->cpu),
+        .weights = weights,
+        .weight_count = plan->count,
+    };
+    for (size_t i = 0; weights && i < plan->count; i++) {
+        if (!fill_weight(arena, &plan->items[i], facts->filled, &weights[i]))
+            return false;
+        add_totals(report, &weights[i], &quantized_bytes);
+    }
+    if (report->elements_quantized > 0)
+        report->bits_per_weight =
+            8 * (double)quantized_bytes / (double)report->elements_quantized;
+    return weights && !arena_exhausted(arena);
+}
+
+struct nibble_report *report_make(const struct model *model, const struct plan *plan,
+                                  const struct report_facts *facts)
+{
+    struct arena *arena = arena_create(SIZE_MAX / 4);
+    struct owned_report *owned = arena ? arena_alloc(arena, sizeof *owned) : NULL;
+    if (!owned || !fill_report(arena, model, plan, facts, &owned->report)) {
+        arena_destroy(arena);
+        return NULL;
+    }
+    owned->arena = arena;
+    return &owned->report;
+}
+
+void nibble_report_free(struct nibble_report *report)
+{
+    if (report)
+        arena_destroy(((struct owned_report *)report)->arena);
+}

@@ -1,0 +1,336 @@
+/* The report for a terminal: a table with one line a weight, totals, and what
+ * stays float, grouped by reason. Lays out columns; formats no JSON and decides
+ * nothing about weights. */
+#include "nibble.h"
+#include "report/format.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CELL_SIZE = 128, LEAST_NAME = 16, DEFAULT_COLUMNS = 80 };
+
+/* ---- cells ------------------------------------------------------------ */
+
+static void cell_operator(char *out, const struct nibble_weight *w)
+{
+    char *name = format_printable(w->op_type);
+    snprintf(out, CELL_SIZE, "%s", name && *name ? name : "-");
+    free(name);
+    format_shorten(out, 18);
+}
+
+static void cell_shape(char *out, const struct nibble_weight *w)
+{
+    size_t used = 0;
+    snprintf(out, CELL_SIZE, "scalar");
+    for (size_t i = 0; i < w->rank && used + 24 < CELL_SIZE; i++)
+        used += (size_t)snprintf(out + used, CELL_SIZE - used, "%s%" PRId64, i ? "x" : "",
+                                 w->dims[i]);
+}
+
+/* "int4 block 32": the axis is in the JSON, and follows from the operator. */
+static void cell_type(char *out, const struct nibble_weight *w)
+{
+    int length = (int)strcspn(w->granularity, ",");
+    snprintf(out, CELL_SIZE, "%s %.*s", w->type, length, w->granularity);
+}
+
+static void cell_before(char *out, const struct nibble_weight *w)
+{
+    format_bytes(out, w->bytes_before);
+}
+
+static void cell_after(char *out, const struct nibble_weight *w)
+{
+    format_bytes(out, w->bytes_after);
+}
+
+static void cell_error(char *out, const struct nibble_weight *w)
+{
+    if (isnan(w->snr_db))
+        snprintf(out, CELL_SIZE, "-");
+    else if (isinf(w->snr_db))
+        snprintf(out, CELL_SIZE, "exact");
+    else
+        snprintf(out, CELL_SIZE, "%.1f dB", w->snr_db);
+}
+
+/* The columns after the name; `gap` stands before the cell. */
+static const struct column {
+    const char *gap, *head;
+    bool right;
+    void (*cell)(char *out, const struct nibble_weight *w);
+} columns_[] = {
+    {"  ", "OP", false, cell_operator},  {" ", "SHAPE", false, cell_shape},
+    {" ", "TYPE", false, cell_type},     {" ", "BEFORE", true, cell_before},
+    {" -> ", "AFTER", true, cell_after}, {" ", "SNR", true, cell_error},
+};
+enum { COLUMNS = sizeof columns_ / sizeof *columns_ };
+
+/* ---- the table of quantized weights ----------------------------------- */
+
+/* The printable name of a weight, after the path of the graph it belongs to. */
+static char *full_name(const struct nibble_weight *w)
+{
+    size_t room = strlen(w->graph) + strlen(w->name) + 2;
+    char *joined = malloc(room);
+    if (!joined)
+        return NULL;
+    snprintf(joined, room, "%s%s%s", w->graph, *w->graph ? "/" : "", w->name);
+    char *name = format_printable(joined);
+    free(joined);
+    return name;
+}
+
+struct widths {
+    size_t name;
+    size_t column[COLUMNS];
+};
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Every column as wide as its widest cell; the name gets what is left of the line. */
+static struct widths measure(const struct nibble_report *report, size_t line)
+{
+    struct widths widths = {.name = strlen("WEIGHT")};
+    for (size_t c = 0; c < COLUMNS; c++)
+        widths.column[c] = strlen(columns_[c].head);
+    for (size_t i = 0; i < report->weight_count; i++) {
+        const struct nibble_weight *w = &report->weights[i];
+        if (!w->quantized)
+            continue;
+        char *name = full_name(w);
+        widths.name = larger(widths.name, name ? format_width(name) : 0);
+        free(name);
+        for (size_t c = 0; c < COLUMNS; c++) {
+            char cell[CELL_SIZE];
+            columns_[c].cell(cell, w);
+            widths.column[c] = larger(widths.column[c], format_width(cell));
+        }
+    }
+    size_t rest = 0;
+    for (size_t c = 0; c < COLUMNS; c++)
+        rest += strlen(columns_[c].gap) + widths.column[c];
+    size_t room = line > rest + LEAST_NAME ? line - rest : LEAST_NAME;
+    if (widths.name > room)
+        widths.name = room;
+    return widths;
+}
+
+/* printf counts bytes, names are measured in characters: pad by hand. */
+static void put_padded(FILE *out, const char *text, size_t width, bool right)
+{
+    size_t have = format_width(text);
+    int pad = have < width ? (int)(width - have) : 0;
+    fprintf(out, "%*s%s%*s", right ? pad : 0, "", text, right ? 0 : pad, "");
+}
+
+static void put_head(FILE *out, const struct widths *widths)
+{
+    put_padded(out, "WEIGHT", widths->name, false);
+    for (size_t c = 0; c < COLUMNS; c++) {
+        fputs(columns_[c].gap, out);
+        put_padded(out, columns_[c].head, widths->column[c], columns_[c].right);
+    }
+    fputc('\n', out);
+}
+
+static bool put_row(FILE *out, const struct nibble_weight *w, const struct widths *widths)
+{
+    char *name = full_name(w);
+    if (!name)
+        return false;
+    format_shorten(name, widths->name);
+    put_padded(out, name, widths->name, false);
+    free(name);
+    for (size_t c = 0; c < COLUMNS; c++) {
+        char cell[CELL_SIZE];
+        columns_[c].cell(cell, w);
+        fputs(columns_[c].gap, out);
+        put_padded(out, cell, widths->column[c], columns_[c].right);
+    }
+    fputc('\n', out);
+    return true;
+}
+
+static bool put_table(FILE *out, const struct nibble_report *report, size_t line)
+{
+    if (report->quantized == 0)
+        return true;
+    struct widths widths = measure(report, line);
+    put_head(out, &widths);
+    for (size_t i = 0; i < report->weight_count; i++)
+        if (report->weights[i].quantized && !put_row(out, &report->weights[i], &widths))
+            return false;
+    fputc('\n', out);
+    return true;
+}
+
+/* ---- what stays float ------------------------------------------------- */
+
+/* Weights that share a reason. */
+struct group {
+    const char *reason;
+    bool warning;
+    size_t count;
+    uint64_t bytes;
+};
+
+static bool same_group(const struct group *g, const struct nibble_weight *w)
+{
+    return g->warning == w->warning && strcmp(g->reason, w->reason) == 0;
+}
+
+static int by_weight(const void *left, const void *right)
+{
+    const struct group *a = left, *b = right;
+    if (a->warning != b->warning)
+        return a->warning ? -1 : 1;
+    if (a->bytes != b->bytes)
+        return a->bytes > b->bytes ? -1 : 1;
+    return strcmp(a->reason, b->reason);
+}
+
+/* Fills groups (room for one a weight) and returns their number. Reasons repeat a
+ * lot and differ little: a search from the newest group on is quick. */
+static size_t collect(const struct nibble_report *report, struct group *groups)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < report->weight_count; i++) {
+        const struct nibble_weight *w = &report->weights[i];
+        if (w->quantized)
+            continue;
+        size_t g = count;
+        while (g > 0 && !same_group(&groups[g - 1], w))
+            g--;
+        if (g == 0) {
+            groups[count++] = (struct group){w->reason, w->warning, 0, 0};
+            g = count;
+        }
+        groups[g - 1].count++;
+        groups[g - 1].bytes += w->bytes_before;
+    }
+    qsort(groups, count, sizeof *groups, by_weight);
+    return count;
+}
+
+static bool put_members(FILE *out, const struct nibble_report *report,
+                        const struct group *g, size_t line)
+{
+    for (size_t i = 0; i < report->weight_count; i++) {
+        const struct nibble_weight *w = &report->weights[i];
+        if (w->quantized || !same_group(g, w))
+            continue;
+        char operator[CELL_SIZE], shape[CELL_SIZE], size[FORMAT_SIZE];
+        cell_operator(operator, w);
+        cell_shape(shape, w);
+        format_bytes(size, w->bytes_before);
+        char *name = full_name(w);
+        if (!name)
+            return false;
+        size_t rest = format_width(operator) + strlen(shape) + strlen(size) +
+                      strlen(w->element_type) + 16;
+        format_shorten(name, line > rest + LEAST_NAME ? line - rest : LEAST_NAME);
+        fprintf(out, "          %s  %s %s %s %s\n", name, operator, shape,
+                w->element_type, size);
+        free(name);
+    }
+    return true;
+}
+
+static bool put_left(FILE *out, const struct nibble_report *report, size_t line, bool all)
+{
+    if (report->left == 0)
+        return true;
+    struct group *groups = calloc(report->weight_count, sizeof *groups);
+    if (!groups)
+        return false;
+    size_t count = collect(report, groups);
+    bool ok = true;
+    fputs("left float:\n", out);
+    for (size_t g = 0; g < count && ok; g++) {
+        char size[FORMAT_SIZE];
+        char *reason = format_printable(groups[g].reason);
+        format_bytes(size, groups[g].bytes);
+        fprintf(out, "%6zu  %8s  %s%s\n", groups[g].count, size,
+                groups[g].warning ? "warning: " : "", reason ? reason : "");
+        ok = reason && (!all || put_members(out, report, &groups[g], line));
+        free(reason);
+    }
+    fputc('\n', out);
+    free(groups);
+    return ok;
+}
+
+/* ---- totals ----------------------------------------------------------- */
+
+static void put_change(FILE *out, const char *what, int64_t before, int64_t after)
+{
+    fprintf(out, "%s %" PRId64, what, before);
+    if (after != before)
+        fprintf(out, " -> %" PRId64, after);
+}
+
+static bool put_title(FILE *out, const struct nibble_report *report)
+{
+    char *model = format_printable(report->model);
+    char *output = format_printable(report->output);
+    bool ok = model && output;
+    if (ok) {
+        fprintf(out, "%s%s%s: ", model, *output ? " -> " : "", output);
+        put_change(out, "opset", report->opset_before, report->opset_after);
+        put_change(out, ", IR", report->ir_before, report->ir_after);
+        fputs("\n\n", out);
+    }
+    free(model);
+    free(output);
+    return ok;
+}
+
+static void put_totals(FILE *out, const struct nibble_report *report)
+{
+    char a[FORMAT_SIZE], b[FORMAT_SIZE];
+    double all = report->elements ? (double)report->elements : 1;
+
+    format_count(a, report->elements);
+    fprintf(out, "quantized  %zu of %zu constants, %.1f %% of %s elements",
+            report->quantized, report->quantized + report->left,
+            100 * (double)report->elements_quantized / all, a);
+    if (report->quantized)
+        fprintf(out, ", %.2f bits per weight", report->bits_per_weight);
+    format_bytes(a, report->weight_bytes_before);
+    format_bytes(b, report->weight_bytes_after);
+    fprintf(out, "\nconstants  %s -> %s\n", a, b);
+    format_bytes(a, report->bytes_before);
+    format_bytes(b, report->bytes_after);
+    if (!*report->output)
+        fprintf(out, "model      %s (nothing written)\n", a);
+    else
+        fprintf(out, "model      %s -> %s, %.2f times smaller\n", a, b,
+                (double)report->bytes_before /
+                    (double)(report->bytes_after ? report->bytes_after : 1));
+}
+
+char *nibble_report_text(const struct nibble_report *report, int columns, bool all)
+{
+    char *text = NULL;
+    size_t size = 0, line = columns > 0 ? (size_t)columns : DEFAULT_COLUMNS;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return NULL;
+    bool ok = put_title(out, report) && put_table(out, report, line) &&
+              put_left(out, report, line, all);
+    put_totals(out, report);
+    ok = !ferror(out) && ok;
+    if (fclose(out) != 0 || !ok) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
