@@ -5,6 +5,7 @@
 #include "fill/fill.h"
 #include "onnx/store.h"
 #include "options.h"
+#include "plan/fold.h"
 #include "report/report.h"
 #include "upgrade/upgrade.h"
 
@@ -64,20 +65,32 @@ static bool plan(struct run *run, struct error *err)
            plan_make(run->model, &run->index, &run->planning, &run->plan, err);
 }
 
+/* Computes what the graph makes of constants, where that is a weight. */
+static bool fold(struct run *run, struct error *err)
+{
+    bool changed;
+    if (!graph_index(run->model, &run->index, err) ||
+        !fold_constants(run->model, &run->index, &run->planning, &changed, err))
+        return false;
+    graph_index_free(&run->index);
+    return true;
+}
+
 /* Raises the opset where the plan needs it, and plans again then: the graph has
  * changed. */
 static bool upgrade(struct run *run, struct error *err)
 {
+    enum { LOWEST_TARGET = 21 };
     int64_t needed = plan_opset(&run->plan);
-    if (needed == 0)
+    if (run->facts.opset_before >= needed)
         return true;
-    if (run->facts.opset_before < needed && run->options->no_upgrade)
+    if (run->options->no_upgrade)
         return error_set(err, STATUS_UNSUPPORTED,
                          "%s: needs opset %lld and has %lld, and --no-upgrade forbids to "
                          "raise it",
                          run->model->file->path, (long long)needed,
                          (long long)run->facts.opset_before);
-    if (!model_upgrade(run->model, needed, err))
+    if (!model_upgrade(run->model, needed > LOWEST_TARGET ? needed : LOWEST_TARGET, err))
         return false;
     run->facts.opset_after = model_opset(run->model);
     return plan(run, err);
@@ -125,6 +138,7 @@ static bool report(struct run *run, struct nibble_report **out, struct error *er
 static bool pass(struct run *run, const char *model, const char *output, struct error *err)
 {
     return read_model(run, model, err) &&
+           fold(run, err) &&
            plan(run, err) &&
            upgrade(run, err) &&
            (!output || run->plan.quantized == 0 ||

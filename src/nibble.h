@@ -84,6 +84,23 @@ enum nibble_method {
     NIBBLE_RTN, /* round to nearest: scale = max|x| / 7, or (max - min) / 15 */
 };
 
+/* What stands in the graph for a quantized weight (docs/forms.md). */
+enum nibble_decode {
+    NIBBLE_DECODE_RUN,      /* DequantizeLinear: int4 in memory; runtimes that do not fuse
+                               it decode on every run. Embedding rows are gathered first */
+    NIBBLE_DECODE_LOAD,     /* Cast and Mul: small on disk, float once loaded */
+    NIBBLE_DECODE_PORTABLE, /* the same with nibbles in uint8: no INT4 type, no opset
+                               upgrade, any runtime */
+    NIBBLE_DECODE_AUTO,     /* RUN where ONNX Runtime fuses it, LOAD elsewhere */
+};
+
+/* Operators for RUN: standard ones, or com.microsoft MatMulNBits and
+ * GatherBlockQuantized where they can hold the weight. */
+enum nibble_format { NIBBLE_QDQ, NIBBLE_NBITS };
+
+/* Whose ways the layout suits. GENERIC: plain DequantizeLinear and nothing else. */
+enum nibble_target { NIBBLE_ONNXRUNTIME, NIBBLE_GENERIC };
+
 /* How far the work has come; called from the calling thread's process, by one
  * thread at a time. done and total are bytes of weights. */
 typedef void nibble_progress_fn(void *data, uint64_t done, uint64_t total);
@@ -97,6 +114,12 @@ struct nibble_options {
     const char *include;       /* POSIX extended regular expression over weight names:
                                   only these are quantized; NULL for all */
     const char *exclude;       /* these stay float; NULL for none */
+    enum nibble_decode decode;
+    enum nibble_format format;
+    enum nibble_target target;
+    bool wide_embeddings;      /* 8-bit embedding rows though the type has 4 bits */
+    uint64_t copy_bytes;       /* a weight of several MatMuls whose int4 codes take no more
+                                  is stored once for each, since only then it is fused */
     size_t min_elements;       /* smaller weights stay float (1024) */
     bool freeze;               /* treat initializers that a caller may override as
                                   constants: their graph inputs are removed */
@@ -119,6 +142,12 @@ NIBBLE_API void nibble_options_init(struct nibble_options *options);
  * and back: false where there is no such name. */
 NIBBLE_API const char *nibble_type_name(enum nibble_type type);
 NIBBLE_API bool nibble_type_parse(const char *name, enum nibble_type *type);
+NIBBLE_API const char *nibble_decode_name(enum nibble_decode decode);
+NIBBLE_API bool nibble_decode_parse(const char *name, enum nibble_decode *decode);
+NIBBLE_API const char *nibble_format_name(enum nibble_format format);
+NIBBLE_API bool nibble_format_parse(const char *name, enum nibble_format *format);
+NIBBLE_API const char *nibble_target_name(enum nibble_target target);
+NIBBLE_API bool nibble_target_parse(const char *name, enum nibble_target *target);
 NIBBLE_API const char *nibble_method_name(enum nibble_method method);
 NIBBLE_API bool nibble_method_parse(const char *name, enum nibble_method *method);
 
@@ -137,7 +166,11 @@ struct nibble_weight {
     bool quantized;
     const char *type;         /* quantized: "int4" ..., otherwise element_type */
     const char *granularity;  /* quantized: "channel, axis 0", "block 32, axis 1", "tensor" */
-    const char *form;         /* quantized: "DequantizeLinear" */
+    const char *form;         /* quantized: "DequantizeLinear", "MatMulNBits", "load", ... */
+    const char *why;          /* quantized: what the form means at run time, in plain words */
+    bool slow;                /* decoded on every run by an operator that takes its time */
+    bool copy;                /* a further form of the weight before it: other consumers
+                                 want other layouts; its bytes_before is 0 */
     const char *reason;       /* left float: why, in plain words; otherwise "" */
     bool asked;               /* the options ask for it: large enough, not excluded */
     bool warning;             /* left float because of its values: NaN, infinity, or
@@ -158,6 +191,7 @@ struct nibble_report {
     double bits_per_weight;   /* 8 * weight_bytes_after / elements over the quantized ones */
     size_t quantized, left;   /* counts of weights; left: of those that stay float, */
     size_t missed, warnings;  /* how many are asked, how many are warning */
+    size_t slow;              /* of the quantized ones */
     const char *cpu;          /* kernels used: "avx2" */
     const struct nibble_weight *weights;
     size_t weight_count;

@@ -5,12 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define COUNT(names) ((int)(sizeof(names) / sizeof *(names)))
+
 static const char *const method_names[] = {[NIBBLE_RTN] = "rtn"};
-enum { METHODS = sizeof method_names / sizeof *method_names };
+static const char *const decode_names[] = {[NIBBLE_DECODE_RUN] = "run",
+                                           [NIBBLE_DECODE_LOAD] = "load",
+                                           [NIBBLE_DECODE_PORTABLE] = "portable",
+                                           [NIBBLE_DECODE_AUTO] = "auto"};
+static const char *const format_names[] = {[NIBBLE_QDQ] = "qdq", [NIBBLE_NBITS] = "nbits"};
+static const char *const target_names[] = {[NIBBLE_ONNXRUNTIME] = "onnxruntime",
+                                           [NIBBLE_GENERIC] = "generic"};
 
 void nibble_options_init(struct nibble_options *options)
 {
-    *options = (struct nibble_options){.type = NIBBLE_INT4, .min_elements = 1024};
+    *options = (struct nibble_options){
+        .type = NIBBLE_INT4, .min_elements = 1024, .copy_bytes = 1 << 20};
 }
 
 /* ---- names ---------------------------------------------------------- */
@@ -25,6 +34,8 @@ _Static_assert((int)NIBBLE_DEFAULT == GRANULARITY_DEFAULT &&
                    (int)NIBBLE_PER_TENSOR == GRANULARITY_TENSOR &&
                    (int)NIBBLE_BLOCKS == GRANULARITY_BLOCKS,
                "granularities");
+_Static_assert((int)NIBBLE_DECODE_AUTO == DECODE_AUTO && (int)NIBBLE_GENERIC == TARGET_GENERIC,
+               "forms");
 _Static_assert((int)NIBBLE_MALFORMED == STATUS_MALFORMED &&
                    (int)NIBBLE_CANCELLED == STATUS_CANCELLED,
                "statuses");
@@ -32,6 +43,15 @@ _Static_assert((int)NIBBLE_MALFORMED == STATUS_MALFORMED &&
 const char *nibble_type_name(enum nibble_type type)
 {
     return quant_type_info((enum quant_type)type)->name;
+}
+
+/* The index of a name, -1 where there is none such. */
+static int index_of(const char *const *names, int count, const char *name)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    return -1;
 }
 
 bool nibble_type_parse(const char *name, enum nibble_type *type)
@@ -45,21 +65,24 @@ bool nibble_type_parse(const char *name, enum nibble_type *type)
     return false;
 }
 
-const char *nibble_method_name(enum nibble_method method)
-{
-    return method_names[method];
-}
-
-bool nibble_method_parse(const char *name, enum nibble_method *method)
-{
-    for (int i = 0; i < METHODS; i++) {
-        if (strcmp(method_names[i], name) == 0) {
-            *method = (enum nibble_method)i;
-            return true;
-        }
+/* Name and parser of one enumeration. */
+#define NAMES(thing)                                                           \
+    const char *nibble_##thing##_name(enum nibble_##thing value)               \
+    {                                                                          \
+        return thing##_names[value];                                           \
+    }                                                                          \
+    bool nibble_##thing##_parse(const char *name, enum nibble_##thing *value)  \
+    {                                                                          \
+        int index = index_of(thing##_names, COUNT(thing##_names), name);       \
+        if (index >= 0)                                                        \
+            *value = (enum nibble_##thing)index;                               \
+        return index >= 0;                                                     \
     }
-    return false;
-}
+
+NAMES(method)
+NAMES(decode)
+NAMES(format)
+NAMES(target)
 
 /* ---- checks --------------------------------------------------------- */
 
@@ -106,8 +129,16 @@ bool options_planning(const struct nibble_options *options, struct plan_options 
         .block_size = options->block_size,
         .min_elements = options->min_elements,
         .freeze = options->freeze,
+        .decode = (enum decode)options->decode,
+        .target = (enum target)options->target,
+        .nbits = options->format == NIBBLE_NBITS,
+        .wide_embeddings = options->wide_embeddings,
+        .copy_bytes = options->copy_bytes,
     };
-    if ((unsigned)options->type >= QUANT_TYPES || (unsigned)options->method >= METHODS ||
+    if ((unsigned)options->type >= QUANT_TYPES || (int)options->method >= COUNT(method_names) ||
+        (int)options->decode >= COUNT(decode_names) ||
+        (int)options->format >= COUNT(format_names) ||
+        (int)options->target >= COUNT(target_names) ||
         (unsigned)options->granularity > NIBBLE_BLOCKS ||
         (unsigned)options->symmetry > NIBBLE_ASYMMETRIC)
         return invalid(err, "an option has a value that nibble.h does not know");

@@ -248,6 +248,29 @@ struct file *file_open_beside(const struct file *model, const char *location,
     return file;
 }
 
+struct file *file_scratch(uint64_t size, struct error *err)
+{
+    int fd = file_temporary(err);
+    struct file *file = fd < 0 ? NULL : file_create(fd, "temporary file", err);
+    if (!file)
+        return NULL;
+    void *data = MAP_FAILED;
+    /* Room is taken now: a full disk is an error here, not a signal later. */
+    int code = posix_fallocate(fd, 0, (off_t)size);
+    if (code == 0)
+        data = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (data == MAP_FAILED) {
+        error_set(err, STATUS_WRITE, "no room for a temporary file of %llu bytes: %s",
+                  (unsigned long long)size, strerror(code ? code : errno));
+        file_close(file);
+        return NULL;
+    }
+    file->data = data;
+    file->size = size;
+    file->mapped = true;
+    return file;
+}
+
 void file_close(struct file *file)
 {
     if (!file)

@@ -28,6 +28,10 @@ struct file *file_open(const char *path, const volatile int *cancel, struct erro
 struct file *file_open_beside(const struct file *model, const char *location,
                               struct error *err);
 
+/* A new file of that size in $TMPDIR, without a name, mapped for reading and
+ * writing: its data may be written to. */
+struct file *file_scratch(uint64_t size, struct error *err);
+
 void file_close(struct file *file); /* NULL is fine */
 
 /* Tells the system that [data, data + size) of the file won't be read again

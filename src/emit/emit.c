@@ -1,49 +1,113 @@
-/* Emission, scope by scope. The table of forms is the list of emitters. */
+/* Emission, weight by weight: the table of forms, and what all of them share:
+ * names, rewiring of consumers, and taking out what nobody uses any more. */
 #include "emit/emit.h"
-#include "emit/dequantize.h"
+#include "emit/forms.h"
+#include "onnx/names.h"
+#include "onnx/node.h"
 
-#include <string.h>
-
-static const struct form {
-    const char *name; /* as plan_item.form says it */
-    bool (*emit)(struct place *place, struct plan_item *item);
-} forms[] = {
-    {"DequantizeLinear", emit_dequantize},
+static const struct {
+    bool (*decode)(struct emitter *e, const char *output); /* either this, */
+    bool (*tensors)(struct emitter *e);                    /* or these two */
+    bool (*replace)(struct emitter *e, const struct use *use);
+} forms[FORMS] = {
+    [FORM_DEQUANTIZE] = {.decode = emit_dequantize},
+    [FORM_LOAD] = {.decode = emit_load},
+    [FORM_PORTABLE] = {.decode = emit_portable},
+    [FORM_ROWS] = {.tensors = emit_rows_tensors, .replace = emit_rows},
+    [FORM_NBITS] = {.tensors = emit_nbits_tensors, .replace = emit_nbits},
+    [FORM_LOOKUP] = {.tensors = emit_lookup_tensors, .replace = emit_lookup},
 };
 
-static bool emit_item(struct place *place, struct plan_item *item)
+/* Takes the Transpose out whose output nobody uses any more. */
+static bool count_rewired(struct emitter *e, struct value *through)
 {
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
-        if (strcmp(forms[i].name, item->form) == 0)
-            return forms[i].emit(place, item);
-    return error_set(place->err, STATUS_UNSUPPORTED, "no form is called %s", item->form);
+    if (!through || ++through->rewired < through->use_count)
+        return true;
+    through->is_gone = true;
+    struct place *place = place_of(e->places, through->scope);
+    return place && place_drop(place, through->node);
 }
 
-/* Items [begin, end) belong to one scope: the index lists values so. */
-static bool emit_scope(struct model *model, struct plan_item *begin, struct plan_item *end,
-                       struct error *err)
+/* ---- forms that make a value ----------------------------------------- */
+
+/* Whether consumers must be pointed to a new name: the value is not what the old
+ * name meant, or another item keeps that name. */
+static bool needs_own_name(const struct plan_item *item)
 {
-    struct place place;
-    if (!place_begin(&place, model, begin->value->scope, (size_t)(end - begin), err))
-        return false;
-    for (struct plan_item *item = begin; item < end; item++) {
-        if (!item->quantize)
-            continue;
-        item->value->is_replaced = true;
-        if (!emit_item(&place, item))
+    bool through = false;
+    for (const struct use *use = item->use; use; use = use->next)
+        through |= use->through != NULL;
+    return item->fused && (!item->alone || item->transposed || through);
+}
+
+/* A fused consumer finds its weight as [K, N], whatever way it took before. */
+static bool rewire(struct emitter *e, const char *output)
+{
+    for (const struct use *use = e->item->use; use; use = use->next) {
+        if (!node_set_input(e->model, use->node, use->input, output))
+            return error_memory(e->err);
+        if (node_is(use->node, "Gemm"))
+            node_remove(use->node, "transB");
+        if (!count_rewired(e, use->through))
             return false;
     }
-    return place_end(&place);
+    return true;
+}
+
+static bool emit_value(struct emitter *e)
+{
+    struct plan_item *item = e->item;
+    struct value *value = item->value;
+    const char *output = value->name;
+    bool own = needs_own_name(item);
+    if (own && !(output = name_fresh(e->model, output, "weight")))
+        return error_memory(e->err);
+    e->site = e->owner;
+    e->anchor = value->kind == VALUE_NODE ? value->node : NULL;
+    if (!own)
+        value->is_gone = false;
+    return forms[item->form].decode(e, output) && (!own || rewire(e, output));
+}
+
+/* ---- forms that replace their consumers -------------------------------- */
+
+static bool emit_consumers(struct emitter *e)
+{
+    if (!forms[e->item->form].tensors(e))
+        return false;
+    for (const struct use *use = e->item->use; use; use = use->next) {
+        e->site = place_of(e->places, use->scope);
+        e->anchor = use->node;
+        if (!e->site || !forms[e->item->form].replace(e, use) ||
+            !place_drop(e->site, use->node) || !count_rewired(e, use->through))
+            return false;
+    }
+    return true;
+}
+
+/* ---- all of them ------------------------------------------------------ */
+
+static bool emit_item(struct places *places, struct plan_item *item)
+{
+    struct value *value = item->value;
+    struct emitter e = {.places = places, .model = places->model, .item = item,
+                        .owner = place_of(places, value->scope), .err = places->err};
+    if (!e.owner)
+        return false;
+    if (!value->is_replaced) {
+        /* The first item of this weight: its values go, its name may stay. */
+        value->is_replaced = value->is_gone = true;
+        if (value->kind == VALUE_NODE && !place_drop(e.owner, value->node))
+            return false;
+    }
+    return forms[item->form].decode ? emit_value(&e) : emit_consumers(&e);
 }
 
 bool emit_plan(struct model *model, struct plan *plan, struct error *err)
 {
-    struct plan_item *end = plan->items + plan->count;
-    for (struct plan_item *item = plan->items, *next; item < end; item = next) {
-        for (next = item; next < end && next->value->scope == item->value->scope; next++)
-            ;
-        if (!emit_scope(model, item, next, err))
+    struct places places = {.model = model, .err = err};
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->items[i].quantize && !emit_item(&places, &plan->items[i]))
             return false;
-    }
-    return true;
+    return err->status == STATUS_OK && places_apply(&places);
 }

@@ -6,18 +6,20 @@
 enum {
     CHUNK_ELEMENTS = 64 << 10, /* a chunk's floats stay in the second-level cache */
     FIT_COLUMNS_MIN = 512,     /* columns of one fit: whole cache lines, long runs */
+    PANEL_ROWS = 128,          /* they become a cache line of packed codes each */
+    PANEL_BYTES = 4 << 20,     /* of a panel's codes: fewer rows where they are long */
 };
 
-static bool push(struct chunk **list, size_t *count, size_t *capacity, struct chunk chunk,
+static bool push(struct chunk **list, size_t *count, size_t *room, struct chunk chunk,
                  struct error *err)
 {
-    if (*count == *capacity) {
-        size_t bigger = *capacity ? *capacity * 2 : 64;
+    if (*count == *room) {
+        size_t bigger = *room ? *room * 2 : 64;
         struct chunk *grown = realloc(*list, bigger * sizeof **list);
         if (!grown)
             return error_memory(err);
         *list = grown;
-        *capacity = bigger;
+        *room = bigger;
     }
     (*list)[(*count)++] = chunk;
     return true;
@@ -25,70 +27,53 @@ static bool push(struct chunk **list, size_t *count, size_t *capacity, struct ch
 
 static bool push_fit(struct chunks *chunks, struct chunk chunk, struct error *err)
 {
-    return push(&chunks->fits, &chunks->fit_count, &chunks->fit_capacity, chunk, err);
+    return push(&chunks->fits, &chunks->fit_count, &chunks->fit_room, chunk, err);
 }
 
 static bool push_work(struct chunks *chunks, struct chunk chunk, struct error *err)
 {
-    return push(&chunks->works, &chunks->work_count, &chunks->work_capacity, chunk, err);
+    return push(&chunks->works, &chunks->work_count, &chunks->work_room, chunk, err);
 }
 
-/* ---- weights whose groups reach over all of it ----------------------- */
+/* ---- shapes --------------------------------------------------------- */
 
-static struct wide_item *wide_new(struct chunks *chunks, size_t groups, struct error *err)
+struct quant_source item_source(const struct plan_item *item)
 {
-    struct wide_item *wide = calloc(1, sizeof *wide);
-    struct wide_item **list = realloc(chunks->wides, (chunks->wide_count + 1) * sizeof *list);
-    if (list)
-        chunks->wides = list;
-    if (!wide || !list)
-        goto failed;
-    wide->scales = malloc(groups * sizeof *wide->scales);
-    wide->zeros = malloc(groups);
-    if (!wide->scales || !wide->zeros)
-        goto failed;
-    chunks->wides[chunks->wide_count++] = wide;
-    return wide;
-
-failed:
-    if (wide) {
-        free(wide->scales);
-        free(wide->zeros);
-    }
-    free(wide);
-    error_memory(err);
-    return NULL;
+    static const struct {
+        int data_type;
+        enum real_type real;
+    } types[] = {{DATA_FLOAT16, REAL_FLOAT16}, {DATA_BFLOAT16, REAL_BFLOAT16},
+                 {DATA_DOUBLE, REAL_FLOAT64}};
+    struct quant_source source = {item->source->data, REAL_FLOAT32};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (types[i].data_type == item->data_type)
+            source.type = types[i].real;
+    return source;
 }
 
-static bool cut_wide(struct chunks *chunks, struct plan_item *item, struct error *err)
+size_t item_row_width(const struct plan_item *item)
 {
-    const struct quant_shape *shape = &item->shape;
-    struct wide_item *wide = wide_new(chunks, shape->dim, err);
-    if (!wide)
-        return false;
-    size_t step = CHUNK_ELEMENTS / (shape->outer * shape->inner);
-    if (step < FIT_COLUMNS_MIN / shape->inner)
-        step = FIT_COLUMNS_MIN / shape->inner;
-    if (step == 0)
-        step = 1;
-    for (size_t row = 0; row < shape->dim; row += step) {
-        size_t count = shape->dim - row < step ? shape->dim - row : step;
-        struct chunk chunk = {CHUNK_FIT, wide, item, .first_row = row, .row_count = count};
-        if (!push_fit(chunks, chunk, err))
-            return false;
-    }
-    for (size_t begin = 0; begin < item->elements; begin += CHUNK_ELEMENTS) {
-        size_t end = begin + CHUNK_ELEMENTS;
-        if (end > item->elements)
-            end = (size_t)item->elements;
-        struct chunk chunk = {CHUNK_ENCODE, wide, item, .begin = begin, .end = end};
-        if (!push_work(chunks, chunk, err))
-            return false;
-    }
-    return true;
+    return item->shape.block ? item->shape.inner : 1;
 }
 
-/* ---- weights whose groups are short --------------------------------- */
+size_t item_rows(const struct plan_item *item)
+{
+    return quant_groups(&item->shape) / item_row_width(item);
+}
+
+size_t packing_unit(const struct plan_item *item)
+{
+    static const size_t units[] = {[PACK_BYTES] = 1, [PACK_PAIRS] = 2};
+    return item->packing == PACK_HALVES ? item->row : units[item->packing];
+}
+
+/* Groups that a piece of stored zero points must be a multiple of. */
+static size_t zeros_unit(const struct plan_item *item)
+{
+    if (!item->zeros || item->packing != PACK_PAIRS)
+        return 1;
+    return item->padded ? quant_groups(&item->shape) / item->shape.outer : 2;
+}
 
 /* The element that row `row` begins with: rows are channels or, with blocks,
  * (outer, block) pairs; the last block of each outer may be shorter. */
@@ -100,21 +85,93 @@ static size_t row_begin(const struct quant_shape *shape, size_t row)
     return (row / blocks * shape->dim + row % blocks * shape->block) * shape->inner;
 }
 
+/* ---- weights that are fitted first ------------------------------------ */
+
+static struct wide_item *wide_new(struct chunks *chunks, const struct plan_item *item,
+                                  struct error *err)
+{
+    size_t groups = quant_groups(&item->shape);
+    struct wide_item *wide = calloc(1, sizeof *wide);
+    if (!wide) {
+        error_memory(err);
+        return NULL;
+    }
+    wide->next = chunks->wides;
+    chunks->wides = wide;
+    chunks->wide_bytes += item->bytes;
+    wide->scales = malloc(groups * sizeof *wide->scales);
+    wide->zeros = malloc(groups);
+    if (wide->scales && wide->zeros)
+        return wide;
+    error_memory(err);
+    return NULL;
+}
+
+/* Rows of one fit: about a chunk's elements, but long runs along columns. */
+static size_t fit_step(const struct plan_item *item)
+{
+    const struct quant_shape *shape = &item->shape;
+    size_t per_row = (size_t)item->elements / item_rows(item);
+    size_t step = CHUNK_ELEMENTS / per_row;
+    if (shape->block == 0 && step < FIT_COLUMNS_MIN / shape->inner)
+        step = FIT_COLUMNS_MIN / shape->inner;
+    return step ? step : 1;
+}
+
+static bool cut_fits(struct chunks *chunks, struct wide_item *wide, struct plan_item *item,
+                     struct error *err)
+{
+    size_t rows = item_rows(item), step = fit_step(item);
+    for (size_t row = 0; row < rows; row += step) {
+        struct chunk chunk = {CHUNK_FIT, .wide = wide, .item = item, .first_row = row,
+                              .row_count = rows - row < step ? rows - row : step};
+        if (!push_fit(chunks, chunk, err))
+            return false;
+    }
+    return true;
+}
+
+static bool cut_range(struct chunks *chunks, struct chunk chunk, size_t length, size_t step,
+                      struct error *err)
+{
+    for (size_t begin = 0; begin < length; begin += step) {
+        chunk.begin = begin;
+        chunk.end = length - begin < step ? length : begin + step;
+        if (!push_work(chunks, chunk, err))
+            return false;
+    }
+    return true;
+}
+
+static bool cut_wide(struct chunks *chunks, struct plan_item *item, struct error *err)
+{
+    struct wide_item *wide = wide_new(chunks, item, err);
+    if (!wide || !cut_fits(chunks, wide, item, err))
+        return false;
+    size_t unit = packing_unit(item);
+    size_t step = unit > CHUNK_ELEMENTS ? unit : CHUNK_ELEMENTS / unit * unit;
+    return cut_range(chunks, (struct chunk){CHUNK_ENCODE, .wide = wide, .item = item},
+                     (size_t)item->elements, step, err);
+}
+
+/* ---- weights whose groups are short ------------------------------------ */
+
 static bool cut_rows(struct chunks *chunks, struct plan_item *item, struct error *err)
 {
     const struct quant_shape *shape = &item->shape;
-    size_t width = shape->block ? shape->inner : 1; /* groups of one row */
-    size_t rows = quant_groups(shape) / width;
+    size_t width = item_row_width(item), rows = item_rows(item);
+    size_t code_unit = packing_unit(item), zero_unit = zeros_unit(item);
     for (size_t first = 0, next; first < rows; first = next) {
-        size_t begin = row_begin(shape, first), end;
-        /* Codes and zero points share bytes: both must begin with a whole one. */
+        size_t begin = row_begin(shape, first), end = (size_t)item->elements;
+        /* Both codes and zero points must begin with a whole byte. */
         for (next = first + 1; next < rows; next++) {
-            end = row_begin(shape, next);
-            if (end - begin >= CHUNK_ELEMENTS && end % 2 == 0 && next * width % 2 == 0)
-                break;
+            size_t at = row_begin(shape, next);
+            if (at - begin < CHUNK_ELEMENTS || at % code_unit || next * width % zero_unit)
+                continue;
+            end = at;
+            break;
         }
-        end = next < rows ? row_begin(shape, next) : (size_t)item->elements;
-        struct chunk chunk = {CHUNK_BOTH, NULL, item, .first_row = first,
+        struct chunk chunk = {CHUNK_BOTH, .item = item, .first_row = first,
                               .row_count = next - first, .begin = begin, .end = end};
         if (!push_work(chunks, chunk, err))
             return false;
@@ -122,29 +179,94 @@ static bool cut_rows(struct chunks *chunks, struct plan_item *item, struct error
     return true;
 }
 
-bool chunks_make(struct plan *plan, struct chunks *chunks, struct error *err)
+/* ---- weights that are stored transposed --------------------------------- */
+
+static struct panel_item *panel_new(struct chunks *chunks, struct plan_item *item,
+                                    struct error *err)
 {
-    *chunks = (struct chunks){0};
-    for (size_t i = 0; i < plan->count; i++) {
-        struct plan_item *item = &plan->items[i];
-        if (!item->quantize)
-            continue;
-        const struct quant_shape *shape = &item->shape;
-        bool wide = shape->block == 0 && (shape->outer > 1 || shape->dim == 1);
-        if (!(wide ? cut_wide : cut_rows)(chunks, item, err))
+    struct panel_item *panel = calloc(1, sizeof *panel);
+    if (!panel) {
+        error_memory(err);
+        return NULL;
+    }
+    *panel = (struct panel_item){.next = chunks->panels, .item = item};
+    chunks->panels = panel;
+    chunks->wide_bytes += item->bytes;
+    return panel;
+}
+
+static size_t greatest(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Rows of quant_fit's counting in one panel: an even number, so that what they
+ * become in the stored rows are whole bytes. That can't be where those have an odd
+ * number of elements: then one panel takes all, and writes them in order. */
+static size_t panel_step(const struct plan_item *item)
+{
+    size_t rows = (size_t)item->tensor->dims[0], columns = (size_t)item->tensor->dims[1];
+    size_t fit_rows = item_rows(item), source_rows = PANEL_BYTES / columns;
+    bool along_rows = item->axis == 1 || item->shape.block == 0;
+    if (!item->padded && rows % 2 != 0)
+        return fit_rows;
+    source_rows = greatest(source_rows < PANEL_ROWS ? source_rows : PANEL_ROWS, 2);
+    source_rows &= ~(size_t)1;
+    if (along_rows)
+        return source_rows * (fit_rows / rows);
+    return greatest(source_rows / item->shape.block & ~(size_t)1, 2);
+}
+
+static bool cut_panels(struct chunks *chunks, struct plan_item *item, struct error *err)
+{
+    struct panel_item *panel = panel_new(chunks, item, err);
+    size_t rows = item_rows(item), step = panel_step(item);
+    for (size_t first = 0; panel && first < rows; first += step) {
+        size_t count = rows - first < step ? rows - first : step;
+        size_t end = first + count < rows ? row_begin(&item->shape, first + count)
+                                          : (size_t)item->elements;
+        struct chunk chunk = {CHUNK_PANEL, .panel = panel, .item = item,
+                              .first_row = first, .row_count = count,
+                              .begin = row_begin(&item->shape, first), .end = end};
+        if (!push_work(chunks, chunk, err))
             return false;
     }
-    return true;
+    return panel != NULL;
+}
+
+bool chunks_add(struct chunks *chunks, struct plan_item *item, struct error *err)
+{
+    const struct quant_shape *shape = &item->shape;
+    bool wide = shape->block == 0 && (shape->outer > 1 || shape->dim == 1);
+    if (item->transposed)
+        return cut_panels(chunks, item, err);
+    return (wide ? cut_wide : cut_rows)(chunks, item, err);
+}
+
+void chunks_clear(struct chunks *chunks)
+{
+    for (struct wide_item *wide = chunks->wides, *next; wide; wide = next) {
+        next = wide->next;
+        free(wide->scales);
+        free(wide->zeros);
+        free(wide);
+    }
+    for (struct panel_item *panel = chunks->panels, *next; panel; panel = next) {
+        next = panel->next;
+        output_unmap(&panel->codes);
+        output_unmap(&panel->scales);
+        output_unmap(&panel->zeros);
+        free(panel);
+    }
+    chunks->wides = NULL;
+    chunks->panels = NULL;
+    chunks->wide_bytes = 0;
+    chunks->fit_count = chunks->work_count = 0;
 }
 
 void chunks_free(struct chunks *chunks)
 {
-    for (size_t i = 0; i < chunks->wide_count; i++) {
-        free(chunks->wides[i]->scales);
-        free(chunks->wides[i]->zeros);
-        free(chunks->wides[i]);
-    }
-    free(chunks->wides);
+    chunks_clear(chunks);
     free(chunks->fits);
     free(chunks->works);
     *chunks = (struct chunks){0};

@@ -3,23 +3,27 @@
 #ifndef NIBBLE_FILL_CHUNKS_H
 #define NIBBLE_FILL_CHUNKS_H
 
+#include "core/output.h"
 #include "plan/plan.h"
 
-/* Groups that fit in one chunk are fitted and encoded together. A weight whose
- * groups reach over all of it (channels along columns, one scale for all) is
- * fitted first, in chunks of its groups, and encoded then. */
+/* Groups that lie within one chunk are fitted and encoded together. A weight whose
+ * groups reach over all of it (channels along columns, one scale for all) is fitted
+ * first and encoded then. */
 enum chunk_work {
     CHUNK_FIT,
     CHUNK_ENCODE,
     CHUNK_BOTH,
+    CHUNK_PANEL, /* both, and stored transposed: rows become columns */
+    CHUNK_WORKS,
 };
 
 struct chunk {
     enum chunk_work work;
-    struct wide_item *wide;      /* FIT, ENCODE: what both need */
+    struct wide_item *wide;      /* FIT, ENCODE: the parameters of the whole weight */
+    struct panel_item *panel;    /* PANEL: where all of the weight is stored */
     struct plan_item *item;
-    size_t first_row, row_count; /* FIT, BOTH: as quant_fit counts them */
-    size_t begin, end;           /* ENCODE, BOTH: elements; begin is even */
+    size_t first_row, row_count; /* all but ENCODE: as quant_fit counts them */
+    size_t begin, end;           /* all but FIT: elements; begin is even */
 
     /* Results. */
     struct quant_error error;
@@ -28,20 +32,39 @@ struct chunk {
 
 /* Parameters of a weight that is fitted before it is encoded. */
 struct wide_item {
+    struct wide_item *next;
     float *scales;
     uint8_t *zeros;
 };
 
-struct chunks {
-    struct chunk *fits; /* all of them before any of works */
-    size_t fit_count, fit_capacity;
-    struct chunk *works; /* ENCODE and BOTH, by weight, in the order of elements */
-    size_t work_count, work_capacity;
-    struct wide_item **wides;
-    size_t wide_count;
+/* The mapped places of a weight that is stored transposed. */
+struct panel_item {
+    struct panel_item *next;
+    struct plan_item *item;
+    struct output_map codes, scales, zeros;
 };
 
-bool chunks_make(struct plan *plan, struct chunks *chunks, struct error *err);
+/* The chunks of some weights that are worked on together. */
+struct chunks {
+    struct chunk *fits; /* all of them before any of works */
+    size_t fit_count, fit_room;
+    struct chunk *works; /* by weight, in the order of elements */
+    size_t work_count, work_room;
+    struct wide_item *wides;
+    struct panel_item *panels;
+    uint64_t wide_bytes; /* of the weights that are fitted first */
+};
+
+/* Adds the chunks of one weight. */
+bool chunks_add(struct chunks *chunks, struct plan_item *item, struct error *err);
+void chunks_clear(struct chunks *chunks); /* keeps the room */
 void chunks_free(struct chunks *chunks);
+
+struct quant_source item_source(const struct plan_item *item);
+size_t item_rows(const struct plan_item *item);      /* as quant_fit counts them */
+size_t item_row_width(const struct plan_item *item); /* groups of such a row */
+
+/* Elements that a piece of packed codes must be a multiple of. */
+size_t packing_unit(const struct plan_item *item);
 
 #endif

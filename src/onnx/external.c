@@ -12,21 +12,35 @@ static bool refuse(const struct model *model, const Onnx__TensorProto *tensor,
                      model->file->path, text(tensor->name), reason);
 }
 
+/* Puts a file on the model's list; closes it where that fails. */
+static struct file *keep_file(struct model *model, struct file *file, struct error *err)
+{
+    struct external *external = arena_alloc(model->arena, sizeof *external);
+    if (file && !external) {
+        file_close(file);
+        error_memory(err);
+        return NULL;
+    }
+    if (!file)
+        return NULL;
+    *external = (struct external){.next = model->external, .file = file};
+    model->external = external;
+    return file;
+}
+
+struct file *external_scratch(struct model *model, uint64_t size, struct error *err)
+{
+    return keep_file(model, file_scratch(size, err), err);
+}
+
 static struct file *file_at(struct model *model, const char *location, struct error *err)
 {
     struct file *file = map_get(&model->externals, location);
     if (file)
         return file;
-    struct external *external = arena_alloc(model->arena, sizeof *external);
-    if (!external) {
-        error_memory(err);
-        return NULL;
-    }
-    file = file_open_beside(model->file, location, err);
+    file = keep_file(model, file_open_beside(model->file, location, err), err);
     if (!file)
         return NULL;
-    *external = (struct external){.next = model->external, .file = file};
-    model->external = external;
     if (!map_put(&model->externals, location, file))
         error_memory(err);
     return file;

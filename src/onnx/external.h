@@ -18,6 +18,9 @@ bool external_attach(struct model *model, Onnx__TensorProto *tensor, struct erro
 bool external_detach(struct model *model, Onnx__TensorProto *tensor, const char *location,
                      uint64_t offset, struct error *err);
 
+/* A temporary file that lives as long as the model. */
+struct file *external_scratch(struct model *model, uint64_t size, struct error *err);
+
 void external_close(struct model *model);
 
 #endif

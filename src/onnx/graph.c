@@ -138,6 +138,7 @@ static bool add_use(struct builder *b, struct scope *scope, const char *name,
     else
         value->uses = use;
     value->last_use = use;
+    value->use_count++;
     return true;
 }
 
@@ -220,6 +221,7 @@ bool graph_index(struct model *model, struct graph_index *index, struct error *e
     struct builder b = {model, index, err};
     *index = (struct graph_index){0};
     Onnx__ModelProto *proto = model->proto;
+    index->function_count = proto->n_functions;
     if (!index_graph(&b, NULL, proto->graph, ""))
         return false;
     for (size_t i = 0; i < proto->n_functions; i++)

@@ -19,6 +19,7 @@ struct scope {
     Onnx__GraphProto *graph;       /* one of these two */
     Onnx__FunctionProto *function;
     struct scope *next;            /* all scopes, the newest first */
+    struct place *place;           /* place.h: what is to be changed here */
     const char *path;              /* "" main graph; "If_12/then_branch"; "function f" */
     struct map values;
 };
@@ -29,6 +30,7 @@ struct use {
     Onnx__NodeProto *node; /* NULL: it is an output of scope's graph */
     size_t input;          /* of the node */
     struct scope *scope;   /* where the use stands */
+    struct value *through; /* set by plan/uses.c: the Transpose's output that is used */
 };
 
 struct value {
@@ -40,14 +42,18 @@ struct value {
     bool is_input;             /* a graph input: a caller may override an initializer */
     bool is_trained;           /* training_info refers to it by name */
     bool is_ambiguous;         /* defined more than once in its scope */
-    bool is_replaced;          /* an emitter has put something else in its place */
+    bool is_replaced;          /* an emitter has put something else in its place, */
+    bool is_gone;              /* and its name means nothing any more */
     struct use *uses, *last_use;
+    size_t chains;             /* set by plan/fold.c: chains of constants it is part of */
+    size_t use_count, rewired; /* uses, and how many of them an emitter has moved away */
     struct value *next;        /* in the order of definition */
 };
 
 struct graph_index {
     struct value *values, *last; /* all, in the order of scopes and of the file */
     struct scope *scopes, *main;
+    size_t function_count;
 };
 
 /* Builds the index in the model's arena. It refers to the message: rebuild it

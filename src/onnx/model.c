@@ -127,6 +127,22 @@ static bool load(struct model *model, struct error *err)
     return model_tensors(model, attach_payload, &attach);
 }
 
+static bool lies_in(const struct file *file, const uint8_t *data)
+{
+    uintptr_t begin = (uintptr_t)file->data;
+    return (uintptr_t)data >= begin && (uintptr_t)data - begin < file->size;
+}
+
+const struct file *model_file_of(const struct model *model, const uint8_t *data)
+{
+    if (lies_in(model->file, data))
+        return model->file;
+    for (const struct external *e = model->external; e; e = e->next)
+        if (lies_in(e->file, data))
+            return e->file;
+    return NULL;
+}
+
 struct model *model_read(const char *path, const volatile int *cancel, struct error *err)
 {
     struct model *model = calloc(1, sizeof *model);

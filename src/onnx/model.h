@@ -22,6 +22,9 @@ struct model {
 struct model *model_read(const char *path, const volatile int *cancel, struct error *err);
 void model_free(struct model *model); /* NULL is fine */
 
+/* The file that data lies in; NULL: none, it is in memory. */
+const struct file *model_file_of(const struct model *model, const uint8_t *data);
+
 /* Calls fn for every TensorProto in the message, nested ones included, in the
  * order of their fields. False as soon as a call returns false. */
 typedef bool tensor_fn(void *context, Onnx__TensorProto *tensor);

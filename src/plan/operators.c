@@ -2,43 +2,151 @@
  * rows can't say goes into `adjust`. */
 #include "plan/operators.h"
 #include "onnx/node.h"
+#include "plan/bodies.h"
 
 #include <string.h>
 
 struct operator {
-    const char *op_type;
+    const char *domain, *op_type;
     size_t input; /* that may be a weight */
     size_t rank_min, rank_max;
     int channel, reduction; /* axes; negative ones count from the end */
+    enum consumer consumer;
     bool cut;
     const char *transposed; /* an attribute that swaps the two axes */
-    void (*adjust)(const Onnx__NodeProto *node, const int64_t *dims, struct layout *layout);
+    void (*adjust)(const struct use *use, const int64_t *dims, size_t rank,
+                   struct layout *layout);
 };
 
+/* ---- what rows can't say -------------------------------------------- */
+
+/* ONNX Runtime fuses weights of rank 2 only. */
+static void adjust_matmul(const struct use *use, const int64_t *dims, size_t rank,
+                          struct layout *layout)
+{
+    (void)use;
+    (void)dims;
+    if (rank != 2)
+        layout->consumer = CONSUMER_PLAIN;
+}
+
+static void adjust_gemm(const struct use *use, const int64_t *dims, size_t rank,
+                        struct layout *layout)
+{
+    const Onnx__NodeProto *node = use->node;
+    (void)dims;
+    (void)rank;
+    bool scaled = node_float(node, "alpha", 1) != 1.0f || node_float(node, "beta", 1) != 1.0f;
+    if (scaled || node_int(node, "transA", 0) != 0)
+        layout->consumer = CONSUMER_PLAIN;
+}
+
 /* In a depthwise ConvTranspose, [C, 1, ...], the channels are on axis 0. */
-static void adjust_conv_transpose(const Onnx__NodeProto *node, const int64_t *dims,
+static void adjust_conv_transpose(const struct use *use, const int64_t *dims, size_t rank,
                                   struct layout *layout)
 {
-    if (node_int(node, "group", 1) == dims[0] && dims[0] > 1)
+    (void)rank;
+    if (node_int(use->node, "group", 1) == dims[0] && dims[0] > 1)
         *layout = (struct layout){.channel = 0, .reduction = 1};
 }
 
+/* Rows along the axis that is gathered; anything but whole rows is decoded. */
+static void adjust_gather(const struct use *use, const int64_t *dims, size_t rank,
+                          struct layout *layout)
+{
+    (void)dims;
+    int64_t axis = node_int(use->node, "axis", 0);
+    if (axis < 0)
+        axis += (int64_t)rank;
+    if (axis != 0 || rank != 2)
+        layout->consumer = CONSUMER_PLAIN;
+}
+
+/* [directions, gates x hidden, input]: a channel is a row of one direction. */
+static void adjust_recurrent(const struct use *use, const int64_t *dims, size_t rank,
+                             struct layout *layout)
+{
+    (void)use;
+    (void)rank;
+    layout->span = dims[0] > 1;
+}
+
+/* Axes of an operand by its letters: one that the output keeps is a channel,
+ * one that it lacks is summed over. Unclear equations keep the last two axes. */
+static void adjust_einsum(const struct use *use, const int64_t *dims, size_t rank,
+                          struct layout *layout)
+{
+    const Onnx__AttributeProto *equation = node_attribute(use->node, "equation");
+    (void)dims;
+    if (!equation || memchr(equation->s.data, '.', equation->s.len))
+        return;
+    const char *at = (const char *)equation->s.data, *end = at + equation->s.len;
+    const char *output = NULL;
+    for (const char *p = at; p + 1 < end && !output; p++)
+        if (p[0] == '-' && p[1] == '>')
+            output = p + 2;
+    if (!output)
+        return;
+    size_t operand = 0, axis = 0;
+    for (; at < output - 2 && operand <= use->input; at++) {
+        operand += *at == ',';
+        if (*at == ',' || *at == ' ' || operand != use->input)
+            continue;
+        bool kept = memchr(output, *at, (size_t)(end - output)) != NULL;
+        if (axis < rank)
+            *(kept ? &layout->channel : &layout->reduction) = axis;
+        axis++;
+    }
+    if (layout->channel == layout->reduction)
+        layout->reduction = layout->channel == 0 ? rank - 1 : 0;
+}
+
+/* ---- the table ------------------------------------------------------ */
+
 enum { RANK_ANY = 64 };
+#define STANDARD  ""
+#define MICROSOFT "com.microsoft"
 
 static const struct operator operators[] = {
-    {"MatMul", 1, 2, RANK_ANY, -1, -2, true, NULL, NULL},
-    {"MatMul", 0, 2, RANK_ANY, -2, -1, true, NULL, NULL},
-    {"Gemm", 1, 2, 2, 1, 0, true, "transB", NULL},
-    {"Gemm", 0, 2, 2, 0, 1, true, "transA", NULL},
-    {"Conv", 1, 3, RANK_ANY, 0, 1, false, NULL, NULL},
-    {"ConvTranspose", 1, 3, RANK_ANY, 1, 0, false, NULL, adjust_conv_transpose},
+    {STANDARD, "MatMul", 1, 2, RANK_ANY, -1, -2, CONSUMER_FUSED, true, NULL, adjust_matmul},
+    {STANDARD, "MatMul", 0, 2, RANK_ANY, -2, -1, CONSUMER_PLAIN, true, NULL, NULL},
+    {STANDARD, "Gemm", 1, 2, 2, 1, 0, CONSUMER_FUSED, true, "transB", adjust_gemm},
+    {STANDARD, "Gemm", 0, 2, 2, 0, 1, CONSUMER_PLAIN, true, "transA", NULL},
+    {STANDARD, "Conv", 1, 3, RANK_ANY, 0, 1, CONSUMER_PLAIN, false, NULL, NULL},
+    {STANDARD, "ConvTranspose", 1, 3, RANK_ANY, 1, 0, CONSUMER_PLAIN, false, NULL,
+     adjust_conv_transpose},
+    {STANDARD, "Gather", 0, 2, RANK_ANY, 0, -1, CONSUMER_LOOKUP, false, NULL, adjust_gather},
+    {STANDARD, "LSTM", 1, 3, 3, 1, 2, CONSUMER_PLAIN, false, NULL, adjust_recurrent},
+    {STANDARD, "LSTM", 2, 3, 3, 1, 2, CONSUMER_PLAIN, false, NULL, adjust_recurrent},
+    {STANDARD, "GRU", 1, 3, 3, 1, 2, CONSUMER_PLAIN, false, NULL, adjust_recurrent},
+    {STANDARD, "GRU", 2, 3, 3, 1, 2, CONSUMER_PLAIN, false, NULL, adjust_recurrent},
+    {STANDARD, "RNN", 1, 3, 3, 1, 2, CONSUMER_PLAIN, false, NULL, adjust_recurrent},
+    {STANDARD, "RNN", 2, 3, 3, 1, 2, CONSUMER_PLAIN, false, NULL, adjust_recurrent},
+    {STANDARD, "Einsum", 0, 2, RANK_ANY, -1, -2, CONSUMER_PLAIN, false, NULL, adjust_einsum},
+    {STANDARD, "Einsum", 1, 2, RANK_ANY, -1, -2, CONSUMER_PLAIN, false, NULL, adjust_einsum},
+    {STANDARD, "Einsum", 2, 2, RANK_ANY, -1, -2, CONSUMER_PLAIN, false, NULL, adjust_einsum},
+    {MICROSOFT, "FusedMatMul", 1, 2, RANK_ANY, -1, -2, CONSUMER_PLAIN, true, "transB", NULL},
+    {MICROSOFT, "FusedMatMul", 0, 2, RANK_ANY, -2, -1, CONSUMER_PLAIN, true, "transA", NULL},
+    {MICROSOFT, "FusedGemm", 1, 2, 2, 1, 0, CONSUMER_PLAIN, true, "transB", NULL},
+    {MICROSOFT, "FusedConv", 1, 3, RANK_ANY, 0, 1, CONSUMER_PLAIN, false, NULL, NULL},
+    {MICROSOFT, "Attention", 1, 2, 2, 1, 0, CONSUMER_PLAIN, true, NULL, NULL},
 };
+
+/* ---- look-up -------------------------------------------------------- */
+
+static bool is_operator(const Onnx__NodeProto *node, const struct operator *row)
+{
+    if (strcmp(text(node->op_type), row->op_type) != 0)
+        return false;
+    return *row->domain ? strcmp(text(node->domain), row->domain) == 0
+                        : domain_is_standard(node->domain);
+}
 
 static const struct operator *find(const struct use *use, bool *known)
 {
     *known = false;
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
-        if (!node_is(use->node, operators[i].op_type))
+        if (!is_operator(use->node, &operators[i]))
             continue;
         *known = true;
         if (operators[i].input == use->input)
@@ -57,31 +165,55 @@ static const char *say(const char *message)
     return message ? message : "out of memory";
 }
 
-const char *operator_layout(struct model *model, const struct use *use, const int64_t *dims,
-                            size_t rank, struct layout *layout)
+static const char *row_layout(struct model *model, const struct operator *row,
+                              const struct use *use, const int64_t *dims, size_t rank,
+                              struct layout *layout)
+{
+    if (rank < row->rank_min || rank > row->rank_max)
+        return say(arena_printf(model->arena, "rank %zu does not suit %s", rank,
+                                row->op_type));
+    *layout = (struct layout){.channel = axis_of(row->channel, rank),
+                              .reduction = axis_of(row->reduction, rank),
+                              .cut = row->cut,
+                              .consumer = row->consumer};
+    if (row->transposed && node_int(use->node, row->transposed, 0) != 0) {
+        size_t channel = layout->channel;
+        layout->channel = layout->reduction;
+        layout->reduction = channel;
+        layout->swapped = true;
+    }
+    if (row->adjust)
+        row->adjust(use, dims, rank, layout);
+    return NULL;
+}
+
+const char *operator_layout(struct model *model, const struct graph_index *index,
+                            const struct use *use, const int64_t *dims, size_t rank,
+                            struct layout *layout)
 {
     bool known;
     if (!use->node)
         return "it is an output of its graph";
     const char *op_type = text(use->node->op_type);
     const struct operator *row = find(use, &known);
-    if (!row && known)
+    if (row)
+        return row_layout(model, row, use, dims, rank, layout);
+    if (known)
         return say(arena_printf(model->arena, "input %zu of %s is no weight", use->input,
                                 op_type));
-    if (!row)
+    const struct use *inner = body_use(index, use);
+    if (!inner)
         return say(arena_printf(model->arena, "used by %s, which keeps float weights",
                                 op_type));
-    if (rank < row->rank_min || rank > row->rank_max)
-        return say(arena_printf(model->arena, "rank %zu does not suit %s", rank, op_type));
-    *layout = (struct layout){.channel = axis_of(row->channel, rank),
-                              .reduction = axis_of(row->reduction, rank),
-                              .cut = row->cut};
-    if (row->transposed && node_int(use->node, row->transposed, 0) != 0) {
-        size_t channel = layout->channel;
-        layout->channel = layout->reduction;
-        layout->reduction = channel;
+    for (bool first = true; inner; inner = body_next(inner), first = false) {
+        struct layout other;
+        const char *reason =
+            operator_layout(model, index, inner, dims, rank, first ? layout : &other);
+        if (reason)
+            return reason;
     }
-    if (row->adjust)
-        row->adjust(use->node, dims, layout);
+    /* Decoded outside, whatever the operator inside is. */
+    layout->consumer = CONSUMER_PLAIN;
+    layout->swapped = false;
     return NULL;
 }

@@ -4,15 +4,27 @@
 
 #include "onnx/graph.h"
 
+/* What a runtime can make of a weight there. */
+enum consumer {
+    CONSUMER_PLAIN,  /* decodes it before use */
+    CONSUMER_FUSED,  /* ONNX Runtime fuses DequantizeLinear into it */
+    CONSUMER_LOOKUP, /* reads rows of it: only those need be decoded */
+};
+
 struct layout {
     size_t channel;   /* the axis of output channels */
     size_t reduction; /* the axis summed over: blocks run along it */
     bool cut;         /* channels are cut into blocks of 256 unless told otherwise */
+    bool span;        /* channels reach over two axes: only blocks can tell them apart */
+    bool swapped;     /* the node's attribute transposes the weight (transB=1) */
+    enum consumer consumer;
 };
 
-/* How a weight of these dims lies in the operator that uses it. Returns NULL, or
- * in plain words why this use does not allow quantizing. */
-const char *operator_layout(struct model *model, const struct use *use, const int64_t *dims,
-                            size_t rank, struct layout *layout);
+/* How a weight of these dims lies in the operator that uses it, looked for in
+ * the bodies of Loop, Scan and local functions where it is handed into one.
+ * Returns NULL, or in plain words why this use does not allow quantizing. */
+const char *operator_layout(struct model *model, const struct graph_index *index,
+                            const struct use *use, const int64_t *dims, size_t rank,
+                            struct layout *layout);
 
 #endif

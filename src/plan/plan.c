@@ -2,14 +2,17 @@
  * and gives scheme and shape to those that pass. Changes nothing in the model. */
 #include "plan/plan.h"
 #include "onnx/node.h"
-#include "plan/operators.h"
+#include "plan/shape.h"
+#include "plan/uses.h"
 
-#include <math.h>
 #include <string.h>
 
 struct planner {
     struct model *model;
+    const struct graph_index *index;
     const struct plan_options *options;
+    struct plan *plan;
+    struct plan_item *item; /* the weight that is looked at */
     struct error *err;
 };
 
@@ -66,21 +69,6 @@ static const char *reason_role(struct planner *p, const struct plan_item *item)
     return NULL;
 }
 
-/* All consumers must take it as a weight; the first one says how it lies. */
-static const char *reason_uses(struct planner *p, const struct plan_item *item,
-                               struct layout *layout)
-{
-    struct layout other;
-    for (const struct use *use = item->value->uses; use; use = use->next) {
-        const char *reason =
-            operator_layout(p->model, use, item->tensor->dims, item->tensor->n_dims,
-                            use == item->value->uses ? layout : &other);
-        if (reason)
-            return reason;
-    }
-    return NULL;
-}
-
 static const char *reason_values(struct planner *p, struct plan_item *item)
 {
     const char *key = plan_key(p->model, item->value);
@@ -93,107 +81,84 @@ static const char *reason_values(struct planner *p, struct plan_item *item)
     return reason;
 }
 
-/* ---- scheme and shape ----------------------------------------------- */
-
-static size_t span(const Onnx__TensorProto *tensor, size_t begin, size_t end)
-{
-    size_t product = 1; /* tensor_elements has checked it */
-    for (size_t i = begin; i < end; i++)
-        product *= (size_t)tensor->dims[i];
-    return product;
-}
-
-static enum real_type real_type_of(int data_type)
-{
-    switch (data_type) {
-    case DATA_FLOAT16:
-        return REAL_FLOAT16;
-    case DATA_BFLOAT16:
-        return REAL_BFLOAT16;
-    case DATA_DOUBLE:
-        return REAL_FLOAT64;
-    default:
-        return REAL_FLOAT32;
-    }
-}
-
-/* The next power of two, 16 to 256: what ONNX Runtime fuses (see docs). */
-static size_t cut_block(size_t length)
-{
-    size_t block = 16;
-    while (block < length && block < 256)
-        block *= 2;
-    return block;
-}
-
-static void set_shape(struct planner *p, struct plan_item *item, const struct layout *layout)
-{
-    enum { SHORT_AXIS = 16 };
-    const Onnx__TensorProto *tensor = item->tensor;
-    size_t rank = tensor->n_dims;
-    size_t length = (size_t)tensor->dims[layout->reduction];
-    uint64_t block = p->options->block_size;
-    enum granularity granularity = p->options->granularity;
-    if (granularity == GRANULARITY_DEFAULT) {
-        granularity = layout->cut ? GRANULARITY_BLOCKS : GRANULARITY_CHANNEL;
-        block = cut_block(length);
-    } else if (granularity == GRANULARITY_BLOCKS && length < block && length < SHORT_AXIS) {
-        /* Such blocks would be tiny; a channel's scale serves more elements. */
-        granularity = GRANULARITY_CHANNEL;
-    }
-    bool blocks = granularity == GRANULARITY_BLOCKS;
-    item->granularity = granularity;
-    item->channel_axis = layout->channel;
-    item->axis = blocks ? layout->reduction : layout->channel;
-    item->shape = (struct quant_shape){.outer = span(tensor, 0, item->axis),
-                                       .dim = (size_t)tensor->dims[item->axis],
-                                       .inner = span(tensor, item->axis + 1, rank),
-                                       .block = blocks ? (size_t)block : 0};
-    if (granularity == GRANULARITY_TENSOR)
-        item->shape = (struct quant_shape){1, 1, (size_t)item->elements, 0};
-}
-
-static void set_scheme(struct planner *p, struct plan_item *item)
-{
-    enum real_type type = real_type_of(item->data_type);
-    item->scheme = p->options->scheme;
-    item->scheme.scale_type = type == REAL_FLOAT64 ? REAL_FLOAT32 : type;
-    item->form = "DequantizeLinear";
-}
-
-uint64_t plan_bytes(const struct plan_item *item)
-{
-    uint64_t bits = (uint64_t)quant_type_info(item->scheme.type)->bits;
-    uint64_t groups = quant_groups(&item->shape);
-    uint64_t zeros = item->scheme.symmetric && quant_type_info(item->scheme.type)->lo < 0
-                         ? 0
-                         : (groups * bits + 7) / 8;
-    return (item->elements * bits + 7) / 8 + groups * real_size(item->scheme.scale_type) +
-           zeros;
-}
-
 /* ---- one item ------------------------------------------------------- */
+
+static bool add_item(struct planner *p, const struct plan_item *item)
+{
+    p->plan->quantized += item->quantize;
+    p->plan->items[p->plan->count++] = *item;
+    return true;
+}
+
+/* Block sizes that ONNX Runtime up to 1.26 computes wrongly without a word. */
+static bool check_block(struct planner *p, const struct layout *layout)
+{
+    uint64_t block = p->options->block_size;
+    bool wrong = p->options->granularity == GRANULARITY_BLOCKS && block > 256 &&
+                 (block & (block - 1)) == 0;
+    if (!wrong || layout->consumer != CONSUMER_FUSED ||
+        p->options->target != TARGET_ONNXRUNTIME || p->options->decode == DECODE_LOAD ||
+        p->options->decode == DECODE_PORTABLE)
+        return true;
+    return error_set(p->err, STATUS_INVALID,
+                     "blocks of %llu on '%s' of a MatMul or Gemm: ONNX Runtime up to 1.26 "
+                     "computes powers of two above 256 wrongly; use 16 to 256, or --target "
+                     "generic",
+                     (unsigned long long)block, p->item->value->name);
+}
+
+/* One group of consumers: an item of its own. */
+static bool add_group(void *context, const struct use *uses, const struct layout *layout,
+                      bool alone, bool copy)
+{
+    struct planner *p = context;
+    struct plan_item item = *p->item;
+    item.use = uses;
+    item.alone = alone;
+    item.copy = copy;
+    if (!check_block(p, layout))
+        return false;
+    shape_item(p->options, layout, &item);
+    item.quantize = plan_bytes(&item) < item.bytes;
+    if (!item.quantize)
+        item.reason = "scales and codes would take more room than it does";
+    return add_item(p, &item);
+}
+
+/* Where one form of a weight is not worth it, the float values stay, and other
+ * forms of it would only come on top. */
+static void give_up_together(struct plan *plan, size_t first)
+{
+    const char *reason = NULL;
+    for (size_t i = first; i < plan->count; i++)
+        reason = plan->items[i].reason ? plan->items[i].reason : reason;
+    for (size_t i = first; reason && i < plan->count; i++) {
+        plan->quantized -= plan->items[i].quantize;
+        plan->items[i].quantize = false;
+        plan->items[i].reason = reason;
+    }
+}
 
 static bool decide(struct planner *p, struct plan_item *item)
 {
-    struct layout layout;
+    struct leaves leaves;
     if (!(item->reason = reason_kind(p, item)) && !(item->reason = reason_small(p, item)) &&
         !(item->reason = reason_rules(p, item))) {
         item->asked = true;
         if (!(item->reason = reason_role(p, item)) &&
-            !(item->reason = reason_uses(p, item, &layout)))
+            !(item->reason = leaves_collect(p->model, p->index, item, &leaves)))
             item->reason = reason_values(p, item);
     }
-    if (item->reason || p->err->status != STATUS_OK)
-        return p->err->status == STATUS_OK;
-    item->source = tensor_values(p->model, item->tensor, p->err);
-    if (!item->source)
+    if (p->err->status != STATUS_OK)
         return false;
-    set_shape(p, item, &layout);
-    set_scheme(p, item);
-    item->quantize = plan_bytes(item) < item->bytes;
-    if (!item->quantize)
-        item->reason = "scales and codes would take more room than it does";
+    if (item->reason)
+        return add_item(p, item);
+    item->source = tensor_values(p->model, item->tensor, p->err);
+    p->item = item;
+    size_t first = p->plan->count;
+    if (!item->source || !leaves_group(p->options, item, &leaves, add_group, p))
+        return false;
+    give_up_together(p->plan, first);
     return true;
 }
 
@@ -233,26 +198,58 @@ static bool is_float_constant(struct plan_item *item, struct value *value)
 
 /* ---- the plan ------------------------------------------------------- */
 
-bool plan_make(struct model *model, const struct graph_index *index,
-               const struct plan_options *options, struct plan *plan, struct error *err)
+/* At most as many items as a weight has consumers, those behind Transposes too. */
+static size_t count_items(const struct graph_index *index)
 {
-    struct planner p = {model, options, err};
     struct plan_item item;
     size_t count = 0;
-    for (struct value *value = index->values; value; value = value->next)
-        count += is_float_constant(&item, value);
-    *plan = (struct plan){.items = arena_array(model->arena, count, sizeof *plan->items)};
-    if (!plan->items)
-        return error_memory(err);
     for (struct value *value = index->values; value; value = value->next) {
         if (!is_float_constant(&item, value))
             continue;
-        if (!decide(&p, &item))
-            return false;
-        plan->quantized += item.quantize;
-        plan->items[plan->count++] = item;
+        count++;
+        for (const struct use *use = value->uses; use; use = use->next) {
+            const char *output = use->node ? node_output(use->node, 0) : "";
+            const struct value *after = *output ? scope_find(use->scope, output) : NULL;
+            count += 1 + (after ? after->use_count : 0);
+        }
     }
+    return count;
+}
+
+bool plan_make(struct model *model, const struct graph_index *index,
+               const struct plan_options *options, struct plan *plan, struct error *err)
+{
+    struct planner p = {.model = model, .index = index, .options = options, .plan = plan,
+                        .err = err};
+    struct plan_item item;
+    size_t count = count_items(index);
+    *plan = (struct plan){.items = arena_array(model->arena, count, sizeof *plan->items)};
+    if (!plan->items)
+        return error_memory(err);
+    for (struct value *value = index->values; value; value = value->next)
+        if (is_float_constant(&item, value) && !decide(&p, &item))
+            return false;
     return true;
+}
+
+/* The opset that an item's operators and types came with. */
+static int64_t item_opset(const struct plan_item *item)
+{
+    bool narrow = quant_type_info(item->scheme.type)->bits == 4;
+    switch (item->form) {
+    case FORM_DEQUANTIZE:
+        if (narrow || item->shape.block != 0)
+            return 21;
+        return item->scheme.scale_type == REAL_FLOAT32 ? 13 : 19;
+    case FORM_LOAD:
+        return narrow ? 21 : 9;
+    case FORM_LOOKUP:
+        return 21; /* its data are INT4 tensors */
+    case FORM_ROWS:
+        return 13;
+    default:
+        return 9;
+    }
 }
 
 int64_t plan_opset(const struct plan *plan)
@@ -262,10 +259,7 @@ int64_t plan_opset(const struct plan *plan)
         const struct plan_item *item = &plan->items[i];
         if (!item->quantize)
             continue;
-        bool wide = quant_type_info(item->scheme.type)->bits == 8 && item->shape.block == 0;
-        int64_t needed = !wide                                       ? 21
-                         : item->scheme.scale_type != REAL_FLOAT32 ? 19
-                                                                     : 13;
+        int64_t needed = item_opset(item);
         opset = needed > opset ? needed : opset;
     }
     return opset;

@@ -16,6 +16,28 @@ enum granularity {
     GRANULARITY_BLOCKS,
 };
 
+/* What stands in the graph for a weight; emit/ has a file for each. */
+enum form {
+    FORM_DEQUANTIZE, /* DequantizeLinear */
+    FORM_ROWS,       /* Gather of codes, decoded after it */
+    FORM_NBITS,      /* com.microsoft MatMulNBits in place of MatMul or Gemm */
+    FORM_LOOKUP,     /* com.microsoft GatherBlockQuantized in place of Gather */
+    FORM_LOAD,       /* Cast, Sub, Mul: folded when the model is loaded */
+    FORM_PORTABLE,   /* the same on nibbles in uint8, without INT4 types */
+    FORMS,
+};
+
+enum decode { DECODE_RUN, DECODE_LOAD, DECODE_PORTABLE, DECODE_AUTO };
+enum target { TARGET_ONNXRUNTIME, TARGET_GENERIC };
+
+/* How codes are laid into bytes. */
+enum packing {
+    PACK_BYTES,  /* one code a byte */
+    PACK_PAIRS,  /* element 2i in the low nibble of byte i, as INT4 tensors are */
+    PACK_HALVES, /* by rows: element i of the first half of a row low, the same of
+                    the second half high; the first half is the longer one */
+};
+
 struct plan_options {
     struct quant_scheme scheme; /* scale_type is set for each weight */
     enum granularity granularity;
@@ -23,30 +45,43 @@ struct plan_options {
     uint64_t min_elements;
     const regex_t *include, *exclude; /* NULL: all, none */
     bool freeze;
+    enum decode decode;
+    enum target target;
+    bool nbits;               /* com.microsoft operators where they exist */
+    bool wide_embeddings;     /* 8-bit rows though the type has 4 bits */
+    uint64_t copy_bytes;      /* up to this size each MatMul gets codes of its own */
     /* Reasons of weights whose values turned out not to allow it, by plan_key. */
     const struct map *unfit;
 };
 
-/* What becomes of one weight. */
+/* What becomes of one weight. A weight that serves its consumers in more than
+ * one form has as many items, one behind the other. */
 struct plan_item {
     struct value *value;
     Onnx__TensorProto *tensor; /* its dims and type; NULL for value_floats */
-    const struct use *use;     /* the first consumer; NULL: none */
+    const struct use *use;     /* the consumers that this item serves; NULL: none */
+    bool alone;                /* all of them: the weight has no other item */
     int data_type;             /* of the values as they are, like these: */
     uint64_t elements, bytes;
     bool quantize;
     bool asked;         /* the options ask for it */
     bool warning;       /* left float because of its values */
+    bool copy;          /* another item has counted the weight's values */
     const char *reason; /* of one that stays float */
 
     /* Of one that is quantized: */
     struct payload *source;
     struct quant_scheme scheme;
-    struct quant_shape shape;
+    struct quant_shape shape; /* of the source */
     enum granularity granularity; /* never DEFAULT */
-    size_t axis;                  /* of channels, or of blocks */
+    size_t axis;                  /* of channels, or of blocks, in the source */
     size_t channel_axis;
-    const char *form; /* the operator that decodes it */
+    enum form form;
+    enum packing packing;
+    size_t row;      /* PACK_HALVES: elements of a row */
+    bool transposed; /* codes and scales are stored transposed; rank 2 */
+    bool padded;     /* 4-bit zero points: every row of the codes begins a byte */
+    bool fused;      /* ONNX Runtime computes on the codes */
 
     /* Set by emit: reserved payloads. zeros is NULL without zero points. */
     struct payload *codes, *scales, *zeros;
@@ -74,5 +109,13 @@ const char *plan_key(struct model *model, const struct value *value);
 
 /* Bytes of codes, scales and zero points. */
 uint64_t plan_bytes(const struct plan_item *item);
+
+/* Whether zero points are stored: not where the form takes the middle for granted. */
+bool plan_has_zeros(const struct plan_item *item);
+
+/* Runs as decoded each time the model runs, by an operator that is slow at it. */
+bool plan_is_slow(const struct plan_item *item);
+
+const char *form_name(enum form form); /* its main operator */
 
 #endif

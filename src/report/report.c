@@ -23,6 +23,20 @@ static const char *granularity_text(struct arena *arena, const struct plan_item 
     }
 }
 
+/* What the form means when the model runs. */
+static const char *form_why(const struct plan_item *item)
+{
+    static const char *const whys[FORMS] = {
+        [FORM_DEQUANTIZE] = "decoded on every run",
+        [FORM_ROWS] = "only the rows in use are decoded",
+        [FORM_NBITS] = "computed on the codes",
+        [FORM_LOOKUP] = "only the rows in use are decoded",
+        [FORM_LOAD] = "decoded once, when the model is loaded",
+        [FORM_PORTABLE] = "decoded once, when the model is loaded",
+    };
+    return item->fused ? "computed on the codes" : whys[item->form];
+}
+
 static double snr_db(const struct plan_item *item)
 {
     const struct quant_error *error = &item->error;
@@ -61,17 +75,21 @@ static bool fill_weight(struct arena *arena, const struct plan_item *item, bool 
         .type = data_type_name(item->data_type),
         .granularity = "",
         .form = "",
+        .why = "",
+        .slow = plan_is_slow(item),
+        .copy = item->copy,
         .reason = arena_string(arena, text(item->reason)),
         .asked = item->asked,
         .warning = item->warning,
-        .bytes_before = item->bytes,
+        .bytes_before = item->copy ? 0 : item->bytes,
         .bytes_after = item->bytes,
         .snr_db = (double)NAN,
     };
     if (item->quantize) {
         weight->type = quant_type_info(item->scheme.type)->name;
         weight->granularity = granularity_text(arena, item);
-        weight->form = item->form;
+        weight->form = form_name(item->form);
+        weight->why = form_why(item);
         weight->bytes_after = plan_bytes(item);
         weight->snr_db = filled ? snr_db(item) : (double)NAN;
     }
@@ -83,10 +101,11 @@ static void add_totals(struct nibble_report *report, const struct nibble_weight 
 {
     report->weight_bytes_before += weight->bytes_before;
     report->weight_bytes_after += weight->bytes_after;
-    report->elements += weight->elements;
+    report->elements += weight->copy ? 0 : weight->elements;
     if (weight->quantized) {
         report->quantized++;
-        report->elements_quantized += weight->elements;
+        report->slow += weight->slow;
+        report->elements_quantized += weight->copy ? 0 : weight->elements;
         *quantized_bytes += weight->bytes_after;
     } else {
         report->left++;

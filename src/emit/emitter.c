@@ -1,0 +1,174 @@
+/* Building blocks of forms. Knows operators' spelling in old and new opsets, not
+ * which form wants them. */
+#include "emit/emitter.h"
+#include "onnx/names.h"
+#include "onnx/node.h"
+#include "upgrade/upgrade.h"
+
+#include <string.h>
+
+static const char *out_of_memory(struct emitter *e)
+{
+    error_memory(e->err);
+    return NULL;
+}
+
+const char *emit_op(struct emitter *e, const struct op *op)
+{
+    size_t inputs = 0;
+    if (e->err->status != STATUS_OK)
+        return NULL;
+    const char *base = e->item->value->name;
+    const char *name = name_fresh(e->model, base, op->type);
+    const char *out = op->out ? op->out : name_fresh(e->model, base, "value");
+    if (!name || !out)
+        return out_of_memory(e);
+    while (inputs < sizeof op->in / sizeof *op->in && op->in[inputs])
+        inputs++;
+    Onnx__NodeProto *node = node_new(e->model, op->type, name, op->in, inputs, &out, 1);
+    if (!node)
+        return out_of_memory(e);
+    node->domain = (char *)(uintptr_t)op->domain;
+    for (size_t i = 0; i < sizeof op->ints / sizeof *op->ints && op->ints[i].name; i++)
+        if (!node_set_int(e->model, node, op->ints[i].name, op->ints[i].value))
+            return out_of_memory(e);
+    return place_node(e->site, e->anchor, node) ? out : NULL;
+}
+
+const char *emit_unary(struct emitter *e, const char *type, const char *a, const char *out)
+{
+    return emit_op(e, &(struct op){.type = type, .in = {a}, .out = out});
+}
+
+const char *emit_binary(struct emitter *e, const char *type, const char *a, const char *b,
+                        const char *out)
+{
+    return emit_op(e, &(struct op){.type = type, .in = {a, b}, .out = out});
+}
+
+const char *emit_cast(struct emitter *e, const char *a, int type, const char *out)
+{
+    return emit_op(e, &(struct op){.type = "Cast", .in = {a}, .out = out,
+                                   .ints = {{"to", type}}});
+}
+
+static const char *constant(struct emitter *e, Onnx__TensorProto *tensor)
+{
+    if (!tensor)
+        return out_of_memory(e);
+    return place_tensor(e->owner, tensor) ? tensor->name : NULL;
+}
+
+const char *emit_float(struct emitter *e, float value)
+{
+    if (e->err->status != STATUS_OK)
+        return NULL;
+    const char *name = name_fresh(e->model, e->item->value->name, "constant");
+    return name ? constant(e, tensor_new_float(e->model, name, DATA_FLOAT, value))
+                : out_of_memory(e);
+}
+
+const char *emit_ints(struct emitter *e, const int64_t *values, size_t count)
+{
+    if (e->err->status != STATUS_OK)
+        return NULL;
+    const char *name = name_fresh(e->model, e->item->value->name, "shape");
+    return name ? constant(e, tensor_new_ints(e->model, name, values, count))
+                : out_of_memory(e);
+}
+
+const char *emit_reshape(struct emitter *e, const char *a, const int64_t *dims, size_t rank,
+                         const char *out)
+{
+    return emit_binary(e, "Reshape", a, emit_ints(e, dims, rank), out);
+}
+
+/* Slice before opset 10: attributes starts, ends and axes. */
+static const char *slice_attributes(struct emitter *e, const char *a, int64_t axis,
+                                    int64_t length, const char *out)
+{
+    const char *name = name_fresh(e->model, e->item->value->name, "Slice");
+    if (!out)
+        out = name_fresh(e->model, e->item->value->name, "value");
+    Onnx__NodeProto *node =
+        name && out ? node_new(e->model, "Slice", name, &a, 1, &out, 1) : NULL;
+    int64_t zero = 0;
+    if (!node || !node_set_ints(e->model, node, "starts", &zero, 1) ||
+        !node_set_ints(e->model, node, "ends", &length, 1) ||
+        !node_set_ints(e->model, node, "axes", &axis, 1))
+        return out_of_memory(e);
+    return place_node(e->site, e->anchor, node) ? out : NULL;
+}
+
+const char *emit_first(struct emitter *e, const char *a, int64_t axis, int64_t length,
+                       const char *out)
+{
+    enum { SLICE_WITH_INPUTS = 10 };
+    const int64_t zero = 0;
+    if (e->err->status != STATUS_OK)
+        return NULL;
+    if (model_opset(e->model) < SLICE_WITH_INPUTS)
+        return slice_attributes(e, a, axis, length, out);
+    const char *start = emit_ints(e, &zero, 1), *end = emit_ints(e, &length, 1);
+    const char *axes = emit_ints(e, &axis, 1);
+    return emit_op(e, &(struct op){.type = "Slice", .in = {a, start, end, axes}, .out = out});
+}
+
+/* ---- parameters ----------------------------------------------------- */
+
+int code_data_type(enum quant_type type)
+{
+    static const int types[QUANT_TYPES] = {[QUANT_INT4] = DATA_INT4,
+                                           [QUANT_UINT4] = DATA_UINT4,
+                                           [QUANT_INT8] = DATA_INT8,
+                                           [QUANT_UINT8] = DATA_UINT8};
+    return types[type];
+}
+
+size_t item_blocks(const struct plan_item *item)
+{
+    size_t block = item->shape.block, length = item->shape.dim;
+    return block == 0 ? 1 : length / block + (length % block != 0);
+}
+
+static const char *reserve(struct emitter *e, const char *suffix, int type,
+                           const int64_t *dims, size_t rank, struct payload **payload,
+                           Onnx__TensorProto **made)
+{
+    uint64_t elements;
+    const char *name = name_fresh(e->model, e->item->value->name, suffix);
+    Onnx__TensorProto *tensor = name ? tensor_new(e->model, name, type, dims, rank) : NULL;
+    if (!tensor || !tensor_elements(tensor, &elements) ||
+        !tensor_set_values(e->model, tensor, NULL, data_type_bytes(type, elements)))
+        return out_of_memory(e);
+    *payload = tensor_payload(tensor);
+    *made = tensor;
+    return place_tensor(e->owner, tensor) ? name : NULL;
+}
+
+bool emit_parameters(struct emitter *e, const struct parameter_dims *dims)
+{
+    struct plan_item *item = e->item;
+    const Onnx__TensorProto *old = item->tensor;
+    Onnx__TensorProto *made = NULL;
+    enum real_type real = item->scheme.scale_type;
+    int scale_type = real == REAL_FLOAT16    ? DATA_FLOAT16
+                     : real == REAL_BFLOAT16 ? DATA_BFLOAT16
+                                             : DATA_FLOAT;
+    e->codes = reserve(e, quant_type_info(item->scheme.type)->name, dims->code_type,
+                       dims->codes, dims->codes_rank, &item->codes, &made);
+    if (!e->codes)
+        return false;
+    made->doc_string = old->doc_string;
+    made->metadata_props = old->metadata_props;
+    made->n_metadata_props = old->n_metadata_props;
+    e->scales = reserve(e, "scale", scale_type, dims->scales, dims->scales_rank,
+                        &item->scales, &made);
+    if (!e->scales)
+        return false;
+    e->zeros = NULL;
+    if (plan_has_zeros(item))
+        e->zeros = reserve(e, "zero_point", dims->zero_type, dims->zeros, dims->zeros_rank,
+                           &item->zeros, &made);
+    return e->err->status == STATUS_OK;
+}

@@ -1,0 +1,63 @@
+/* What all forms are built from: one weight's tensors, and nodes that decode it. */
+#ifndef NIBBLE_EMIT_EMITTER_H
+#define NIBBLE_EMIT_EMITTER_H
+
+#include "onnx/place.h"
+#include "plan/plan.h"
+
+struct emitter {
+    struct places *places;
+    struct model *model;
+    struct plan_item *item;
+    struct place *owner;     /* of the scope that owned the weight: tensors go there */
+    struct place *site;      /* where nodes go, */
+    Onnx__NodeProto *anchor; /* and before which one; NULL: the head */
+    struct error *err;
+    const char *codes, *scales, *zeros; /* names; zeros: NULL without zero points */
+};
+
+/* A node to be made. Fields that are left out are absent. */
+struct op {
+    const char *type, *domain;
+    const char *in[8]; /* up to the first NULL */
+    const char *out;   /* NULL: a fresh name */
+    struct {
+        const char *name;
+        int64_t value;
+    } ints[4];
+};
+
+/* Places the node; returns its output, NULL once an error is set: calls may be
+ * nested and the error looked at in the end. */
+const char *emit_op(struct emitter *e, const struct op *op);
+
+/* Shorthands for nodes of one and two inputs. */
+const char *emit_unary(struct emitter *e, const char *type, const char *a, const char *out);
+const char *emit_binary(struct emitter *e, const char *type, const char *a, const char *b,
+                        const char *out);
+const char *emit_cast(struct emitter *e, const char *a, int type, const char *out);
+
+/* Constants: a float scalar, and a list of integers. */
+const char *emit_float(struct emitter *e, float value);
+const char *emit_ints(struct emitter *e, const int64_t *values, size_t count);
+
+/* Reshape to constant dims. */
+const char *emit_reshape(struct emitter *e, const char *a, const int64_t *dims, size_t rank,
+                         const char *out);
+
+/* The first `length` elements of an axis, by whichever Slice the opset has. */
+const char *emit_first(struct emitter *e, const char *a, int64_t axis, int64_t length,
+                       const char *out);
+
+/* Reserves codes, scales and (where the plan wants them) zero points. */
+struct parameter_dims {
+    int64_t codes[66], scales[66], zeros[66];
+    size_t codes_rank, scales_rank, zeros_rank;
+    int code_type, zero_type; /* TensorProto.DataType */
+};
+bool emit_parameters(struct emitter *e, const struct parameter_dims *dims);
+
+int code_data_type(enum quant_type type);
+size_t item_blocks(const struct plan_item *item); /* along the axis; 1 without blocks */
+
+#endif

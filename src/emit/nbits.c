@@ -1,0 +1,120 @@
+/* The forms `nbits` and `lookup`: com.microsoft MatMulNBits and
+ * GatherBlockQuantized, operators of ONNX Runtime that read codes themselves. */
+#include "emit/forms.h"
+#include "onnx/node.h"
+
+#include <string.h>
+
+static const char domain[] = "com.microsoft";
+
+/* ---- opset imports -------------------------------------------------- */
+
+static bool add_import(struct model *model, Onnx__OperatorSetIdProto ***imports, size_t *n)
+{
+    for (size_t i = 0; i < *n; i++)
+        if (strcmp(text((*imports)[i]->domain), domain) == 0)
+            return true;
+    Onnx__OperatorSetIdProto *import = arena_alloc(model->arena, sizeof *import);
+    void *added = import;
+    if (!import)
+        return false;
+    onnx__operator_set_id_proto__init(import);
+    import->domain = arena_string(model->arena, domain);
+    import->has_version = true;
+    import->version = 1;
+    return import->domain && list_insert(model, imports, n, *n, &added, 1);
+}
+
+static bool import_domain(struct emitter *e, const struct scope *scope)
+{
+    Onnx__ModelProto *proto = e->model->proto;
+    while (scope->parent)
+        scope = scope->parent;
+    Onnx__FunctionProto *function = scope->function;
+    bool ok = add_import(e->model, &proto->opset_import, &proto->n_opset_import);
+    if (function)
+        ok = ok && add_import(e->model, &function->opset_import, &function->n_opset_import);
+    return ok || error_memory(e->err);
+}
+
+/* ---- MatMulNBits ---------------------------------------------------- */
+
+static int bits_of(const struct plan_item *item)
+{
+    return quant_type_info(item->scheme.type)->bits;
+}
+
+static int64_t channels(const struct plan_item *item)
+{
+    return item->tensor->dims[item->channel_axis];
+}
+
+bool emit_nbits_tensors(struct emitter *e)
+{
+    const struct plan_item *item = e->item;
+    int64_t blocks = (int64_t)item_blocks(item), n = channels(item), bits = bits_of(item);
+    struct parameter_dims dims = {
+        .codes = {n, blocks, (int64_t)item->shape.block * bits / 8},
+        .codes_rank = 3,
+        .scales = {n, blocks},
+        .scales_rank = 2,
+        .zeros = {n, (blocks * bits + 7) / 8},
+        .zeros_rank = 2,
+        .code_type = DATA_UINT8,
+        .zero_type = DATA_UINT8,
+    };
+    return import_domain(e, item->value->scope) && emit_parameters(e, &dims);
+}
+
+bool emit_nbits(struct emitter *e, const struct use *use)
+{
+    const struct plan_item *item = e->item;
+    const char *bias = node_is(use->node, "Gemm") ? node_input(use->node, 2) : "";
+    bool biased = *bias != '\0';
+    struct op op = {
+        .type = "MatMulNBits",
+        .domain = domain,
+        .in = {node_input(use->node, 0), e->codes, e->scales,
+               biased && !e->zeros ? "" : e->zeros, biased ? "" : NULL,
+               biased ? bias : NULL},
+        .out = node_output(use->node, 0),
+        .ints = {{"K", (int64_t)item->shape.dim},
+                 {"N", channels(item)},
+                 {"bits", bits_of(item)},
+                 {"block_size", (int64_t)item->shape.block}},
+    };
+    return import_domain(e, use->scope) && emit_op(e, &op);
+}
+
+/* ---- GatherBlockQuantized ------------------------------------------- */
+
+bool emit_lookup_tensors(struct emitter *e)
+{
+    const struct plan_item *item = e->item;
+    const int64_t *table = item->tensor->dims;
+    struct parameter_dims dims = {
+        .codes = {table[0], table[1]},
+        .codes_rank = 2,
+        .scales = {table[0], (int64_t)item_blocks(item)},
+        .scales_rank = 2,
+        .zeros = {table[0], (int64_t)item_blocks(item)},
+        .zeros_rank = 2,
+        .code_type = code_data_type(item->scheme.type),
+        .zero_type = code_data_type(item->scheme.type),
+    };
+    return import_domain(e, item->value->scope) && emit_parameters(e, &dims);
+}
+
+bool emit_lookup(struct emitter *e, const struct use *use)
+{
+    struct op op = {
+        .type = "GatherBlockQuantized",
+        .domain = domain,
+        .in = {e->codes, node_input(use->node, 1), e->scales, e->zeros},
+        .out = node_output(use->node, 0),
+        .ints = {{"gather_axis", 0},
+                 {"quantize_axis", 1},
+                 {"block_size", (int64_t)e->item->shape.block}},
+    };
+    return import_domain(e, use->scope) && emit_op(e, &op);
+}

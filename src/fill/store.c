@@ -1,0 +1,108 @@
+/* Storing. Quantizes nothing. */
+#include "fill/store.h"
+#include "core/output.h"
+
+
+static bool write_at(const struct payload *payload, uint64_t offset, const void *data,
+                     size_t size, struct error *err)
+{
+    return output_write(payload->output, payload->place + offset, data, size, err);
+}
+
+/* ---- codes ---------------------------------------------------------- */
+
+/* The first half of a row, the longer one, in low nibbles, the second in high. */
+static size_t pack_halves(uint8_t *codes, size_t count, size_t row)
+{
+    size_t half = (row + 1) / 2, rest = row - half;
+    uint8_t *out = codes;
+    for (const uint8_t *at = codes, *end = codes + count; at < end; at += row) {
+        for (size_t i = 0; i < rest; i++)
+            out[i] = (uint8_t)((at[i] & 15) | at[half + i] << 4);
+        if (rest < half)
+            out[rest] = at[rest] & 15;
+        out += half;
+    }
+    return (size_t)(out - codes);
+}
+
+size_t codes_pack(const struct kernels *kernels, const struct plan_item *item,
+                  uint8_t *codes, size_t count)
+{
+    switch (item->packing) {
+    case PACK_PAIRS:
+        quant_pack4(kernels, codes, count, codes);
+        return (count + 1) / 2;
+    case PACK_HALVES:
+        return pack_halves(codes, count, item->row);
+    default:
+        return count;
+    }
+}
+
+bool codes_write(const struct plan_item *item, size_t begin, const uint8_t *packed,
+                 size_t size, struct error *err)
+{
+    uint64_t offset = begin;
+    if (item->packing == PACK_PAIRS)
+        offset = begin / 2;
+    else if (item->packing == PACK_HALVES)
+        offset = begin / item->row * ((item->row + 1) / 2);
+    return write_at(item->codes, offset, packed, size, err);
+}
+
+/* ---- parameters ----------------------------------------------------- */
+
+/* Zero points in rows of `width` groups, each beginning with a whole byte. */
+static bool write_zeros(const struct kernels *kernels, const struct plan_item *item,
+                        uint64_t offset, const uint8_t *zeros, size_t count, size_t width,
+                        uint8_t *scratch, struct error *err)
+{
+    if (item->packing != PACK_PAIRS)
+        return write_at(item->zeros, offset, zeros, count, err);
+    size_t used = 0;
+    for (size_t i = 0; i < count; i += width, used += (width + 1) / 2)
+        quant_pack4(kernels, zeros + i, count - i < width ? count - i : width,
+                    scratch + used);
+    return write_at(item->zeros, offset, scratch, used, err);
+}
+
+static bool write_scales(const struct plan_item *item, size_t first, size_t count,
+                         const float *scales, void *scratch, struct error *err)
+{
+    size_t size = real_size(item->scheme.scale_type);
+    real_store(item->scheme.scale_type, scales, count, scratch);
+    return write_at(item->scales, first * size, scratch, count * size, err);
+}
+
+bool parameters_write(const struct kernels *kernels, const struct plan_item *item,
+                      size_t first, size_t count, const float *scales,
+                      const uint8_t *zeros, void *scratch, struct error *err)
+{
+    if (!write_scales(item, first, count, scales, scratch, err))
+        return false;
+    if (!item->zeros)
+        return true;
+    size_t width = count;
+    uint64_t offset = first;
+    if (item->packing == PACK_PAIRS && item->padded) {
+        width = quant_groups(&item->shape) / item->shape.outer;
+        offset = first / width * ((width + 1) / 2);
+    } else if (item->packing == PACK_PAIRS) {
+        offset = first / 2;
+    }
+    return write_zeros(kernels, item, offset, zeros, count, width, scratch, err);
+}
+
+void nibbles_put(const struct kernels *kernels, uint8_t *out, size_t offset,
+                 uint8_t *codes, size_t count)
+{
+    uint8_t *at = out + offset / 2;
+    if (offset % 2 != 0 && count > 0) {
+        *at = (uint8_t)((*at & 15) | codes[0] << 4);
+        at++;
+        codes++;
+        count--;
+    }
+    quant_pack4(kernels, codes, count, at);
+}

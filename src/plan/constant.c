@@ -1,0 +1,173 @@
+/* Evaluating constants. Every operator here is a change of dims and strides; only
+ * Concat, Cast and some Reshapes make values anew. Computes nothing else. */
+#include "plan/constant.h"
+#include "onnx/external.h"
+#include "onnx/node.h"
+#include "plan/movers.h"
+
+#include <string.h>
+
+enum { DEPTH_MAX = 64, SCRATCH_MIN = 1 << 20 };
+
+uint64_t constant_elements(const struct constant *constant)
+{
+    uint64_t elements = 1; /* never more than a tensor's, which have been checked */
+    for (size_t i = 0; i < constant->rank; i++)
+        elements *= constant->dims[i];
+    return elements;
+}
+
+static size_t element_size(const struct constant *constant)
+{
+    return data_type_bits(constant->data_type) / 8;
+}
+
+void constant_set_strides(struct constant *constant)
+{
+    ptrdiff_t stride = (ptrdiff_t)element_size(constant);
+    for (size_t i = constant->rank; i-- > 0;) {
+        constant->strides[i] = stride;
+        stride *= (ptrdiff_t)constant->dims[i];
+    }
+}
+
+static bool is_contiguous(const struct constant *constant)
+{
+    struct constant packed = *constant;
+    constant_set_strides(&packed);
+    for (size_t i = 0; i < constant->rank; i++)
+        if (constant->dims[i] > 1 && constant->strides[i] != packed.strides[i])
+            return false;
+    return true;
+}
+
+/* ---- making values -------------------------------------------------- */
+
+/* Room for values: in the arena, or in a temporary file of the model's. */
+void *constant_room(struct evaluation *evaluation, uint64_t size, struct file **file)
+{
+    struct model *model = evaluation->model;
+    *file = NULL;
+    void *data = NULL;
+    if (size < SCRATCH_MIN)
+        data = arena_alloc(model->arena, (size_t)size);
+    else if ((*file = external_scratch(model, size, evaluation->err)))
+        data = (void *)(uintptr_t)(*file)->data;
+    if (!data)
+        error_memory(evaluation->err);
+    return data;
+}
+
+/* Copies a view to `out`, whose own strides are given. */
+void constant_copy(const struct constant *from, uint8_t *out, const ptrdiff_t *strides,
+                   size_t axis, const uint8_t *data)
+{
+    size_t size = element_size(from);
+    if (axis == from->rank) {
+        memcpy(out, data, size);
+        return;
+    }
+    bool row = axis + 1 == from->rank && from->strides[axis] == (ptrdiff_t)size &&
+               strides[axis] == (ptrdiff_t)size;
+    if (row) {
+        memcpy(out, data, from->dims[axis] * size);
+        return;
+    }
+    for (size_t i = 0; i < from->dims[axis]; i++)
+        constant_copy(from, out + (ptrdiff_t)i * strides[axis], strides, axis + 1,
+                      data + (ptrdiff_t)i * from->strides[axis]);
+}
+
+bool constant_pack(struct evaluation *evaluation, struct constant *constant)
+{
+    struct constant packed = *constant;
+    struct file *file;
+    if (is_contiguous(constant))
+        return true;
+    uint64_t size = constant_elements(constant) * element_size(constant);
+    uint8_t *out = constant_room(evaluation, size, &file);
+    if (!out)
+        return false;
+    constant_set_strides(&packed);
+    constant_copy(constant, out, packed.strides, 0, constant->data);
+    packed.data = out;
+    *constant = packed;
+    return true;
+}
+
+struct payload *constant_payload(struct evaluation *evaluation,
+                                 const struct constant *constant)
+{
+    struct constant packed = *constant;
+    struct model *model = evaluation->model;
+    if (!constant_pack(evaluation, &packed))
+        return NULL;
+    uint64_t size = constant_elements(&packed) * element_size(&packed);
+    struct payload *payload = payload_add(&model->payloads, packed.data, size,
+                                          model_file_of(model, packed.data));
+    if (!payload)
+        error_memory(evaluation->err);
+    return payload;
+}
+
+/* ---- evaluating ----------------------------------------------------- */
+
+static bool add_member(struct evaluation *evaluation, struct value *value)
+{
+    if (evaluation->member_count == evaluation->member_room) {
+        size_t room = evaluation->member_room ? evaluation->member_room * 2 : 16;
+        struct value **grown = arena_array(evaluation->model->arena, room, sizeof(void *));
+        if (!grown)
+            return error_memory(evaluation->err);
+        if (evaluation->member_count > 0)
+            memcpy(grown, evaluation->members, evaluation->member_count * sizeof *grown);
+        evaluation->members = grown;
+        evaluation->member_room = room;
+    }
+    evaluation->members[evaluation->member_count++] = value;
+    return true;
+}
+
+static bool from_tensor(struct evaluation *evaluation, Onnx__TensorProto *tensor,
+                        struct constant *constant)
+{
+    if (!data_type_is_float(tensor->data_type) || tensor->n_dims > CONSTANT_RANK_MAX)
+        return false;
+    const struct payload *payload = tensor_values(evaluation->model, tensor, evaluation->err);
+    if (!payload || !payload->data)
+        return false;
+    *constant = (struct constant){.data = payload->data, .data_type = tensor->data_type,
+                                  .rank = tensor->n_dims};
+    for (size_t i = 0; i < tensor->n_dims; i++)
+        constant->dims[i] = (size_t)tensor->dims[i];
+    constant_set_strides(constant);
+    return true;
+}
+
+bool constant_evaluate(struct evaluation *evaluation, struct value *value,
+                       struct constant *constant)
+{
+    if (!value || value->is_ambiguous || value->is_trained || evaluation->depth > DEPTH_MAX)
+        return false;
+    bool fixed = !value->is_input || evaluation->model->proto->ir_version < 4;
+    if (!fixed || !add_member(evaluation, value))
+        return false;
+    if (value->kind == VALUE_INITIALIZER)
+        return from_tensor(evaluation, value->tensor, constant);
+    if (value->kind != VALUE_NODE)
+        return false;
+    if (node_is(value->node, "Constant")) {
+        const Onnx__AttributeProto *attribute = node_attribute(value->node, "value");
+        return attribute && attribute->t && from_tensor(evaluation, attribute->t, constant);
+    }
+    const struct mover *mover = mover_of(value->node);
+    evaluation->depth++;
+    bool ok = mover && mover->evaluate(evaluation, value, constant);
+    evaluation->depth--;
+    return ok && evaluation->err->status == STATUS_OK;
+}
+
+bool constant_is_mover(const Onnx__NodeProto *node)
+{
+    return mover_of(node) != NULL;
+}

@@ -1,0 +1,220 @@
+/* Folding. Only chains that nothing else hangs on, but for other such chains, are
+ * folded: otherwise the float values would stay in the file beside the codes. */
+#include "plan/fold.h"
+#include "onnx/node.h"
+#include "onnx/place.h"
+#include "plan/constant.h"
+#include "plan/operators.h"
+
+/* A chain of constants that ends in a weight. */
+struct chain {
+    struct chain *next;
+    struct value *end;
+    struct constant constant;
+    struct evaluation evaluation;
+};
+
+struct folder {
+    struct model *model;
+    const struct graph_index *index;
+    const struct plan_options *options;
+    struct places places;
+    struct chain *chains;
+    bool changed;
+    struct error *err;
+};
+
+/* ---- what is worth folding ------------------------------------------ */
+
+/* A matrix behind one Transpose is the plan's own business, which can store the
+ * codes transposed without a copy of the values (plan/uses.c). */
+static bool is_plain_transpose(const struct value *value)
+{
+    const Onnx__NodeProto *node = value->node;
+    const Onnx__AttributeProto *perm = node_attribute(node, "perm");
+    const struct value *from = scope_find(value->scope, node_input(node, 0));
+    bool direct = from && (from->kind == VALUE_INITIALIZER ||
+                           (from->kind == VALUE_NODE && node_is(from->node, "Constant")));
+    return node_is(node, "Transpose") && direct && (!perm || perm->n_ints == 2);
+}
+
+static bool is_weight(struct folder *f, const struct value *value,
+                      const struct constant *constant)
+{
+    int64_t dims[CONSTANT_RANK_MAX];
+    struct layout layout;
+    if (constant->rank < 2 || constant_elements(constant) < f->options->min_elements)
+        return false;
+    for (size_t i = 0; i < constant->rank; i++)
+        dims[i] = (int64_t)constant->dims[i];
+    for (const struct use *use = value->uses; use; use = use->next)
+        if (operator_layout(f->model, f->index, use, dims, constant->rank, &layout))
+            return false;
+    return true;
+}
+
+static bool find_chain(struct folder *f, struct value *value)
+{
+    struct chain *chain = arena_alloc(f->model->arena, sizeof *chain);
+    if (!chain)
+        return error_memory(f->err);
+    *chain = (struct chain){.next = f->chains, .end = value,
+                            .evaluation = {.model = f->model, .err = f->err}};
+    if (!constant_evaluate(&chain->evaluation, value, &chain->constant) ||
+        !is_weight(f, value, &chain->constant))
+        return f->err->status == STATUS_OK;
+    for (size_t i = 0; i < chain->evaluation.member_count; i++)
+        chain->evaluation.members[i]->chains++;
+    f->chains = chain;
+    return true;
+}
+
+/* ---- which chains stand on their own ----------------------------------- */
+
+static bool is_in_chain(const struct use *use)
+{
+    const char *output = use->node ? node_output(use->node, 0) : "";
+    const struct value *value = *output ? scope_find(use->scope, output) : NULL;
+    return value && value->chains > 0;
+}
+
+/* All that use a member, but for the end, belong to some chain. */
+static bool is_closed(const struct chain *chain)
+{
+    for (size_t i = 0; i < chain->evaluation.member_count; i++) {
+        const struct value *member = chain->evaluation.members[i];
+        for (const struct use *use = member->uses; use; use = use->next)
+            if (member != chain->end && !is_in_chain(use))
+                return false;
+    }
+    return true;
+}
+
+/* Takes chains out until those left hold each other up. */
+static void keep_closed(struct folder *f)
+{
+    for (bool again = true; again;) {
+        again = false;
+        for (struct chain **at = &f->chains; *at;) {
+            struct chain *chain = *at;
+            if (is_closed(chain)) {
+                at = &chain->next;
+                continue;
+            }
+            for (size_t i = 0; i < chain->evaluation.member_count; i++)
+                chain->evaluation.members[i]->chains--;
+            *at = chain->next;
+            again = true;
+        }
+    }
+}
+
+/* ---- taking out what is left over ------------------------------------- */
+
+static bool release(struct folder *f, struct value *value);
+
+static bool drop_node(struct folder *f, const struct value *value)
+{
+    Onnx__NodeProto *node = value->node;
+    for (size_t i = 0; i < node->n_output; i++) {
+        const struct value *output = map_get(&value->scope->values, node_output(node, i));
+        if (output && output != value && output->rewired < output->use_count)
+            return true; /* some output is still in use */
+    }
+    struct place *place = place_of(&f->places, value->scope);
+    if (!place || !place_drop(place, node))
+        return false;
+    for (size_t i = 0; i < node->n_input; i++) {
+        struct value *input = scope_find(value->scope, node_input(node, i));
+        if (input && !release(f, input))
+            return false;
+    }
+    return true;
+}
+
+/* One use less; the last one takes the value with it. */
+static bool release(struct folder *f, struct value *value)
+{
+    if (++value->rewired < value->use_count)
+        return true;
+    if (value->kind == VALUE_INITIALIZER && !value->is_input) {
+        value->is_replaced = value->is_gone = true;
+        return place_of(&f->places, value->scope) != NULL;
+    }
+    if (value->kind != VALUE_NODE)
+        return true;
+    value->is_gone = true;
+    return drop_node(f, value);
+}
+
+/* ---- folding -------------------------------------------------------- */
+
+static bool add_tensor(struct folder *f, const struct value *value,
+                       const struct constant *constant, const struct payload *payload)
+{
+    int64_t dims[CONSTANT_RANK_MAX];
+    for (size_t i = 0; i < constant->rank; i++)
+        dims[i] = (int64_t)constant->dims[i];
+    Onnx__TensorProto *tensor =
+        tensor_new(f->model, value->name, constant->data_type, dims, constant->rank);
+    struct place *place = place_of(&f->places, value->scope);
+    if (!tensor)
+        return error_memory(f->err);
+    tensor->has_raw_data = true;
+    tensor->raw_data.data = (uint8_t *)(uintptr_t)payload;
+    tensor->raw_data.len = (size_t)payload->size;
+    return place && place_tensor(place, tensor);
+}
+
+static bool fold_chain(struct folder *f, struct chain *chain)
+{
+    struct value *value = chain->end;
+    const struct payload *payload = constant_payload(&chain->evaluation, &chain->constant);
+    if (!payload || !add_tensor(f, value, &chain->constant, payload))
+        return false;
+    f->changed = true;
+    value->rewired = value->use_count;
+    return drop_node(f, value);
+}
+
+/* Consumers of an Identity are pointed to what it repeats. */
+static bool bypass_identity(struct folder *f, struct value *value)
+{
+    struct value *from = scope_find(value->scope, node_input(value->node, 0));
+    bool constant = from && !from->is_ambiguous && from->kind == VALUE_INITIALIZER;
+    for (const struct use *use = value->uses; constant && use; use = use->next)
+        constant = use->node != NULL && scope_find(use->scope, from->name) == from;
+    if (!constant)
+        return true;
+    for (const struct use *use = value->uses; use; use = use->next)
+        if (!node_set_input(f->model, use->node, use->input, from->name))
+            return error_memory(f->err);
+    /* The source has gained these uses, and loses one. */
+    from->use_count += value->use_count;
+    value->rewired = value->use_count;
+    value->is_gone = f->changed = true;
+    return drop_node(f, value);
+}
+
+bool fold_constants(struct model *model, const struct graph_index *index,
+                    const struct plan_options *options, bool *changed, struct error *err)
+{
+    struct folder f = {.model = model, .index = index, .options = options,
+                       .places = {.model = model, .err = err}, .err = err};
+    for (struct value *value = index->values; value; value = value->next) {
+        if (value->kind != VALUE_NODE || value->is_ambiguous || !value->uses ||
+            !constant_is_mover(value->node) || value->rewired > 0)
+            continue;
+        bool ok = node_is(value->node, "Identity") ? bypass_identity(&f, value)
+                  : is_plain_transpose(value)      ? true
+                                                   : find_chain(&f, value);
+        if (!ok)
+            return false;
+    }
+    keep_closed(&f);
+    for (struct chain *chain = f.chains; chain; chain = chain->next)
+        if (!fold_chain(&f, chain))
+            return false;
+    *changed = f.changed;
+    return !f.changed || places_apply(&f.places);
+}

@@ -1,0 +1,12 @@
+/* Folding: weights that reach their operator through operators on constants become
+ * plain initializers, so that the plan sees them. */
+#ifndef NIBBLE_PLAN_FOLD_H
+#define NIBBLE_PLAN_FOLD_H
+
+#include "plan/plan.h"
+
+/* Folds what serves the options. The index is stale where *changed is set. */
+bool fold_constants(struct model *model, const struct graph_index *index,
+                    const struct plan_options *options, bool *changed, struct error *err);
+
+#endif

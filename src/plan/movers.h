@@ -1,0 +1,23 @@
+/* The operators that only move or convert values, and what constant.c and they
+ * need of each other. */
+#ifndef NIBBLE_PLAN_MOVERS_H
+#define NIBBLE_PLAN_MOVERS_H
+
+#include "plan/constant.h"
+
+struct mover {
+    const char *op_type;
+    bool (*evaluate)(struct evaluation *evaluation, struct value *value,
+                     struct constant *constant);
+};
+
+/* The row of a node's operator; NULL where it moves nothing. */
+const struct mover *mover_of(const Onnx__NodeProto *node);
+
+void constant_set_strides(struct constant *constant); /* of values in a row */
+bool constant_pack(struct evaluation *evaluation, struct constant *constant);
+void *constant_room(struct evaluation *evaluation, uint64_t size, struct file **file);
+void constant_copy(const struct constant *from, uint8_t *out, const ptrdiff_t *strides,
+                   size_t axis, const uint8_t *data);
+
+#endif

@@ -1,0 +1,12 @@
+/* Scheme, granularity and form of a weight, from how it lies in its consumers. */
+#ifndef NIBBLE_PLAN_SHAPE_H
+#define NIBBLE_PLAN_SHAPE_H
+
+#include "plan/operators.h"
+#include "plan/plan.h"
+
+/* Sets all that is `of one that is quantized` but the source. */
+void shape_item(const struct plan_options *options, const struct layout *layout,
+                struct plan_item *item);
+
+#endif

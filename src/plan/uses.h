@@ -1,0 +1,32 @@
+/* The uses of a weight that decide what becomes of it, and their grouping into
+ * items. */
+#ifndef NIBBLE_PLAN_USES_H
+#define NIBBLE_PLAN_USES_H
+
+#include "plan/operators.h"
+#include "plan/plan.h"
+
+/* A use, and how the weight lies there in its own axes. */
+struct leaf {
+    struct use use; /* use.next is free for the items' lists */
+    struct layout layout;
+};
+
+struct leaves {
+    struct leaf *items;
+    size_t count;
+};
+
+/* Collects the uses of a weight, through Transposes of a matrix to the operators
+ * behind them. Returns NULL, or the reason why one does not allow quantizing. */
+const char *leaves_collect(struct model *model, const struct graph_index *index,
+                           const struct plan_item *item, struct leaves *leaves);
+
+/* Cuts the leaves into lists that are served by one item each, and calls fn for
+ * every list with the layout of its first use. */
+typedef bool leaves_fn(void *context, const struct use *uses, const struct layout *layout,
+                       bool alone, bool copy);
+bool leaves_group(const struct plan_options *options, const struct plan_item *item,
+                  struct leaves *leaves, leaves_fn *fn, void *context);
+
+#endif
