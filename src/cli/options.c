@@ -91,6 +91,36 @@ static bool set_method(struct settings *s, const char *value, struct usage *usag
                      value);
 }
 
+static bool set_decode(struct settings *s, const char *value, struct usage *usage)
+{
+    return nibble_decode_parse(value, &s->options.decode) ||
+           usage_set(usage, "--decode takes run, load, portable or auto, not '%s'", value);
+}
+
+static bool set_format(struct settings *s, const char *value, struct usage *usage)
+{
+    return nibble_format_parse(value, &s->options.format) ||
+           usage_set(usage, "--format takes qdq or nbits, not '%s'", value);
+}
+
+static bool set_target(struct settings *s, const char *value, struct usage *usage)
+{
+    return nibble_target_parse(value, &s->options.target) ||
+           usage_set(usage, "--target takes onnxruntime or generic, not '%s'", value);
+}
+
+static bool set_embedding_type(struct settings *s, const char *value, struct usage *usage)
+{
+    s->options.wide_embeddings = strcmp(value, "int8") == 0;
+    return s->options.wide_embeddings || strcmp(value, "int4") == 0 ||
+           usage_set(usage, "--embedding-type takes int4 or int8, not '%s'", value);
+}
+
+static bool set_copy_below(struct settings *s, const char *value, struct usage *usage)
+{
+    return parse_number("--copy-below", value, 0, INT64_MAX, &s->options.copy_bytes, usage);
+}
+
 static bool set_include(struct settings *s, const char *value, struct usage *usage)
 {
     return parse_text("--include", value, &s->options.include, usage);
@@ -227,6 +257,21 @@ const struct option_row option_rows[] = {
      "one scale for each channel"},
     {PLANNING, 0, "method", "NAME", 0, false, set_method,
      "rtn: round to nearest (rtn)"},
+
+    HEADING(PLANNING, "Form (what stands in the graph for a weight)"),
+    {PLANNING, 0, "decode", "HOW", 0, false, set_decode,
+     "run: DequantizeLinear; load: float once loaded;\n"
+     "portable: the same without INT4 types; auto: load\n"
+     "where run would be slow (run)"},
+    {PLANNING, 0, "format", "NAME", 0, false, set_format,
+     "qdq, or nbits: com.microsoft MatMulNBits (qdq)"},
+    {PLANNING, 0, "target", "NAME", 0, false, set_target,
+     "onnxruntime, or generic: DequantizeLinear only"},
+    {PLANNING, 0, "embedding-type", "TYPE", 0, false, set_embedding_type,
+     "int8: 8-bit embedding rows, though --type has 4"},
+    {PLANNING, 0, "copy-below", "BYTES", 0, false, set_copy_below,
+     "a weight of several MatMuls up to this size gets\n"
+     "codes for each, so that all are fused (1048576)"},
 
     HEADING(PLANNING, "Choice of weights"),
     {PLANNING, 0, "include", "RE", 0, true, set_include,

@@ -78,7 +78,9 @@ static bool add_outcome(cJSON *object, const struct nibble_weight *w)
                cJSON_AddBoolToObject(object, "warning", w->warning);
     return add_text(object, "type", w->type) &&
            add_text(object, "granularity", w->granularity) &&
-           add_text(object, "form", w->form) && add_real(object, "snr_db", w->snr_db) &&
+           add_text(object, "form", w->form) && add_text(object, "why", w->why) &&
+           cJSON_AddBoolToObject(object, "slow", w->slow) &&
+           cJSON_AddBoolToObject(object, "copy", w->copy) && add_real(object, "snr_db", w->snr_db) &&
            cJSON_AddBoolToObject(object, "exact", isinf(w->snr_db) != 0);
 }
 
@@ -131,6 +133,7 @@ static bool add_totals(cJSON *root, const struct nibble_report *report)
            add_real(root, "bits_per_weight", report->bits_per_weight) &&
            add_count(root, "quantized", report->quantized) &&
            add_count(root, "left", report->left) &&
+           add_count(root, "slow", report->slow) &&
            add_count(root, "missed", report->missed) &&
            add_count(root, "warnings", report->warnings) &&
            add_text(root, "cpu", report->cpu);

@@ -268,6 +268,56 @@ static bool put_left(FILE *out, const struct nibble_report *report, size_t line,
     return ok;
 }
 
+/* ---- forms ------------------------------------------------------------ */
+
+static bool same_form(const struct nibble_weight *a, const struct nibble_weight *b)
+{
+    return a->quantized && b->quantized && strcmp(a->form, b->form) == 0 &&
+           strcmp(a->why, b->why) == 0;
+}
+
+static bool put_form(FILE *out, const struct nibble_report *report, size_t first, bool all)
+{
+    const struct nibble_weight *weights = report->weights, *w = &weights[first];
+    size_t count = 0;
+    for (size_t i = first; i < report->weight_count; i++)
+        count += same_form(w, &weights[i]);
+    fprintf(out, "%6zu  %s, %s%s\n", count, w->form, w->why,
+            w->slow ? ": slow, use --decode auto" : "");
+    for (size_t i = first; all && i < report->weight_count; i++) {
+        if (!same_form(w, &weights[i]))
+            continue;
+        char *name = full_name(&weights[i]);
+        if (!name)
+            return false;
+        fprintf(out, "          %s\n", name);
+        free(name);
+    }
+    return true;
+}
+
+/* The forms in use, in the order in which they are met. */
+static bool put_forms(FILE *out, const struct nibble_report *report, bool all)
+{
+    enum { FORMS_MAX = 16 }; /* more than there are */
+    size_t found[FORMS_MAX], count = 0;
+    if (report->quantized == 0)
+        return true;
+    fputs("forms:\n", out);
+    for (size_t i = 0; i < report->weight_count && count < FORMS_MAX; i++) {
+        bool known = !report->weights[i].quantized;
+        for (size_t j = 0; j < count && !known; j++)
+            known = same_form(&report->weights[i], &report->weights[found[j]]);
+        if (known)
+            continue;
+        found[count++] = i;
+        if (!put_form(out, report, i, all))
+            return false;
+    }
+    fputc('\n', out);
+    return true;
+}
+
 /* ---- totals ----------------------------------------------------------- */
 
 static void put_change(FILE *out, const char *what, int64_t before, int64_t after)
@@ -325,7 +375,7 @@ char *nibble_report_text(const struct nibble_report *report, int columns, bool a
     if (!out)
         return NULL;
     bool ok = put_title(out, report) && put_table(out, report, line) &&
-              put_left(out, report, line, all);
+              put_forms(out, report, all) && put_left(out, report, line, all);
     put_totals(out, report);
     ok = !ferror(out) && ok;
     if (fclose(out) != 0 || !ok) {
