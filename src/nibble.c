@@ -40,6 +40,7 @@ static enum nibble_status finish(const struct error *err, struct nibble_error *e
 static void end_pass(struct run *run)
 {
     store_close(&run->store);
+    plan_free(&run->plan);
     graph_index_free(&run->index);
     model_free(run->model);
     run->model = NULL;
@@ -58,22 +59,25 @@ static bool read_model(struct run *run, const char *path, struct error *err)
     return true;
 }
 
-static bool plan(struct run *run, struct error *err)
+static bool index_graph(struct run *run, struct error *err)
 {
     graph_index_free(&run->index);
-    return graph_index(run->model, &run->index, err) &&
-           plan_make(run->model, &run->index, &run->planning, &run->plan, err);
+    return graph_index(run->model, &run->index, err);
 }
 
 /* Computes what the graph makes of constants, where that is a weight. */
 static bool fold(struct run *run, struct error *err)
 {
     bool changed;
-    if (!graph_index(run->model, &run->index, err) ||
-        !fold_constants(run->model, &run->index, &run->planning, &changed, err))
-        return false;
-    graph_index_free(&run->index);
-    return true;
+    return index_graph(run, err) &&
+           fold_constants(run->model, &run->index, &run->planning, &changed, err) &&
+           (!changed || index_graph(run, err));
+}
+
+static bool plan(struct run *run, struct error *err)
+{
+    plan_free(&run->plan);
+    return plan_make(run->model, &run->index, &run->planning, &run->plan, err);
 }
 
 /* Raises the opset where the plan needs it, and plans again then: the graph has
@@ -93,7 +97,7 @@ static bool upgrade(struct run *run, struct error *err)
     if (!model_upgrade(run->model, needed > LOWEST_TARGET ? needed : LOWEST_TARGET, err))
         return false;
     run->facts.opset_after = model_opset(run->model);
-    return plan(run, err);
+    return index_graph(run, err) && plan(run, err);
 }
 
 /* Weights that could not be quantized after all: noted for the next pass. */
@@ -107,8 +111,7 @@ static bool note_unfit(struct run *run, struct error *err)
         const struct plan_item *item = &run->plan.items[i];
         if (!item->quantize || item->fit == QUANT_FIT_OK)
             continue;
-        const char *key = plan_key(run->model, item->value);
-        key = key ? arena_string(run->unfit_arena, key) : NULL;
+        const char *key = plan_key(run->unfit_arena, item->value);
         if (!key || !map_put(&run->unfit, key, (void *)(uintptr_t)reasons[item->fit]))
             return error_memory(err);
         run->again = true;

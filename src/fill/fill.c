@@ -207,6 +207,27 @@ static void gather(struct chunk *chunks, size_t count)
     }
 }
 
+/* Lets go of the pages that weights of the batch share with their neighbours: too
+ * small for finish() to drop. */
+static void drop_pages(const struct chunks *chunks)
+{
+    const struct file *file = NULL;
+    const uint8_t *begin = NULL, *end = NULL;
+    for (size_t i = 0; i <= chunks->work_count; i++) {
+        const struct plan_item *item = i < chunks->work_count ? chunks->works[i].item : NULL;
+        const struct payload *source = item ? item->source : NULL;
+        if (source && source->file == file && source->data >= begin) {
+            end = source->data + source->size > end ? source->data + source->size : end;
+            continue;
+        }
+        if (file)
+            file_done_with(file, begin, (uint64_t)(end - begin));
+        file = source ? source->file : NULL;
+        begin = source ? source->data : NULL;
+        end = source ? source->data + source->size : NULL;
+    }
+}
+
 static bool run_batch(struct fill *fill, struct chunks *chunks, int threads,
                       struct error *err)
 {
@@ -217,6 +238,7 @@ static bool run_batch(struct fill *fill, struct chunks *chunks, int threads,
     if (!loop(fill, chunks->works, chunks->work_count, threads, err))
         return false;
     gather(chunks->works, chunks->work_count);
+    drop_pages(chunks);
     chunks_clear(chunks);
     return true;
 }

@@ -31,7 +31,7 @@ static struct value *define(struct builder *b, struct scope *scope, const char *
         value->is_ambiguous = true;
         return value;
     }
-    value = arena_alloc(b->model->arena, sizeof *value);
+    value = arena_alloc(b->index->arena, sizeof *value);
     if (!value || !map_put(&scope->values, name, value)) {
         error_memory(b->err);
         return NULL;
@@ -82,7 +82,7 @@ static bool define_outputs(struct builder *b, struct scope *scope, Onnx__NodePro
 
 static struct scope *scope_new(struct builder *b, struct scope *parent, const char *path)
 {
-    struct scope *scope = arena_alloc(b->model->arena, sizeof *scope);
+    struct scope *scope = arena_alloc(b->index->arena, sizeof *scope);
     if (!scope || !path) {
         error_memory(b->err);
         return NULL;
@@ -116,7 +116,7 @@ static bool index_body(struct builder *b, struct scope *scope, Onnx__NodeProto *
                        const Onnx__AttributeProto *attribute, Onnx__GraphProto *body)
 {
     const char *label = *text(node->name) ? node->name : node_output(node, 0);
-    const char *path = arena_printf(b->model->arena, "%s%s%s.%s", scope->path,
+    const char *path = arena_printf(b->index->arena, "%s%s%s.%s", scope->path,
                                     *scope->path ? "/" : "", label, text(attribute->name));
     return index_graph(b, scope, body, path);
 }
@@ -129,7 +129,7 @@ static bool add_use(struct builder *b, struct scope *scope, const char *name,
     struct value *value = *name ? scope_find(scope, name) : NULL;
     if (!value)
         return true;
-    struct use *use = arena_alloc(b->model->arena, sizeof *use);
+    struct use *use = arena_alloc(b->index->arena, sizeof *use);
     if (!use)
         return error_memory(b->err);
     *use = (struct use){.node = node, .input = input, .scope = scope};
@@ -188,7 +188,7 @@ static bool index_graph(struct builder *b, struct scope *parent, Onnx__GraphProt
 
 static bool index_function(struct builder *b, Onnx__FunctionProto *function)
 {
-    const char *path = arena_printf(b->model->arena, "function %s", text(function->name));
+    const char *path = arena_printf(b->index->arena, "function %s", text(function->name));
     struct scope *scope = scope_new(b, NULL, path);
     if (!scope)
         return false;
@@ -219,7 +219,9 @@ static void mark_trained(const struct graph_index *index,
 bool graph_index(struct model *model, struct graph_index *index, struct error *err)
 {
     struct builder b = {model, index, err};
-    *index = (struct graph_index){0};
+    *index = (struct graph_index){.arena = arena_create(SIZE_MAX / 4)};
+    if (!index->arena)
+        return error_memory(err);
     Onnx__ModelProto *proto = model->proto;
     index->function_count = proto->n_functions;
     if (!index_graph(&b, NULL, proto->graph, ""))
@@ -240,5 +242,6 @@ void graph_index_free(struct graph_index *index)
 {
     for (struct scope *scope = index->scopes; scope; scope = scope->next)
         map_free(&scope->values);
+    arena_destroy(index->arena);
     *index = (struct graph_index){0};
 }

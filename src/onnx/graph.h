@@ -51,13 +51,13 @@ struct value {
 };
 
 struct graph_index {
+    struct arena *arena;         /* of all that the index consists of */
     struct value *values, *last; /* all, in the order of scopes and of the file */
     struct scope *scopes, *main;
     size_t function_count;
 };
 
-/* Builds the index in the model's arena. It refers to the message: rebuild it
- * after changes. */
+/* Builds the index. It refers to the message: rebuild it after changes. */
 bool graph_index(struct model *model, struct graph_index *index, struct error *err);
 void graph_index_free(struct graph_index *index);
 

@@ -48,7 +48,7 @@ static bool is_weight(struct folder *f, const struct value *value,
     for (size_t i = 0; i < constant->rank; i++)
         dims[i] = (int64_t)constant->dims[i];
     for (const struct use *use = value->uses; use; use = use->next)
-        if (operator_layout(f->model, f->index, use, dims, constant->rank, &layout))
+        if (operator_layout(f->index->arena, f->index, use, dims, constant->rank, &layout))
             return false;
     return true;
 }

@@ -165,12 +165,12 @@ static const char *say(const char *message)
     return message ? message : "out of memory";
 }
 
-static const char *row_layout(struct model *model, const struct operator *row,
+static const char *row_layout(struct arena *arena, const struct operator *row,
                               const struct use *use, const int64_t *dims, size_t rank,
                               struct layout *layout)
 {
     if (rank < row->rank_min || rank > row->rank_max)
-        return say(arena_printf(model->arena, "rank %zu does not suit %s", rank,
+        return say(arena_printf(arena, "rank %zu does not suit %s", rank,
                                 row->op_type));
     *layout = (struct layout){.channel = axis_of(row->channel, rank),
                               .reduction = axis_of(row->reduction, rank),
@@ -187,7 +187,7 @@ static const char *row_layout(struct model *model, const struct operator *row,
     return NULL;
 }
 
-const char *operator_layout(struct model *model, const struct graph_index *index,
+const char *operator_layout(struct arena *arena, const struct graph_index *index,
                             const struct use *use, const int64_t *dims, size_t rank,
                             struct layout *layout)
 {
@@ -197,18 +197,18 @@ const char *operator_layout(struct model *model, const struct graph_index *index
     const char *op_type = text(use->node->op_type);
     const struct operator *row = find(use, &known);
     if (row)
-        return row_layout(model, row, use, dims, rank, layout);
+        return row_layout(arena, row, use, dims, rank, layout);
     if (known)
-        return say(arena_printf(model->arena, "input %zu of %s is no weight", use->input,
+        return say(arena_printf(arena, "input %zu of %s is no weight", use->input,
                                 op_type));
     const struct use *inner = body_use(index, use);
     if (!inner)
-        return say(arena_printf(model->arena, "used by %s, which keeps float weights",
+        return say(arena_printf(arena, "used by %s, which keeps float weights",
                                 op_type));
     for (bool first = true; inner; inner = body_next(inner), first = false) {
         struct layout other;
         const char *reason =
-            operator_layout(model, index, inner, dims, rank, first ? layout : &other);
+            operator_layout(arena, index, inner, dims, rank, first ? layout : &other);
         if (reason)
             return reason;
     }

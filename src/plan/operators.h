@@ -22,8 +22,9 @@ struct layout {
 
 /* How a weight of these dims lies in the operator that uses it, looked for in
  * the bodies of Loop, Scan and local functions where it is handed into one.
- * Returns NULL, or in plain words why this use does not allow quantizing. */
-const char *operator_layout(struct model *model, const struct graph_index *index,
+ * Returns NULL, or in plain words (in the arena) why this use does not allow
+ * quantizing. */
+const char *operator_layout(struct arena *arena, const struct graph_index *index,
                             const struct use *use, const int64_t *dims, size_t rank,
                             struct layout *layout);
 

@@ -42,7 +42,7 @@ static const char *reason_small(struct planner *p, const struct plan_item *item)
         return "it has no elements";
     if (item->elements >= least)
         return NULL;
-    return say(p, arena_printf(p->model->arena, "fewer than %llu elements (--min-elements)",
+    return say(p, arena_printf(p->plan->arena, "fewer than %llu elements (--min-elements)",
                                (unsigned long long)least));
 }
 
@@ -71,7 +71,7 @@ static const char *reason_role(struct planner *p, const struct plan_item *item)
 
 static const char *reason_values(struct planner *p, struct plan_item *item)
 {
-    const char *key = plan_key(p->model, item->value);
+    const char *key = plan_key(p->plan->arena, item->value);
     const char *reason = NULL;
     if (!key)
         error_memory(p->err);
@@ -146,7 +146,7 @@ static bool decide(struct planner *p, struct plan_item *item)
         !(item->reason = reason_rules(p, item))) {
         item->asked = true;
         if (!(item->reason = reason_role(p, item)) &&
-            !(item->reason = leaves_collect(p->model, p->index, item, &leaves)))
+            !(item->reason = leaves_collect(p->plan->arena, p->index, item, &leaves)))
             item->reason = reason_values(p, item);
     }
     if (p->err->status != STATUS_OK)
@@ -198,22 +198,25 @@ static bool is_float_constant(struct plan_item *item, struct value *value)
 
 /* ---- the plan ------------------------------------------------------- */
 
-/* At most as many items as a weight has consumers, those behind Transposes too. */
+/* At most as many items as a weight has consumers, those behind Transposes counted
+ * instead of the Transpose. */
 static size_t count_items(const struct graph_index *index)
 {
     struct plan_item item;
-    size_t count = 0;
+    size_t total = 0;
     for (struct value *value = index->values; value; value = value->next) {
+        size_t count = 0;
         if (!is_float_constant(&item, value))
             continue;
-        count++;
         for (const struct use *use = value->uses; use; use = use->next) {
-            const char *output = use->node ? node_output(use->node, 0) : "";
-            const struct value *after = *output ? scope_find(use->scope, output) : NULL;
-            count += 1 + (after ? after->use_count : 0);
+            bool transpose = use->node && node_is(use->node, "Transpose");
+            const struct value *after =
+                transpose ? scope_find(use->scope, node_output(use->node, 0)) : NULL;
+            count += after && after->use_count ? after->use_count : 1;
         }
+        total += count ? count : 1;
     }
-    return count;
+    return total;
 }
 
 bool plan_make(struct model *model, const struct graph_index *index,
@@ -223,13 +226,20 @@ bool plan_make(struct model *model, const struct graph_index *index,
                         .err = err};
     struct plan_item item;
     size_t count = count_items(index);
-    *plan = (struct plan){.items = arena_array(model->arena, count, sizeof *plan->items)};
-    if (!plan->items)
+    *plan = (struct plan){.arena = arena_create(SIZE_MAX / 4)};
+    if (!plan->arena ||
+        !(plan->items = arena_array(plan->arena, count, sizeof *plan->items)))
         return error_memory(err);
     for (struct value *value = index->values; value; value = value->next)
         if (is_float_constant(&item, value) && !decide(&p, &item))
             return false;
     return true;
+}
+
+void plan_free(struct plan *plan)
+{
+    arena_destroy(plan->arena);
+    *plan = (struct plan){0};
 }
 
 /* The opset that an item's operators and types came with. */
@@ -265,7 +275,7 @@ int64_t plan_opset(const struct plan *plan)
     return opset;
 }
 
-const char *plan_key(struct model *model, const struct value *value)
+const char *plan_key(struct arena *arena, const struct value *value)
 {
-    return arena_printf(model->arena, "%s\n%s", value->scope->path, value->name);
+    return arena_printf(arena, "%s\n%s", value->scope->path, value->name);
 }

@@ -92,20 +92,23 @@ struct plan_item {
 };
 
 struct plan {
+    struct arena *arena;     /* of the items and their reasons */
     struct plan_item *items; /* in the order of the file */
     size_t count;
     size_t quantized;
 };
 
-/* Makes the plan in the model's arena. */
+/* Makes the plan. Free it with plan_free when the index it was made from is gone. */
 bool plan_make(struct model *model, const struct graph_index *index,
                const struct plan_options *options, struct plan *plan, struct error *err);
+
+void plan_free(struct plan *plan); /* a zeroed one is fine */
 
 /* The lowest opset that all forms in the plan need; 0 where none needs any. */
 int64_t plan_opset(const struct plan *plan);
 
 /* The key of a weight in options.unfit: unique in the model, the same each time. */
-const char *plan_key(struct model *model, const struct value *value);
+const char *plan_key(struct arena *arena, const struct value *value);
 
 /* Bytes of codes, scales and zero points. */
 uint64_t plan_bytes(const struct plan_item *item);

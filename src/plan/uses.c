@@ -17,7 +17,7 @@ static struct value *swapped_value(const struct use *use, size_t rank)
     return value && value->uses && !value->is_ambiguous ? value : NULL;
 }
 
-static const char *add_leaf(struct model *model, const struct graph_index *index,
+static const char *add_leaf(struct arena *arena, const struct graph_index *index,
                             const struct plan_item *item, const struct use *use,
                             struct value *through, struct leaves *leaves)
 {
@@ -31,7 +31,7 @@ static const char *add_leaf(struct model *model, const struct graph_index *index
     leaf->use = *use;
     leaf->use.through = through;
     leaf->use.next = NULL;
-    const char *reason = operator_layout(model, index, use, through ? swapped : dims,
+    const char *reason = operator_layout(arena, index, use, through ? swapped : dims,
                                          item->tensor->n_dims, &leaf->layout);
     if (!reason && through) {
         /* A lookup of columns is none of rows. */
@@ -43,7 +43,7 @@ static const char *add_leaf(struct model *model, const struct graph_index *index
     return reason;
 }
 
-const char *leaves_collect(struct model *model, const struct graph_index *index,
+const char *leaves_collect(struct arena *arena, const struct graph_index *index,
                            const struct plan_item *item, struct leaves *leaves)
 {
     size_t count = 0, rank = item->tensor->n_dims;
@@ -52,14 +52,14 @@ const char *leaves_collect(struct model *model, const struct graph_index *index,
         count += through ? through->use_count : 1;
     }
     leaves->count = 0;
-    leaves->items = arena_array(model->arena, count, sizeof *leaves->items);
+    leaves->items = arena_array(arena, count, sizeof *leaves->items);
     if (!leaves->items)
         return "out of memory";
     for (const struct use *use = item->value->uses; use; use = use->next) {
         struct value *through = swapped_value(use, rank);
         for (const struct use *leaf = through ? through->uses : use; leaf;
              leaf = through ? leaf->next : NULL) {
-            const char *reason = add_leaf(model, index, item, leaf, through, leaves);
+            const char *reason = add_leaf(arena, index, item, leaf, through, leaves);
             if (reason)
                 return reason;
         }

@@ -19,7 +19,7 @@ struct leaves {
 
 /* Collects the uses of a weight, through Transposes of a matrix to the operators
  * behind them. Returns NULL, or the reason why one does not allow quantizing. */
-const char *leaves_collect(struct model *model, const struct graph_index *index,
+const char *leaves_collect(struct arena *arena, const struct graph_index *index,
                            const struct plan_item *item, struct leaves *leaves);
 
 /* Cuts the leaves into lists that are served by one item each, and calls fn for
