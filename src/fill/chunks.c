@@ -5,6 +5,7 @@
 
 enum {
     CHUNK_ELEMENTS = 64 << 10, /* a chunk's floats stay in the second-level cache */
+    RANGE_ELEMENTS = 1 << 20,  /* many rows: joining costs as much as one */
     FIT_COLUMNS_MIN = 512,     /* columns of one fit: whole cache lines, long runs */
     PANEL_ROWS = 128,          /* they become a cache line of packed codes each */
     PANEL_BYTES = 4 << 20,     /* of a panel's codes: fewer rows where they are long */
@@ -87,7 +88,7 @@ static size_t row_begin(const struct quant_shape *shape, size_t row)
 
 /* ---- weights that are fitted first ------------------------------------ */
 
-static struct wide_item *wide_new(struct chunks *chunks, const struct plan_item *item,
+static struct wide_item *wide_new(struct chunks *chunks, struct plan_item *item,
                                   struct error *err)
 {
     size_t groups = quant_groups(&item->shape);
@@ -97,11 +98,16 @@ static struct wide_item *wide_new(struct chunks *chunks, const struct plan_item 
         return NULL;
     }
     wide->next = chunks->wides;
+    wide->item = item;
+    atomic_flag_clear(&wide->joining);
     chunks->wides = wide;
     chunks->wide_bytes += item->bytes;
     wide->scales = malloc(groups * sizeof *wide->scales);
     wide->zeros = malloc(groups);
-    if (wide->scales && wide->zeros)
+    bool pieces = item->scheme.method == QUANT_RTN;
+    if (pieces)
+        wide->ranges = calloc(groups, sizeof *wide->ranges);
+    if (wide->scales && wide->zeros && (wide->ranges || !pieces))
         return wide;
     error_memory(err);
     return NULL;
@@ -131,13 +137,15 @@ static bool cut_fits(struct chunks *chunks, struct wide_item *wide, struct plan_
     return true;
 }
 
-static bool cut_range(struct chunks *chunks, struct chunk chunk, size_t length, size_t step,
-                      struct error *err)
+/* Pieces of `step` elements each. */
+static bool cut_elements(struct chunks *chunks, struct chunk chunk, size_t step,
+                         struct error *err)
 {
+    size_t length = (size_t)chunk.item->elements;
     for (size_t begin = 0; begin < length; begin += step) {
         chunk.begin = begin;
         chunk.end = length - begin < step ? length : begin + step;
-        if (!push_work(chunks, chunk, err))
+        if (!(chunk.work == CHUNK_RANGE ? push_fit : push_work)(chunks, chunk, err))
             return false;
     }
     return true;
@@ -146,12 +154,16 @@ static bool cut_range(struct chunks *chunks, struct chunk chunk, size_t length, 
 static bool cut_wide(struct chunks *chunks, struct plan_item *item, struct error *err)
 {
     struct wide_item *wide = wide_new(chunks, item, err);
-    if (!wide || !cut_fits(chunks, wide, item, err))
+    if (!wide)
+        return false;
+    struct chunk range = {CHUNK_RANGE, .wide = wide, .item = item};
+    if (!(wide->ranges ? cut_elements(chunks, range, RANGE_ELEMENTS, err)
+                       : cut_fits(chunks, wide, item, err)))
         return false;
     size_t unit = packing_unit(item);
     size_t step = unit > CHUNK_ELEMENTS ? unit : CHUNK_ELEMENTS / unit * unit;
-    return cut_range(chunks, (struct chunk){CHUNK_ENCODE, .wide = wide, .item = item},
-                     (size_t)item->elements, step, err);
+    return cut_elements(chunks, (struct chunk){CHUNK_ENCODE, .wide = wide, .item = item},
+                        step, err);
 }
 
 /* ---- weights whose groups are short ------------------------------------ */
@@ -249,6 +261,7 @@ void chunks_clear(struct chunks *chunks)
         next = wide->next;
         free(wide->scales);
         free(wide->zeros);
+        free(wide->ranges);
         free(wide);
     }
     for (struct panel_item *panel = chunks->panels, *next; panel; panel = next) {

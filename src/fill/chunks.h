@@ -6,10 +6,13 @@
 #include "core/output.h"
 #include "plan/plan.h"
 
+#include <stdatomic.h>
+
 /* Groups that lie within one chunk are fitted and encoded together. A weight whose
  * groups reach over all of it (channels along columns, one scale for all) is fitted
  * first and encoded then. */
 enum chunk_work {
+    CHUNK_RANGE, /* the part of fitting that can be done piece by piece, for rtn */
     CHUNK_FIT,
     CHUNK_ENCODE,
     CHUNK_BOTH,
@@ -19,10 +22,10 @@ enum chunk_work {
 
 struct chunk {
     enum chunk_work work;
-    struct wide_item *wide;      /* FIT, ENCODE: the parameters of the whole weight */
+    struct wide_item *wide;      /* RANGE, FIT, ENCODE: the parameters of the whole weight */
     struct panel_item *panel;    /* PANEL: where all of the weight is stored */
     struct plan_item *item;
-    size_t first_row, row_count; /* all but ENCODE: as quant_fit counts them */
+    size_t first_row, row_count; /* FIT, BOTH, PANEL: as quant_fit counts them */
     size_t begin, end;           /* all but FIT: elements; begin is even */
 
     /* Results. */
@@ -33,6 +36,9 @@ struct chunk {
 /* Parameters of a weight that is fitted before it is encoded. */
 struct wide_item {
     struct wide_item *next;
+    struct plan_item *item;
+    struct quant_range *ranges; /* NULL: fitted in one go */
+    atomic_flag joining;        /* a worker adds to the ranges */
     float *scales;
     uint8_t *zeros;
 };

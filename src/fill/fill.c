@@ -23,6 +23,8 @@ struct worker {
     size_t groups; /* that those have room for */
     uint8_t *codes;
     size_t code_room;
+    struct quant_range *ranges; /* of a CHUNK_RANGE */
+    size_t range_room;          /* in groups */
     struct panel_buffers panel;
     struct error err;
 };
@@ -48,6 +50,16 @@ static bool reserve_bytes(struct worker *worker, uint8_t **buffer, size_t *room,
     return *buffer || error_memory(&worker->err);
 }
 
+static bool reserve_ranges(struct worker *worker, size_t groups)
+{
+    if (groups <= worker->range_room)
+        return true;
+    free(worker->ranges);
+    worker->ranges = malloc(groups * sizeof *worker->ranges);
+    worker->range_room = worker->ranges ? groups : 0;
+    return worker->ranges || error_memory(&worker->err);
+}
+
 static bool reserve_groups(struct worker *worker, size_t groups)
 {
     if (groups <= worker->groups)
@@ -69,12 +81,37 @@ static void workers_free(struct worker *workers, int count)
         free(workers[i].zeros);
         free(workers[i].scratch);
         free(workers[i].codes);
+        free(workers[i].ranges);
         panel_buffers_free(&workers[i].panel);
     }
     free(workers);
 }
 
 /* ---- chunks --------------------------------------------------------- */
+
+/* What a piece says of all groups, joined with what other pieces have said. */
+static bool work_range(struct fill *fill, struct chunk *chunk, struct worker *worker)
+{
+    const struct plan_item *item = chunk->item;
+    const struct file *file = item->source->file;
+    struct wide_item *wide = chunk->wide;
+    size_t groups = quant_groups(&item->shape);
+    uint64_t element = item->bytes / item->elements;
+    if (!reserve_ranges(worker, groups))
+        return false;
+    memset(worker->ranges, 0, groups * sizeof *worker->ranges);
+    quant_ranges_extend(fill->options->kernels, item_source(item), &item->shape,
+                        chunk->begin, chunk->end, worker->ranges);
+    while (atomic_flag_test_and_set_explicit(&wide->joining, memory_order_acquire))
+        ;
+    quant_ranges_merge(wide->ranges, worker->ranges, groups);
+    atomic_flag_clear_explicit(&wide->joining, memory_order_release);
+    /* Larger weights are read from the file again rather than kept in memory. */
+    if (file && item->bytes > BATCH_WIDE_BYTES)
+        file_done_with(file, item->source->data + chunk->begin * element,
+                       (chunk->end - chunk->begin) * element);
+    return true;
+}
 
 static bool work_fit(struct fill *fill, struct chunk *chunk, struct worker *worker)
 {
@@ -164,6 +201,7 @@ static bool work(void *context, size_t index, int number)
 {
     static bool (*const works[CHUNK_WORKS])(struct fill *, struct chunk *,
                                             struct worker *) = {
+        [CHUNK_RANGE] = work_range,
         [CHUNK_FIT] = work_fit,
         [CHUNK_ENCODE] = work_encode,
         [CHUNK_BOTH] = work_both,
@@ -175,7 +213,7 @@ static bool work(void *context, size_t index, int number)
     if (cancelled(fill->options->cancel, &worker->err) ||
         !works[chunk->work](fill, chunk, worker))
         return false;
-    if (chunk->work != CHUNK_FIT)
+    if (chunk->work != CHUNK_FIT && chunk->work != CHUNK_RANGE)
         finish(fill, chunk);
     return true;
 }
@@ -207,6 +245,16 @@ static void gather(struct chunk *chunks, size_t count)
     }
 }
 
+/* Scales and zero points of weights whose ranges are complete. */
+static void fit_ranges(struct chunks *chunks)
+{
+    for (struct wide_item *wide = chunks->wides; wide; wide = wide->next)
+        if (wide->ranges)
+            wide->item->fit =
+                quant_ranges_fit(&wide->item->scheme, wide->ranges,
+                                 quant_groups(&wide->item->shape), wide->scales, wide->zeros);
+}
+
 /* Lets go of the pages that weights of the batch share with their neighbours: too
  * small for finish() to drop. */
 static void drop_pages(const struct chunks *chunks)
@@ -235,6 +283,7 @@ static bool run_batch(struct fill *fill, struct chunks *chunks, int threads,
         !loop(fill, chunks->fits, chunks->fit_count, threads, err))
         return false;
     gather(chunks->fits, chunks->fit_count);
+    fit_ranges(chunks);
     if (!loop(fill, chunks->works, chunks->work_count, threads, err))
         return false;
     gather(chunks->works, chunks->work_count);

@@ -79,6 +79,8 @@ struct quant_scheme {
     bool symmetric; /* z is fixed: 0 for signed types, 2^(bits-1) for unsigned */
     enum quant_method method;
     enum real_type scale_type; /* scales are rounded to it before codes are chosen */
+    bool mirrored; /* with symmetric: z may also be 1 less, which turns the grid round:
+                    * -7..8 for int4, whose other end is 8 then. Zeros must be stored */
 };
 
 /* A weight as it lies in memory; data needs no alignment. */
@@ -104,6 +106,29 @@ enum quant_fit {
 enum quant_fit quant_fit(const struct kernels *kernels, const struct quant_scheme *scheme,
                          struct quant_source source, const struct quant_shape *shape,
                          size_t first, size_t count, float *scales, uint8_t *zeros);
+
+/* For QUANT_RTN per axis, whose groups may reach over all of a weight: quant_fit
+ * in pieces, of any cut, in any order, and the same bits. */
+
+/* The range of what has been seen of a group; all zero before that. The bits of
+ * max(0, max x) and max(0, -min x): NaN is above infinity, and stays. */
+struct quant_range {
+    int32_t top, bottom;
+};
+
+/* Extends the ranges of all groups by elements [begin, end); shape->block is 0. */
+void quant_ranges_extend(const struct kernels *kernels, struct quant_source source,
+                         const struct quant_shape *shape, size_t begin, size_t end,
+                         struct quant_range *ranges);
+
+/* Joins what two threads have seen of n groups. */
+void quant_ranges_merge(struct quant_range *into, const struct quant_range *from,
+                        size_t n);
+
+/* Scales and zero points of n groups, as quant_fit's; ignores scheme->method. */
+enum quant_fit quant_ranges_fit(const struct quant_scheme *scheme,
+                                const struct quant_range *ranges, size_t n, float *scales,
+                                uint8_t *zeros);
 
 /* What quantizing costs: sums of x^2 and of (x - (q - z) * s)^2 over elements.
  * 10 * log10(signal / noise) is the error in dB. */

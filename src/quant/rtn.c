@@ -39,6 +39,15 @@ static void scales_symmetric(size_t n, const int32_t *top, const int32_t *bottom
     }
 }
 
+/* The extreme takes the end of the grid that reaches one further: z is 1 less where
+ * that is the upper one. */
+static void zeros_mirrored(size_t n, const int32_t *top, const int32_t *bottom,
+                           int middle, uint8_t *zeros)
+{
+    for (size_t k = 0; k < n; k++)
+        zeros[k] = (uint8_t)(top[k] > bottom[k] ? middle - 1 : middle);
+}
+
 /* In double, as max - min may be beyond float32; rounded to float32 once. */
 static void scales_asymmetric(size_t n, const int32_t *top, const int32_t *bottom,
                               double steps, float *scales)
@@ -92,13 +101,16 @@ enum quant_fit rtn_solve(const struct quant_scheme *scheme, size_t n, const int3
     if (!ranges_finite(n, top, bottom))
         return QUANT_FIT_NOT_FINITE;
     if (scheme->symmetric)
-        scales_symmetric(n, top, bottom, (float)(type->hi - middle), scales);
+        scales_symmetric(n, top, bottom, (float)(type->hi - middle + scheme->mirrored),
+                         scales);
     else
         scales_asymmetric(n, top, bottom, (double)(type->hi - type->lo), scales);
     if (scheme->scale_type != REAL_FLOAT32 &&
         !scales_round(scheme->scale_type, n, scales))
         return QUANT_FIT_SCALE_RANGE;
-    if (scheme->symmetric)
+    if (scheme->symmetric && scheme->mirrored)
+        zeros_mirrored(n, top, bottom, middle, zeros);
+    else if (scheme->symmetric)
         memset(zeros, middle, n);
     else
         zeros_asymmetric(n, bottom, scales, type->lo, type->hi, zeros);

@@ -68,24 +68,25 @@ static const char *base_of(const Onnx__NodeProto *node)
     return text(node->op_type);
 }
 
-static Onnx__NodeProto *make(struct rewrite *r, const char *op_type,
+static Onnx__NodeProto *make(struct rewrite *r, const char *op_type, const char *name,
                              const char *const *inputs, size_t count, const char *output)
 {
-    return output ? node_new(r->model, op_type, output, inputs, count, &output, 1) : NULL;
+    return name ? node_new(r->model, op_type, name, inputs, count, &output, 1) : NULL;
 }
 
 Onnx__NodeProto *node_before(struct rewrite *r, const Onnx__NodeProto *node,
                              const char *op_type, const char *const *inputs, size_t count)
 {
     const char *output = name_fresh(r->model, base_of(node), op_type);
-    Onnx__NodeProto *made = make(r, op_type, inputs, count, output);
+    Onnx__NodeProto *made = make(r, op_type, output, inputs, count, output);
     return made && list_append(r->model, &r->before, made) ? made : NULL;
 }
 
 Onnx__NodeProto *node_after(struct rewrite *r, const char *op_type,
                             const char *const *inputs, size_t count, const char *output)
 {
-    Onnx__NodeProto *made = make(r, op_type, inputs, count, output);
+    const char *name = name_fresh(r->model, output, op_type);
+    Onnx__NodeProto *made = make(r, op_type, name, inputs, count, output);
     return made && list_append(r->model, &r->after, made) ? made : NULL;
 }
 
@@ -156,7 +157,7 @@ static const char *constant_known(const struct place *place, const char *key)
  * before the node, and before all that is made for it. */
 static Onnx__NodeProto *constant_node(struct rewrite *r, const char *output)
 {
-    Onnx__NodeProto *made = make(r, "Constant", NULL, 0, output);
+    Onnx__NodeProto *made = make(r, "Constant", output, NULL, 0, output);
     return made && list_append(r->model, &r->place->nodes, made) ? made : NULL;
 }
 

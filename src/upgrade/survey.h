@@ -14,7 +14,8 @@ struct survey {
     bool has_used;
 };
 
-/* Counts the nodes, and finds the local functions and all their calls. False: out of memory. */
+/* Counts the nodes, and finds the local functions and all their calls. False: out of
+ * memory. */
 bool survey_open(struct survey *survey, struct model *model);
 void survey_close(struct survey *survey);
 

@@ -11,7 +11,8 @@ import pytest
 from onnx import TensorProto, helper
 
 import upgrade_cases as cases
-from upgrade_cases import DOUBLE, FLOAT, FLOAT16, INT32, INT64, check, constant, make, upgrade, value
+from upgrade_cases import (
+    DOUBLE, FLOAT, FLOAT16, INT32, INT64, check, constant, make, upgrade, value)
 
 NODE = helper.make_node
 X = np.arange(24, dtype=np.float32).reshape(2, 3, 4) / 7
@@ -130,7 +131,8 @@ def test_initializers_of_ir_3_stay_constant(tmp_path):
 
 
 def test_initializers_of_ir_4_stay_inputs(tmp_path):
-    model = make([NODE("Add", ["x", "w"], ["y"])], 9, [value("x", FLOAT, [4]), value("w", FLOAT, [4])],
+    model = make([NODE("Add", ["x", "w"], ["y"])], 9,
+                 [value("x", FLOAT, [4]), value("w", FLOAT, [4])],
                  [value("y", FLOAT, [4])], [constant("w", X[0, 0])])
     result, *_ = check(model, {"x": X[0, 1], "w": X[1, 0]}, tmp_path)
     assert [i.name for i in result.graph.input] == ["x", "w"]
@@ -238,7 +240,8 @@ def test_loop_bodies(opset, tmp_path):
                  value("a", FLOAT, [2, 3, 4])],
         [value("go2", TensorProto.BOOL, []), value("b2", FLOAT, [2, 3, 4]), value("s", FLOAT, [])])
     model = make([NODE("Loop", ["n0", "c", "x"], ["y", "all"], body=body)], opset,
-                 [value("x", FLOAT, [2, 3, 4])], [value("y", FLOAT, [2, 3, 4]), value("all", FLOAT, [3])],
+                 [value("x", FLOAT, [2, 3, 4])], [value("y", FLOAT, [2, 3, 4]),
+                                                  value("all", FLOAT, [3])],
                  [constant("n0", np.array(3)), condition()])
     check(model, {"x": X}, tmp_path)
 
@@ -267,14 +270,13 @@ def test_fresh_names_collide_with_nothing(tmp_path):
 
 
 def test_names_of_inner_scopes_are_taken_too(tmp_path):
-    body = helper.make_graph([NODE("Identity", ["x"], ["y_Flatten"])], "b", [],
-                             [value("y_Flatten", FLOAT, [2, 3, 4])])
+    bodies = [helper.make_graph([NODE("Identity", ["x"], [name])], name, [],
+                                [value(name, FLOAT, [2, 3, 4])])
+              for name in ("y_Flatten", "y_Shape")]
     nodes = [NODE("Softmax", ["x"], ["y"], axis=1),
-             NODE("If", ["c"], ["z"], then_branch=body, else_branch=body)]
+             NODE("If", ["c"], ["z"], then_branch=bodies[0], else_branch=bodies[1])]
     model = make(nodes, 11, [value("x", FLOAT, [2, 3, 4])],
                  [value("y", FLOAT, None), value("z", FLOAT, None)], [condition()])
-    body.node[0].output[0] = body.output[0].name = "y_Shape"
-    model.graph.node[1].attribute[1].g.CopyFrom(body)
     check(model, {"x": X}, tmp_path)
 
 
@@ -297,12 +299,15 @@ def test_order_of_nodes_does_not_matter_to_types(tmp_path):
 @pytest.mark.parametrize("element, dtype", [(FLOAT16, np.float16), (DOUBLE, np.float64)])
 def test_unknown_types_are_cast_like_the_data(element, dtype, tmp_path):
     """The output of a sequence's element has no type that nibble knows."""
-    nodes = [NODE("SplitToSequence", ["x"], ["s"], axis=0, keepdims=0), NODE("SequenceAt", ["s", "i"], ["a"])]
+    nodes = [NODE("SplitToSequence", ["x"], ["s"], axis=0, keepdims=0),
+             NODE("SequenceAt", ["s", "i"], ["a"])]
     inner = [NODE("Clip", ["p"], ["q"], min=0.1), NODE("Pad", ["q"], ["r"], pads=[1, 1], value=0.3)]
-    function = helper.make_function("local", "F", ["p"], ["r"], inner, [helper.make_opsetid("", 10)])
+    function = helper.make_function("local", "F", ["p"], ["r"], inner,
+                                    [helper.make_opsetid("", 10)])
     nodes += [NODE("F", ["a"], ["y"], domain="local")]
     model = make(nodes, 12, [value("x", element, [2, 3])], [value("y", element, [5])],
-                 [constant("i", np.array(1))], [function], imports=[helper.make_opsetid("local", 1)], ir=8)
+                 [constant("i", np.array(1))], [function], imports=[helper.make_opsetid("local",
+                                                                                        1)], ir=8)
     result = upgrade(model, 21, tmp_path)
     x = np.array([[1, 2, 3], [-1, 0.25, 7]], dtype)
     expected = np.pad(np.clip(x[1], dtype(np.float32(0.1)), None), 1,
@@ -352,7 +357,8 @@ def test_functions_of_a_new_model_are_raised_to_its_opset(tmp_path):
 
 
 def test_constants_of_functions_are_nodes(tmp_path):
-    inner = [NODE("Unsqueeze", ["a"], ["u"], axes=[0]), NODE("Slice", ["u"], ["s"], starts=[0, 1], ends=[1, 2]),
+    inner = [NODE("Unsqueeze", ["a"], ["u"], axes=[0]),
+             NODE("Slice", ["u"], ["s"], starts=[0, 1], ends=[1, 2]),
              NODE("TopK", ["s"], ["v", "i"], k=2), NODE("Unsqueeze", ["v"], ["b"], axes=[0])]
     function = helper.make_function("local", "F", ["a"], ["b"], inner, [helper.make_opsetid("", 9)])
     model = with_function(function, NODE("F", ["x"], ["y"], domain="local"), opset=9)
@@ -370,7 +376,8 @@ REFERENCES = {
     "Unsqueeze": (11, [("axes", KINDS.INTS, [0, 2])]),
     "ReduceSum": (12, [("axes", KINDS.INTS, [1])]),
     "ReduceMax": (13, [("axes", KINDS.INTS, [0, 1])]),
-    "Slice": (9, [("starts", KINDS.INTS, [1, 0]), ("ends", KINDS.INTS, [2, 2]), ("axes", KINDS.INTS, [0, 2])]),
+    "Slice": (9, [("starts", KINDS.INTS, [1, 0]), ("ends", KINDS.INTS, [2, 2]), ("axes", KINDS.INTS,
+                                                                                 [0, 2])]),
     "TopK": (9, [("k", KINDS.INT, 2)]),
     "Clip": (10, [("min", KINDS.FLOAT, 0.5), ("max", KINDS.FLOAT, 1.5)]),
     "Pad": (10, [("pads", KINDS.INTS, [0, 1, 0, 0, 1, 2]), ("value", KINDS.FLOAT, 2.0)]),
@@ -406,6 +413,30 @@ def test_attributes_that_not_all_callers_give(tmp_path):
     assert "r (ReduceSum)" in message and "in function F" in message and "axes" in message
 
 
+def test_attributes_that_one_caller_leaves_out(tmp_path):
+    inner = reference(NODE("ReduceSum", ["a"], ["b"], name="r"), "axes", "my_axes", KINDS.INTS)
+    function = helper.make_function("local", "F", ["a"], ["b"], [inner],
+                                    [helper.make_opsetid("", 11)], attributes=["my_axes"])
+    model = with_function(function, NODE("F", ["x"], ["y"], domain="local", my_axes=[0]))
+    upgrade(model, 21, tmp_path)
+    model.graph.node.append(NODE("F", ["x"], ["z"], domain="local"))
+    assert "not all callers" in refusal(model, tmp_path)
+
+
+def test_attributes_in_bodies_of_functions(tmp_path):
+    then = helper.make_graph([reference(NODE("Unsqueeze", ["a"], ["t"]), "axes", "my_axes",
+                                        KINDS.INTS)],
+                             "then", [], [value("t", FLOAT, None)])
+    other = helper.make_graph([NODE("Unsqueeze", ["a"], ["e"], axes=[1])], "else", [],
+                              [value("e", FLOAT, None)])
+    inner = [NODE("Constant", [], ["c"], value=constant("c", np.array(True))),
+             NODE("If", ["c"], ["b"], then_branch=then, else_branch=other)]
+    function = helper.make_function("local", "F", ["a"], ["b"], inner,
+                                    [helper.make_opsetid("", 11)], attributes=["my_axes"])
+    model = with_function(function, NODE("F", ["x"], ["y"], domain="local", my_axes=[2]))
+    check(model, {"x": X}, tmp_path)
+
+
 def test_attributes_with_a_default(tmp_path):
     inner = reference(NODE("ReduceSum", ["a"], ["b"]), "axes", "my_axes", KINDS.INTS)
     function = helper.make_function("local", "F", ["a"], ["b"], [inner],
@@ -430,11 +461,13 @@ def test_attributes_that_must_be_known(op_type, opset, attribute, kind, tmp_path
 def test_calls_pass_whatever_they_are_named(tmp_path):
     """A function named like an operator, and one in a domain that nobody imports."""
     body = [NODE("Add", ["a", "a"], ["b"])]
-    functions = [helper.make_function(domain, name, ["a"], ["b"], body, [helper.make_opsetid("", 11)])
+    functions = [helper.make_function(domain, name, ["a"], ["b"], body,
+                                      [helper.make_opsetid("", 11)])
                  for domain, name in (("", "Softmax"), ("strange", "Scan"), ("ai.onnx", "ATen"))]
     nodes = [NODE("Softmax", ["x"], ["p"], axis=1), NODE("Scan", ["p"], ["q"], domain="strange"),
              NODE("ATen", ["q"], ["y"])]
-    model = make(nodes, 11, [value("x", FLOAT, [3])], [value("y", FLOAT, [3])], functions=functions, ir=8)
+    model = make(nodes, 11, [value("x", FLOAT, [3])], [value("y", FLOAT, [3])], functions=functions,
+                 ir=8)
     assert upgrade(model, 21, tmp_path).graph == model.graph
 
 
@@ -456,8 +489,10 @@ def test_functions_of_impossible_opsets(tmp_path):
 
 
 def test_all_nodes_are_named_in_one_message(tmp_path):
-    body = helper.make_graph([NODE("Celu", ["x"], ["e"], name="inside")], "b", [], [value("e", FLOAT, [3])])
-    nodes = [NODE("ATen", ["x"], ["a"], name="first"), NODE("ThresholdedRelu", ["a"], ["b"], name="second"),
+    body = helper.make_graph([NODE("Celu", ["x"], ["e"], name="inside")], "b", [],
+                             [value("e", FLOAT, [3])])
+    nodes = [NODE("ATen", ["x"], ["a"], name="first"),
+             NODE("ThresholdedRelu", ["a"], ["b"], name="second"),
              NODE("Dropout", ["b"], ["d", "mask"], name="third"), NODE("Not", ["mask"], ["n"]),
              NODE("Softmax", ["b"], ["fine"], name="fine"), NODE("Mish", ["b"], ["unnamed"]),
              NODE("If", ["c"], ["y"], then_branch=body, else_branch=body)]
@@ -487,7 +522,8 @@ def test_long_lists_are_cut(tmp_path):
     ([NODE("Dropout", ["x"], ["q", "y"])], 11, "mask"),
     ([NODE("Upsample", ["x", "x"], ["y"])], 10, "went with 10"),
     ([NODE("Scatter", ["x", "x", "x"], ["y"])], 11, "went with 11"),
-    ([NODE("BatchNormalization", list("xxxxx"), ["y", "a", "b", "c", "d"], spatial=0)], 7, "spatial"),
+    ([NODE("BatchNormalization", list("xxxxx"), ["y", "a", "b", "c", "d"], spatial=0)], 7,
+     "spatial"),
     ([NODE("BatchNormalization", list("xxxxx"), ["q", "a", "b", "c", "y"])], 9, "saved"),
     ([NODE("Resize", ["x", "", "x"], ["y"], mode="linear",
            coordinate_transformation_mode="tf_half_pixel_for_nn")], 11, "tf_half_pixel_for_nn"),
@@ -503,8 +539,10 @@ def test_what_is_refused(nodes, opset, words, tmp_path):
 
 
 def test_masks_used_in_bodies_count(tmp_path):
-    body = helper.make_graph([NODE("Cast", ["mask"], ["e"], to=1)], "b", [], [value("e", FLOAT, [3])])
-    nodes = [NODE("Dropout", ["x"], ["d", "mask"]), NODE("If", ["c"], ["y"], then_branch=body, else_branch=body)]
+    body = helper.make_graph([NODE("Cast", ["mask"], ["e"], to=1)], "b", [],
+                             [value("e", FLOAT, [3])])
+    nodes = [NODE("Dropout", ["x"], ["d", "mask"]),
+             NODE("If", ["c"], ["y"], then_branch=body, else_branch=body)]
     model = make(nodes, 10, [value("x", FLOAT, [3])], [value("y", FLOAT, [3])], [condition()])
     assert "mask" in refusal(model, tmp_path)
 
@@ -518,6 +556,53 @@ def test_a_failure_leaves_the_old_output(tmp_path):
                                 capture_output=True, check=False)
     assert done.returncode == 1 and old.read_bytes() == b"old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.onnx", "o.onnx"]
+
+
+# ---- nodes in the new form -------------------------------------------------------------
+
+
+NEW_FORMS = [
+    (10, "Slice", "x s s", {}, 21), (10, "TopK", "x s", {}, 21),
+    (11, "Clip", "x s", {}, 21), (11, "Pad", "x s", {}, 21), (11, "ScatterElements", "x s x", {},
+                                                              21),
+    (12, "Dropout", "x s", {}, 21), (13, "Softmax", "x", {"axis": 0}, 21), (13, "Hardmax", "x", {},
+                                                                            21),
+    (13, "LogSoftmax", "x", {"axis": 1}, 21), (13, "ReduceSum", "x s", {}, 21),
+    (13, "Squeeze", "x", {}, 21), (13, "Unsqueeze", "x s", {}, 21), (13, "Erf", "s", {}, 21),
+    (13, "Resize", "x _ _ s", {}, 21), (14, "BatchNormalization", "x x x x x", {"training_mode": 1},
+                                        21),
+    (16, "RoiAlign", "x x s", {}, 21), (18, "ReduceMax", "x s", {}, 21),
+    (18, "Split", "x", {"num_outputs": 1}, 21), (20, "DFT", "x _ s", {}, 21), (20, "DFT", "x", {},
+                                                                               21),
+    (20, "GridSample", "x x", {}, 21), (21, "GroupNormalization", "x x x", {"num_groups": 2}, 28),
+]
+
+
+@pytest.mark.parametrize("opset, op_type, inputs, attributes, target", NEW_FORMS)
+def test_new_forms_pass(opset, op_type, inputs, attributes, target, tmp_path):
+    """Rows apply below their opset, and not at it."""
+    names = ["" if name == "_" else name for name in inputs.split()]
+    model = make([NODE(op_type, names, ["y"], **attributes)], opset,
+                 [value("x", FLOAT, [2, 3]), value("s", INT64, [1])], [value("y", FLOAT, None)])
+    assert upgrade(model, target, tmp_path).graph == model.graph
+
+
+def test_pad_keeps_no_idle_value(tmp_path):
+    for given in ({"mode": "edge", "value": 2.0}, {"mode": "reflect", "value": 1.0},
+                  {"value": 0.0}):
+        model = make([NODE("Pad", ["x"], ["y"], pads=[1, 1], **given)], 9, [value("x", FLOAT, [4])],
+                     [value("y", FLOAT, [6])])
+        result, *_ = check(model, {"x": X[0, 0]}, tmp_path)
+        assert len(result.graph.node[0].input) == 2
+
+
+def test_scales_that_callers_may_override(tmp_path):
+    scales = constant("s", np.array([1, 2], np.float32))
+    model = make([NODE("Resize", ["x", "s"], ["y"])], 10,
+                 [value("x", FLOAT, [4, 6]), value("s", FLOAT, [2])],
+                 [value("y", FLOAT, None)], [scales])
+    for given in ([1, 2], [0.5, 3], [0.7, 0.7]):
+        check(model, {"x": X.reshape(4, 6), "s": np.array(given, np.float32)}, tmp_path)
 
 
 # ---- training mode --------------------------------------------------------------------------
@@ -569,7 +654,8 @@ def test_attributes_values_come_in_all_forms(tmp_path):
         nodes = [NODE("Resize", ["x", "s"], ["y"])]
         if as_node:
             nodes = [NODE("Constant", [], ["s"], value=tensor), *nodes]
-        model = make(nodes, 10, [value("x", FLOAT, [1, 1, 5, 6])], [value("y", FLOAT, [1, 1, 2, 3])],
+        model = make(nodes, 10, [value("x", FLOAT, [1, 1, 5, 6])],
+                     [value("y", FLOAT, [1, 1, 2, 3])],
                      [] if as_node else [tensor])
         result, *_ = check(model, {"x": x}, tmp_path)
         assert cases.ops(result).count("Resize") == 1
@@ -577,8 +663,10 @@ def test_attributes_values_come_in_all_forms(tmp_path):
 
 def test_integers_of_unknown_reductions(tmp_path):
     """ReduceLogSum of integers went with 28, where the type comes through other nodes."""
-    nodes = [NODE("Abs", ["x"], ["a"]), NODE("Max", ["a", "one"], ["b"]), NODE("ReduceLogSum", ["b"], ["y"])]
+    nodes = [NODE("Abs", ["x"], ["a"]), NODE("Max", ["a", "one"], ["b"]),
+             NODE("ReduceLogSum", ["b"], ["y"])]
     model = make(nodes, 18, [value("x", INT32, [2, 3])], [value("y", INT32, [1, 1])],
                  [constant("one", np.array(1, np.int32))])
-    result, *_ = check(model, {"x": np.array([[3, -7, 9], [0, 4, 20]], np.int32)}, tmp_path, targets=(28,))
+    result, *_ = check(model, {"x": np.array([[3, -7, 9], [0, 4, 20]], np.int32)}, tmp_path,
+                       targets=(28,))
     assert cases.ops(result) == ["Abs", "Max", "Cast", "ReduceLogSum", "Cast"]

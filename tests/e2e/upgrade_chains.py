@@ -6,8 +6,7 @@ import math
 import numpy as np
 from onnx import helper
 
-from upgrade_cases import FLOAT, constant, make, value
-from onnx import TensorProto
+from upgrade_cases import FLOAT, constant, ir_of, make, value
 
 
 @dataclasses.dataclass
@@ -242,12 +241,12 @@ def place(chain, shape):
     where = chain.random.randint(4)
     if where == 0:
         body = helper.make_graph(chain.nodes, "body", [], [output], chain.initializers)
-        other = helper.make_graph([helper.make_node("Constant", [], ["o"], value=constant(
-            "o", np.zeros(chain.shape, np.float32)))], "other", [], [value("o", FLOAT, list(chain.shape))])
-        condition = value("condition", TensorProto.BOOL, [])
+        zeros = constant("o", np.zeros(chain.shape, np.float32))
+        other = helper.make_graph([helper.make_node("Constant", [], ["o"], value=zeros)], "other",
+                                  [], [value("o", FLOAT, list(chain.shape))])
         nodes = [helper.make_node("If", ["condition"], ["y"], then_branch=body, else_branch=other)]
         return make(nodes, chain.opset, inputs, [value("y", FLOAT, list(chain.shape))],
-                    [constant("condition", np.array(True))], ir=max(4, 4 if chain.opset < 9 else 0) or None)
+                    [constant("condition", np.array(True))], ir=max(4, ir_of(chain.opset)))
     if where == 1:
         made = [helper.make_node("Constant", [], [t.name], value=t) for t in chain.initializers]
         function = helper.make_function("local", "F", ["x"], [chain.name], made + chain.nodes,

@@ -230,6 +230,10 @@ const struct kernels kernels_avx2 = {
     .encode_runs = avx2_encode_runs,
     .encode_columns = avx2_encode_columns,
     .pack4 = pack4,
+    .interleave = avx2_interleave,
+    .search_narrow = avx2_search_narrow,
+    .search_try = avx2_search_try,
+    .search_errors = avx2_search_errors,
 };
 
 #endif

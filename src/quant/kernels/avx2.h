@@ -1,5 +1,6 @@
 /* What the files of the AVX2 kernels share: loads and stores of whole and partial
- * vectors, and the kernels of avx2_codes.c. For files compiled with -mavx2 only. */
+ * vectors, and the kernels of avx2_codes.c and avx2_search.c. For files compiled with
+ * -mavx2 only. */
 #ifndef NIBBLE_QUANT_KERNELS_AVX2_H
 #define NIBBLE_QUANT_KERNELS_AVX2_H
 
@@ -10,6 +11,10 @@
 
 KERNEL_ENCODE_RUNS(avx2_encode_runs);
 KERNEL_ENCODE_COLUMNS(avx2_encode_columns);
+KERNEL_INTERLEAVE(avx2_interleave);
+KERNEL_SEARCH_NARROW(avx2_search_narrow);
+KERNEL_SEARCH_TRY(avx2_search_try);
+KERNEL_SEARCH_ERRORS(avx2_search_errors);
 
 #define INLINE static inline __attribute__((always_inline))
 

@@ -7,10 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "quant/kernels/search.h"
 #include "quant/quant.h"
-
-/* A float32 anywhere in a mapped file. */
-typedef float float_u __attribute__((aligned(1), may_alias));
 
 /* Squared errors are added up as floats in this many lanes, element k (or
  * column k) in lane k % LANES, so that any vector of up to LANES floats gives
@@ -78,7 +76,16 @@ struct kernels {
     KERNEL_ENCODE_RUNS((*encode_runs));
     KERNEL_ENCODE_COLUMNS((*encode_columns));
     KERNEL_PACK4((*pack4));
+    KERNEL_INTERLEAVE((*interleave));
+    KERNEL_SEARCH_NARROW((*search_narrow));
+    KERNEL_SEARCH_TRY((*search_try));
+    KERNEL_SEARCH_ERRORS((*search_errors));
 };
+
+KERNEL_INTERLEAVE(scalar_interleave);
+KERNEL_SEARCH_NARROW(scalar_search_narrow);
+KERNEL_SEARCH_TRY(scalar_search_try);
+KERNEL_SEARCH_ERRORS(scalar_search_errors);
 
 extern const struct kernels kernels_scalar;
 extern const struct kernels kernels_avx2; /* x86-64 only */

@@ -208,4 +208,8 @@ const struct kernels kernels_scalar = {
     .encode_runs = encode_runs,
     .encode_columns = encode_columns,
     .pack4 = pack4,
+    .interleave = scalar_interleave,
+    .search_narrow = scalar_search_narrow,
+    .search_try = scalar_search_try,
+    .search_errors = scalar_search_errors,
 };

@@ -151,15 +151,33 @@ static void test_bare_nodes(void **state)
         const char *op_type;
         int64_t opset;
     } cases[] = {
-        {"BatchNormalization", 7}, {"Upsample", 7},   {"Dropout", 7},
-        {"Slice", 7},              {"TopK", 7},       {"Clip", 7},
-        {"Pad", 7},                {"Resize", 10},    {"Scatter", 9},
-        {"Erf", 9},                {"Hardmax", 7},    {"ReduceSum", 7},
-        {"Resize", 11},            {"Split", 7},      {"Squeeze", 7},
-        {"Unsqueeze", 7},          {"RoiAlign", 10},  {"ReduceMax", 7},
-        {"DFT", 17},               {"GridSample", 16}, {"GroupNormalization", 18},
-        {"ReduceLogSum", 7},       {"MeanVarianceNormalization", 9}, {"If", 7},
-        {"Loop", 7},               {"Constant", 7},   {"Cast", 7},
+        {"BatchNormalization", 7},
+        {"Upsample", 7},
+        {"Dropout", 7},
+        {"Slice", 7},
+        {"TopK", 7},
+        {"Clip", 7},
+        {"Pad", 7},
+        {"Resize", 10},
+        {"Scatter", 9},
+        {"Erf", 9},
+        {"Hardmax", 7},
+        {"ReduceSum", 7},
+        {"Resize", 11},
+        {"Split", 7},
+        {"Squeeze", 7},
+        {"Unsqueeze", 7},
+        {"RoiAlign", 10},
+        {"ReduceMax", 7},
+        {"DFT", 17},
+        {"GridSample", 16},
+        {"GroupNormalization", 18},
+        {"ReduceLogSum", 7},
+        {"MeanVarianceNormalization", 9},
+        {"If", 7},
+        {"Loop", 7},
+        {"Constant", 7},
+        {"Cast", 7},
     };
     static const char *const lists[] = {"", "-", "- - - - - -", "x x x x x x"};
     (void)state;
@@ -188,8 +206,10 @@ static void test_nodes_without_a_type(void **state)
 /* Attributes of another kind than the operator wants, or without a name. */
 static void test_wrong_attributes(void **state)
 {
-    static const char *const names[] = {"axes", "scales", "mode", "starts", "pads", "min", "k"};
-    static const char *const ops[] = {"Squeeze", "Upsample", "Pad", "Slice", "Clip", "TopK"};
+    static const char *const names[] = {"axes", "scales", "mode", "starts",
+                                        "pads", "min",    "k"};
+    static const char *const ops[] = {"Squeeze", "Upsample", "Pad",
+                                      "Slice",   "Clip",     "TopK"};
     (void)state;
     for (size_t i = 0; i < COUNT(names) * COUNT(ops); i++) {
         struct error err = {0};

@@ -1,0 +1,241 @@
+/* The scale and zero point of least squared error, by visiting all codes that any
+ * scale gives. Slow, on purpose simple: what the search is measured by. Groups of
+ * more than VALUES elements are left to the search. */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "quant/fit.h"
+#include "quant/gather.h"
+#include "quant/kernels/kernels.h"
+
+enum {
+    VALUES = 16384, /* 64 KiB */
+    STRETCH = 256,  /* elements gathered at a time */
+    LEVELS = 255,   /* of codes other than z */
+    NEAR = 3,       /* zero points tried on either side, where there are 256 */
+};
+
+struct exact {
+    const struct quant_type_info *type;
+    size_t n;
+    float x[VALUES]; /* falling */
+    double energy;   /* the sum of x^2 */
+};
+
+/* A scale and zero point, and their error. */
+struct optimum {
+    double scale, error;
+    int zero; /* counted from lo */
+};
+
+static void exact_gather(struct exact *e, const struct fit *fit, const struct band *band,
+                         size_t group)
+{
+    float tile[STRETCH * TILE];
+
+    e->energy = 0;
+    e->n = gather_length(band);
+    for (size_t at = 0, n; at < e->n; at += n) {
+        n = size_min(STRETCH, e->n - at);
+        gather(fit, band, group, 1, at, at + n, tile, sizeof tile / sizeof *tile);
+        for (size_t i = 0; i < n; i++) {
+            e->x[at + i] = tile[i * TILE];
+            e->energy += (double)tile[i * TILE] * (double)tile[i * TILE];
+        }
+    }
+}
+
+static int falling(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+
+    return (x < y) - (x > y);
+}
+
+/* The error of encode's codes. */
+static double exact_error(const struct exact *e, float scale, int zero)
+{
+    const float lo = (float)-zero, hi = (float)(e->type->hi - e->type->lo - zero);
+    double sum = 0;
+
+    for (size_t i = 0; i < e->n; i++) {
+        float y = e->x[i] / scale;
+        float c = y > lo ? y : lo;
+        double d;
+
+        c = c < hi ? c : hi;
+        d = (double)e->x[i] - (double)((c + ROUNDER) - ROUNDER) * (double)scale;
+        sum += d * d;
+    }
+    return sum;
+}
+
+/* ---- the sweep ------------------------------------------------------ */
+
+/* All elements of one sign, by falling magnitude, on their way to code k: the next of
+ * them gets there when the scale falls to t. */
+struct level {
+    double t;
+    const float *next;
+    size_t left;
+    int step; /* to the next element: 1, or -1 from the end */
+    int k;
+};
+
+/* Whether the level has another element. */
+static bool level_next(struct level *level)
+{
+    double magnitude;
+
+    if (level->left == 0)
+        return false;
+    magnitude = fabs((double)*level->next);
+    level->t = magnitude / (level->k - 0.5);
+    return magnitude > 0;
+}
+
+/* Restores the heap, greatest t first, below its i-th. */
+static void heap_sink(struct level *heap, size_t n, size_t i)
+{
+    struct level level = heap[i];
+
+    for (size_t child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && heap[child + 1].t > heap[child].t)
+            child++;
+        if (heap[child].t <= level.t)
+            break;
+        heap[i] = heap[child];
+    }
+    heap[i] = level;
+}
+
+static size_t heap_make(struct level *heap, const struct exact *e, int zero)
+{
+    int up = e->type->hi - e->type->lo - zero;
+    size_t positive = 0, n = 0;
+
+    while (positive < e->n && e->x[positive] > 0)
+        positive++;
+    for (int k = 1; k <= (up > zero ? up : zero); k++) {
+        heap[n] = (struct level){0, e->x, positive, 1, k};
+        n += k <= up && level_next(&heap[n]);
+        if (k > zero)
+            continue;
+        heap[n] = (struct level){0, e->x + e->n - 1, e->n - positive, -1, k};
+        n += level_next(&heap[n]);
+    }
+    for (size_t i = n; i-- > 0;)
+        heap_sink(heap, n, i);
+    return n;
+}
+
+/* Whether what the extremes are clipped by at a scale is worse than the best. */
+static bool clips_too_much(const struct exact *e, int zero, double scale, double error)
+{
+    int up = e->type->hi - e->type->lo - zero;
+    double over = (double)e->x[0] - up * scale;
+    double under = (double)-e->x[e->n - 1] - zero * scale;
+
+    over = over > 0 ? over : 0;
+    under = under > 0 ? under : 0;
+    return over * over + under * under > error;
+}
+
+/* Sweeps the scale down from where all codes are z, one change of a code after the
+ * other, and keeps the codes with the greatest gain (sum x l)^2 / (sum l^2). */
+static void sweep(const struct exact *e, int zero, struct optimum *best)
+{
+    struct level heap[2 * LEVELS];
+    size_t n = heap_make(heap, e, zero);
+    double xl = 0, ll = 0;
+
+    while (n > 0 && !clips_too_much(e, zero, heap[0].t, best->error)) {
+        struct level *top = &heap[0];
+        double error;
+
+        xl += fabs((double)*top->next);
+        ll += 2 * top->k - 1;
+        error = e->energy - xl * xl / ll;
+        if (error < best->error)
+            *best = (struct optimum){xl / ll, error, zero};
+        top->left--;
+        top->next += top->left > 0 ? top->step : 0;
+        if (!level_next(top))
+            heap[0] = heap[--n];
+        heap_sink(heap, n, 0);
+    }
+}
+
+/* ---- the method ----------------------------------------------------- */
+
+static struct optimum optimum_find(const struct exact *e,
+                                   const struct quant_scheme *scheme, int zero)
+{
+    int steps = e->type->hi - e->type->lo, least = zero, most = zero;
+    struct optimum best = {0, INFINITY, zero};
+
+    sweep(e, zero, &best);
+    if (scheme->symmetric && scheme->mirrored) {
+        least = (steps + 1) / 2 - 1;
+        most = least + 1;
+    } else if (!scheme->symmetric) {
+        int reach = steps > 15 ? NEAR : steps;
+
+        least = zero > reach ? zero - reach : 0;
+        most = zero + reach < steps ? zero + reach : steps;
+    }
+    for (int z = least; z <= most; z++)
+        if (z != zero)
+            sweep(e, z, &best);
+    return best;
+}
+
+/* Takes a scale and zero point if they can be stored and are better. */
+static void take(const struct exact *e, float scale, int zero, double *error,
+                 float *best_scale, uint8_t *best_zero)
+{
+    double got;
+
+    if (!(scale >= FLT_MIN && scale <= FLT_MAX))
+        return;
+    got = exact_error(e, scale, zero);
+    if (!(got < *error))
+        return;
+    *error = got;
+    *best_scale = scale;
+    *best_zero = (uint8_t)(zero + e->type->lo);
+}
+
+static void exact_group(struct exact *e, const struct quant_scheme *scheme, float *scale,
+                        uint8_t *zero)
+{
+    int start = (uint8_t)(*zero - e->type->lo);
+    int middle = 1 << (e->type->bits - 1);
+    double error = exact_error(e, *scale, start);
+    float plain = *scale * (float)middle / (float)(middle - 1);
+    struct optimum best;
+
+    qsort(e->x, e->n, sizeof *e->x, falling);
+    best = optimum_find(e, scheme, start);
+    if (scheme->symmetric && scheme->mirrored)
+        take(e, real_round(scheme->scale_type, plain), middle, &error, scale, zero);
+    take(e, real_round(scheme->scale_type, (float)best.scale), best.zero, &error, scale,
+         zero);
+}
+
+enum quant_fit fit_exact(const struct fit *fit, const struct band *band, size_t from,
+                         size_t count, float *scales, uint8_t *zeros)
+{
+    struct exact e = {.type = quant_type_info(fit->scheme->type)};
+    enum quant_fit result;
+
+    if (gather_length(band) > VALUES)
+        return fit_search(fit, band, from, count, scales, zeros);
+    result = fit_rtn(fit, band, from, count, scales, zeros);
+    for (size_t k = 0; k < count && result == QUANT_FIT_OK; k++) {
+        exact_gather(&e, fit, band, from + k);
+        exact_group(&e, fit->scheme, &scales[k], &zeros[k]);
+    }
+    return result;
+}

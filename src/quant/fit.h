@@ -1,0 +1,41 @@
+/* What the methods of quant_fit share: a row of its table each, and small things.
+ * The methods: fit.c (round to nearest), search.c, exact.c. */
+#ifndef NIBBLE_QUANT_FIT_H
+#define NIBBLE_QUANT_FIT_H
+
+#include "quant/layout.h"
+#include "quant/quant.h"
+
+struct fit {
+    const struct kernels *kernels;
+    const struct quant_scheme *scheme;
+    struct quant_source source;
+};
+
+/* Fits `count` groups of a band, the first being the band's first + `from`. */
+typedef enum quant_fit fit_method(const struct fit *fit, const struct band *band,
+                                  size_t from, size_t count, float *scales,
+                                  uint8_t *zeros);
+
+fit_method fit_rtn, fit_search, fit_exact;
+
+static inline size_t size_min(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The result of two parts: NOT_FINITE before SCALE_RANGE, however they are cut. */
+static inline enum quant_fit fit_worse(enum quant_fit a, enum quant_fit b)
+{
+    if (a == QUANT_FIT_OK || b == QUANT_FIT_NOT_FINITE)
+        return b;
+    return a;
+}
+
+static inline const void *fit_data(const struct fit *fit, size_t element)
+{
+    return (const unsigned char *)fit->source.data +
+           element * real_size(fit->source.type);
+}
+
+#endif

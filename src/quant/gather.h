@@ -1,0 +1,24 @@
+/* Gathering groups of a band, wherever they lie, into tiles: groups side by side, an
+ * element of each after the other. For the methods that read a group many times. */
+#ifndef NIBBLE_QUANT_GATHER_H
+#define NIBBLE_QUANT_GATHER_H
+
+#include "quant/fit.h"
+#include "quant/kernels/search.h"
+
+enum { TILES = 8 }; /* at a time, at most */
+
+/* Elements of a group; those at the end of a row may have fewer. */
+static inline size_t gather_length(const struct band *band)
+{
+    return band->rows * band->run;
+}
+
+/* Elements [begin, end) of `count` <= TILES * TILE groups from the band's first +
+ * `group` on, as float32 [tile][element][TILE]; tiles lie `stride` floats apart. An
+ * element beyond the end is added where their number is odd. Elements and groups
+ * that are not there are 0. */
+void gather(const struct fit *fit, const struct band *band, size_t group, size_t count,
+            size_t begin, size_t end, float *tiles, size_t stride);
+
+#endif

@@ -1,0 +1,188 @@
+/* The kernels of the search for AVX2, bit for bit those of scalar_search.c: the 8
+ * groups of a tile are the lanes of a vector. Compiled with -mavx2 -mf16c, and to
+ * nothing where there is no x86-64. */
+#include "quant/kernels/kernels.h"
+
+#if defined(__x86_64__)
+
+#include "quant/kernels/avx2.h"
+
+/* ---- tiles ---------------------------------------------------------- */
+
+/* Transposes 8 rows of 8 floats. */
+INLINE void interleave_8(const float_u *const rows[TILE], size_t i, float *out)
+{
+    __m256 a[TILE], b[TILE];
+
+    for (int g = 0; g < TILE; g++)
+        a[g] = load(rows[g] + i);
+    for (int g = 0; g < TILE; g += 2) {
+        b[g] = _mm256_unpacklo_ps(a[g], a[g + 1]);
+        b[g + 1] = _mm256_unpackhi_ps(a[g], a[g + 1]);
+    }
+    for (int g = 0; g < TILE; g += 4)
+        for (int h = 0; h < 2; h++) {
+            a[g + 2 * h] =
+                _mm256_shuffle_ps(b[g + h], b[g + h + 2], _MM_SHUFFLE(1, 0, 1, 0));
+            a[g + 2 * h + 1] =
+                _mm256_shuffle_ps(b[g + h], b[g + h + 2], _MM_SHUFFLE(3, 2, 3, 2));
+        }
+    for (int g = 0; g < 4; g++) {
+        _mm256_storeu_ps(out + g * TILE, _mm256_permute2f128_ps(a[g], a[g + 4], 0x20));
+        _mm256_storeu_ps(out + (g + 4) * TILE,
+                         _mm256_permute2f128_ps(a[g], a[g + 4], 0x31));
+    }
+}
+
+KERNEL_INTERLEAVE(avx2_interleave)
+{
+    size_t i = 0;
+
+    for (; i + TILE <= n; i += TILE)
+        interleave_8(rows, i, tile + i * TILE);
+    for (; i < n; i++)
+        for (size_t g = 0; g < TILE; g++)
+            tile[i * TILE + g] = rows[g][i];
+}
+
+INLINE __m256 clamp(__m256 y, __m256 lo, __m256 hi)
+{
+    return _mm256_min_ps(_mm256_max_ps(y, lo), hi);
+}
+
+KERNEL_SEARCH_NARROW(avx2_search_narrow)
+{
+    const __m256 scale = _mm256_loadu_ps(inverse);
+    const __m256 hi = _mm256_set1_ps(limit), lo = _mm256_set1_ps(-limit);
+
+    for (size_t p = 0; p < pairs; p++, tile += 2 * TILE, out += 2 * TILE) {
+        __m256 a = _mm256_mul_ps(_mm256_loadu_ps(tile), scale);
+        __m256 b = _mm256_mul_ps(_mm256_loadu_ps(tile + TILE), scale);
+        __m256i first = _mm256_cvtps_epi32(clamp(a, lo, hi));
+        __m256i second = _mm256_slli_epi32(_mm256_cvtps_epi32(clamp(b, lo, hi)), 16);
+
+        _mm256_storeu_si256((__m256i *)(void *)out,
+                            _mm256_blend_epi16(first, second, 0xaa));
+    }
+}
+
+/* ---- tries ---------------------------------------------------------- */
+
+/* The same number in both halves of each lane. */
+INLINE __m256i twice(__m256 v)
+{
+    __m256i whole = _mm256_cvtps_epi32(v);
+
+    return _mm256_blend_epi16(whole, _mm256_slli_epi32(whole, 16), 0xaa);
+}
+
+struct step {
+    __m256i r, lo, hi;
+};
+
+struct sums {
+    __m256i xl, ll;
+};
+
+INLINE void step_add(const int16_t *whole, const struct step *step, struct sums *sums)
+{
+    __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)whole);
+    __m256i l = _mm256_mulhrs_epi16(x, step->r);
+
+    l = _mm256_min_epi16(_mm256_max_epi16(l, step->lo), step->hi);
+    sums->xl = _mm256_add_epi32(sums->xl, _mm256_madd_epi16(x, l));
+    sums->ll = _mm256_add_epi32(sums->ll, _mm256_madd_epi16(l, l));
+}
+
+INLINE void sum_add(float *sum, __m256i v)
+{
+    _mm256_storeu_ps(sum, _mm256_add_ps(_mm256_loadu_ps(sum), _mm256_cvtepi32_ps(v)));
+}
+
+INLINE void choose(float *best, const float *value, __m256 better)
+{
+    _mm256_storeu_ps(
+        best, _mm256_blendv_ps(_mm256_loadu_ps(best), _mm256_loadu_ps(value), better));
+}
+
+INLINE void try_pick(struct search_tile *t, size_t k)
+{
+    __m256 xl = _mm256_loadu_ps(t->xl[k]), best = _mm256_loadu_ps(t->best_gain);
+    __m256 gain = _mm256_div_ps(_mm256_mul_ps(xl, xl), _mm256_loadu_ps(t->ll[k]));
+    __m256 better = _mm256_cmp_ps(gain, best, _CMP_GT_OQ);
+
+    _mm256_storeu_ps(t->best_gain, _mm256_blendv_ps(best, gain, better));
+    choose(t->best_scale, t->scale[k], better);
+    choose(t->best_zero, t->zero[k], better);
+    choose(t->best_xl, t->xl[k], better);
+    choose(t->best_ll, t->ll[k], better);
+}
+
+KERNEL_SEARCH_TRY(avx2_search_try)
+{
+    const __m256 base = _mm256_loadu_ps(tile->base);
+
+    for (size_t k = 0; k < tile->tries; k++) {
+        __m256 zero = _mm256_loadu_ps(tile->zero[k]);
+        __m256 r = _mm256_div_ps(base, _mm256_loadu_ps(tile->scale[k]));
+        const struct step step = {
+            twice(clamp(r, _mm256_set1_ps(1), _mm256_set1_ps(32767))),
+            twice(_mm256_sub_ps(_mm256_setzero_ps(), zero)),
+            twice(_mm256_sub_ps(_mm256_set1_ps(steps), zero)),
+        };
+
+        for (size_t p = 0; p < pairs; p += PIECE) {
+            size_t end = pairs - p < PIECE ? pairs : p + PIECE, i = p;
+            struct sums a = {_mm256_setzero_si256(), _mm256_setzero_si256()}, b = a;
+
+            for (; i + 2 <= end; i += 2) {
+                step_add(whole + i * 2 * TILE, &step, &a);
+                step_add(whole + (i + 1) * 2 * TILE, &step, &b);
+            }
+            if (i < end)
+                step_add(whole + i * 2 * TILE, &step, &a);
+            sum_add(tile->xl[k], _mm256_add_epi32(a.xl, b.xl));
+            sum_add(tile->ll[k], _mm256_add_epi32(a.ll, b.ll));
+        }
+        if (last)
+            try_pick(tile, k);
+    }
+}
+
+/* ---- errors --------------------------------------------------------- */
+
+INLINE void error_add(const float *tile, __m256 inverse, __m256 lo, __m256 hi,
+                      __m256 *sum)
+{
+    __m256 y = _mm256_mul_ps(_mm256_loadu_ps(tile), inverse);
+    __m256 l =
+        _mm256_round_ps(clamp(y, lo, hi), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    __m256 e = _mm256_sub_ps(y, l);
+
+    *sum = _mm256_add_ps(*sum, _mm256_mul_ps(e, e));
+}
+
+INLINE void errors_add(const float *tile, size_t pairs, struct search_grid *grid)
+{
+    const __m256 inverse = _mm256_loadu_ps(grid->inverse);
+    const __m256 lo = _mm256_loadu_ps(grid->lo), hi = _mm256_loadu_ps(grid->hi);
+    __m256 even = _mm256_setzero_ps(), odd = even;
+
+    for (size_t p = 0; p < pairs; p++, tile += 2 * TILE) {
+        error_add(tile, inverse, lo, hi, &even);
+        error_add(tile + TILE, inverse, lo, hi, &odd);
+    }
+    _mm256_storeu_ps(grid->error, _mm256_add_ps(_mm256_loadu_ps(grid->error),
+                                                _mm256_add_ps(even, odd)));
+}
+
+KERNEL_SEARCH_ERRORS(avx2_search_errors)
+{
+    for (size_t p = 0, n; p < pairs; p += n) {
+        n = pairs - p < PIECE ? pairs - p : PIECE;
+        for (size_t k = 0; k < count; k++)
+            errors_add(tile + p * 2 * TILE, n, &grids[k]);
+    }
+}
+
+#endif

@@ -1,0 +1,108 @@
+/* The kernels of the search in plain C: the definition of their results.
+ * Simple before fast, as scalar.c. */
+#include <math.h>
+
+#include "quant/kernels/kernels.h"
+
+KERNEL_INTERLEAVE(scalar_interleave)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t g = 0; g < TILE; g++)
+            tile[i * TILE + g] = rows[g][i];
+}
+
+static inline float clamp(float y, float lo, float hi)
+{
+    float c = y > lo ? y : lo;
+
+    return c < hi ? c : hi;
+}
+
+static inline float round_even(float y)
+{
+    return (y + ROUNDER) - ROUNDER;
+}
+
+KERNEL_SEARCH_NARROW(scalar_search_narrow)
+{
+    for (size_t p = 0; p < pairs; p++)
+        for (size_t g = 0; g < TILE; g++)
+            for (size_t i = 0; i < 2; i++) {
+                float y = tile[(2 * p + i) * TILE + g] * inverse[g];
+
+                *out++ = (int16_t)round_even(clamp(y, -limit, limit));
+            }
+}
+
+/* Adds up one try for one group. The shift is arithmetic, as on every CPU. */
+static inline void try_add(const int16_t *whole, size_t pairs, int r, int lo, int hi,
+                           float *sum_xl, float *sum_ll)
+{
+    int xl = 0, ll = 0;
+
+    for (size_t p = 0; p < pairs; p++)
+        for (size_t i = 0; i < 2; i++) {
+            int x = whole[p * 2 * TILE + i];
+            int l = (x * r + (1 << 14)) >> 15;
+
+            l = l > lo ? l : lo;
+            l = l < hi ? l : hi;
+            xl += x * l;
+            ll += l * l;
+        }
+    *sum_xl += (float)xl;
+    *sum_ll += (float)ll;
+}
+
+static inline void try_pick(struct search_tile *t, size_t k, size_t g)
+{
+    float gain = t->xl[k][g] * t->xl[k][g] / t->ll[k][g]; /* NaN where both are 0 */
+
+    if (!(gain > t->best_gain[g]))
+        return;
+    t->best_gain[g] = gain;
+    t->best_scale[g] = t->scale[k][g];
+    t->best_zero[g] = t->zero[k][g];
+    t->best_xl[g] = t->xl[k][g];
+    t->best_ll[g] = t->ll[k][g];
+}
+
+KERNEL_SEARCH_TRY(scalar_search_try)
+{
+    for (size_t k = 0; k < tile->tries; k++)
+        for (size_t g = 0; g < TILE; g++) {
+            float zero = tile->zero[k][g];
+            int r = (int)round_even(clamp(tile->base[g] / tile->scale[k][g], 1, 32767));
+
+            for (size_t p = 0; p < pairs; p += PIECE)
+                try_add(whole + (p * TILE + g) * 2, pairs - p < PIECE ? pairs - p : PIECE,
+                        r, (int)-zero, (int)(steps - zero), &tile->xl[k][g],
+                        &tile->ll[k][g]);
+            if (last)
+                try_pick(tile, k, g);
+        }
+}
+
+static inline float error_of(float x, const struct search_grid *grid, size_t g)
+{
+    float y = x * grid->inverse[g];
+    float e = y - round_even(clamp(y, grid->lo[g], grid->hi[g]));
+
+    return e * e;
+}
+
+KERNEL_SEARCH_ERRORS(scalar_search_errors)
+{
+    for (size_t k = 0; k < count; k++)
+        for (size_t g = 0; g < TILE; g++)
+            for (size_t p = 0; p < pairs; p += PIECE) {
+                size_t end = pairs - p < PIECE ? pairs : p + PIECE;
+                float even = 0, odd = 0;
+
+                for (size_t i = p; i < end; i++) {
+                    even += error_of(tile[2 * i * TILE + g], &grids[k], g);
+                    odd += error_of(tile[(2 * i + 1) * TILE + g], &grids[k], g);
+                }
+                grids[k].error[g] += even + odd;
+            }
+}

@@ -1,0 +1,72 @@
+/* What the kernels of the search share: tiles of 8 groups side by side, tries at
+ * their scales and zero points, and the kernels' signatures. quant/search.c says
+ * what is tried; these only count what it comes to. */
+#ifndef NIBBLE_QUANT_KERNELS_SEARCH_H
+#define NIBBLE_QUANT_KERNELS_SEARCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A float32 anywhere in a mapped file. */
+typedef float float_u __attribute__((aligned(1), may_alias));
+
+/* A tile holds the same elements of TILE groups, as float32 [element][TILE] and as
+ * whole numbers [element / 2][TILE][2]. Short ones are filled up with zeros, which
+ * add nothing to any sum. */
+enum { TILE = 8 };
+
+/* The search works on whole numbers of `inverse` to 1: integer sums are the same in
+ * any order, and 16 fit into what 8 floats take. Their magnitudes are limited so that
+ * neither a product with 2^15 / step nor PIECE pairs of products overflow. */
+enum { LIMIT_4BIT = 2047, LIMIT_8BIT = 8191, PIECE = 512 };
+
+enum { TRIES = 24 }; /* at a time, at most */
+
+/* The search of a tile, a lane for each group. A scale is given as a multiple of that
+ * of round to nearest, a zero point as the number of codes below it. */
+struct search_tile {
+    float inverse[TILE]; /* from weights to whole numbers */
+    float base[TILE];    /* 2^15 / the scale of round to nearest, in whole numbers */
+
+    float first_zero[TILE]; /* that of round to nearest */
+
+    /* What is to be tried, and what it came to: sums of x * l and l * l. */
+    size_t tries;
+    float scale[TRIES][TILE], zero[TRIES][TILE];
+    float xl[TRIES][TILE], ll[TRIES][TILE];
+
+    /* The best so far: the one of greatest gain = xl^2 / ll, which is what the best
+     * scale for its codes takes off the sum of x^2. */
+    float best_gain[TILE], best_scale[TILE], best_zero[TILE];
+    float best_xl[TILE], best_ll[TILE];
+};
+
+/* A scale and a zero point for each group of a tile, and their error. */
+struct search_grid {
+    float inverse[TILE]; /* 1 / scale */
+    float lo[TILE], hi[TILE];
+    float error[TILE]; /* the sum of (y - l)^2, y = x * inverse */
+};
+
+/* tile[i * TILE + g] = rows[g][i] for i < n. */
+#define KERNEL_INTERLEAVE(name) \
+    void name(const float_u *const rows[TILE], size_t n, float *tile)
+
+/* Rounds 2 * pairs rows of a tile to whole numbers within -limit..limit. */
+#define KERNEL_SEARCH_NARROW(name)                                                \
+    void name(const float *tile, size_t pairs, const float *inverse, float limit, \
+              int16_t *out)
+
+/* For each try, l = clamp((x * r + 2^14) >> 15) with r = base / scale, rounded; adds to
+ * xl and ll, PIECE pairs at a time. `steps` is hi - lo of the type. With `last`, the
+ * sums are complete, and go into the best, the earlier one where two are equal. */
+#define KERNEL_SEARCH_TRY(name)                                           \
+    void name(const int16_t *whole, size_t pairs, float steps, bool last, \
+              struct search_tile *tile)
+
+/* Adds the errors of 2 * pairs rows, PIECE pairs at a time, odd rows apart from even. */
+#define KERNEL_SEARCH_ERRORS(name) \
+    void name(const float *tile, size_t pairs, size_t count, struct search_grid *grids)
+
+#endif

@@ -1,0 +1,193 @@
+/* Ranges of groups: what round to nearest reads of the weights. For a band at a
+ * time (fit.c), and of a weight piece by piece. Scales and zero points made of
+ * them are rtn.c's. */
+#include "quant/ranges.h"
+
+#include <string.h>
+
+#include "quant/kernels/kernels.h"
+#include "quant/rtn.h"
+
+void range_row(const struct fit *fit, size_t element, size_t columns, size_t run,
+               int32_t *top, int32_t *bottom)
+{
+    const struct kernels *k = fit->kernels;
+    size_t whole = columns / run;
+
+    if (fit->source.type == REAL_FLOAT32) {
+        const float_u *x = fit_data(fit, element);
+
+        k->range_runs(x, run, whole, top, bottom);
+        if (columns % run != 0)
+            k->range_runs(x + whole * run, columns % run, 1, top + whole, bottom + whole);
+        return;
+    }
+    for (size_t c = 0, n; c < columns; c += n) {
+        float buffer[SEGMENT];
+        size_t left = size_min(run - c % run, columns - c);
+        bool many = c % run == 0 && left == run && run <= SEGMENT;
+        size_t count = many ? size_min(SEGMENT, columns - c) / run : 1;
+
+        n = many ? count * run : size_min(left, SEGMENT);
+        k->widen[fit->source.type](fit_data(fit, element + c), n, buffer);
+        k->range_runs(buffer, n / count, count, top + c / run, bottom + c / run);
+    }
+}
+
+void range_strip(const struct fit *fit, const struct band *band, size_t column,
+                 size_t columns, int32_t *top, int32_t *bottom)
+{
+    const struct kernels *k = fit->kernels;
+    size_t step = SEGMENT / columns;
+
+    if (fit->source.type == REAL_FLOAT32) {
+        k->range_columns(fit_data(fit, band->element + column), band->columns, band->rows,
+                         columns, top, bottom);
+        return;
+    }
+    for (size_t r = 0, rows; r < band->rows; r += rows) {
+        float buffer[SEGMENT];
+
+        rows = size_min(step, band->rows - r);
+        for (size_t i = 0; i < rows; i++) {
+            size_t element = band->element + (r + i) * band->columns + column;
+
+            k->widen[fit->source.type](fit_data(fit, element), columns,
+                                       buffer + i * columns);
+        }
+        k->range_columns(buffer, columns, rows, columns, top, bottom);
+    }
+}
+
+static inline void fold(size_t columns, size_t run, int32_t *range)
+{
+    size_t groups = columns / run;
+
+    for (size_t g = 0; g < groups; g++) {
+        int32_t largest = 0;
+
+        for (size_t i = 0; i < run; i++)
+            largest = range[g * run + i] > largest ? range[g * run + i] : largest;
+        range[g] = largest;
+    }
+    if (columns % run != 0) {
+        int32_t largest = 0;
+
+        for (size_t c = groups * run; c < columns; c++)
+            largest = range[c] > largest ? range[c] : largest;
+        range[groups] = largest;
+    }
+}
+
+void range_fold(size_t columns, size_t run, int32_t *range)
+{
+    if (run == 2) /* a copy of the loop that knows it */
+        fold(columns, 2, range);
+    else
+        fold(columns, run, range);
+}
+
+/* ---- piece by piece ------------------------------------------------- */
+
+/* The ranges of some groups, as the kernels want them. */
+struct part {
+    int32_t top[RANGES], bottom[RANGES];
+};
+
+static void part_merge(const struct part *part, size_t n, struct quant_range *ranges)
+{
+    for (size_t k = 0; k < n; k++) {
+        const struct quant_range range = {part->top[k], part->bottom[k]};
+
+        quant_ranges_merge(ranges + k, &range, 1);
+    }
+}
+
+/* Columns [from, to) of some rows of a band whose columns are groups. */
+static void extend_columns(const struct fit *fit, const struct band *rows, size_t from,
+                           size_t to, struct quant_range *ranges)
+{
+    for (size_t c = from, n; c < to; c += n) {
+        struct part part = {0};
+
+        n = size_min(RANGES, to - c);
+        range_strip(fit, rows, c, n, part.top, part.bottom);
+        part_merge(&part, n, ranges + c);
+    }
+}
+
+/* Columns [from, to) of some rows of a band, in runs: the rest of one, whole ones,
+ * the beginning of one. */
+static void extend_runs(const struct fit *fit, const struct band *rows, size_t from,
+                        size_t to, struct quant_range *ranges)
+{
+    size_t run = rows->run;
+
+    for (size_t c = from, n; c < to; c += n) {
+        struct part part = {0};
+        size_t left = run - c % run;
+        size_t groups = 1;
+
+        n = size_min(left, to - c);
+        if (left == run) {
+            groups = size_min(RANGES, (to - c - 1) / run + 1);
+            n = size_min(groups * run, to - c);
+        }
+        for (size_t r = 0; r < rows->rows; r++)
+            range_row(fit, rows->element + r * rows->columns + c, n, groups > 1 ? run : n,
+                      part.top, part.bottom);
+        part_merge(&part, groups, ranges + c / run);
+    }
+}
+
+void quant_ranges_extend(const struct kernels *kernels, struct quant_source source,
+                         const struct quant_shape *shape, size_t begin, size_t end,
+                         struct quant_range *ranges)
+{
+    const struct fit fit = {kernels, NULL, source};
+
+    for (size_t at = begin, n; at < end; at += n) {
+        struct band rows = band_of_element(shape, at);
+        size_t from = (at - rows.element) % rows.columns, to = rows.columns;
+
+        rows.element = at - from;
+        if (from != 0 || end - at < rows.columns) {
+            rows.rows = 1;
+            to = size_min(to, from + (end - at));
+        } else {
+            rows.rows = (end - at) / rows.columns;
+        }
+        (rows.run == 1 ? extend_columns : extend_runs)(&fit, &rows, from, to, ranges);
+        n = (rows.rows - 1) * rows.columns + (to - from);
+    }
+}
+
+void quant_ranges_merge(struct quant_range *into, const struct quant_range *from,
+                        size_t n)
+{
+    for (size_t k = 0; k < n; k++) {
+        into[k].top = from[k].top > into[k].top ? from[k].top : into[k].top;
+        into[k].bottom =
+            from[k].bottom > into[k].bottom ? from[k].bottom : into[k].bottom;
+    }
+}
+
+enum quant_fit quant_ranges_fit(const struct quant_scheme *scheme,
+                                const struct quant_range *ranges, size_t n, float *scales,
+                                uint8_t *zeros)
+{
+    enum quant_fit result = QUANT_FIT_OK;
+
+    for (size_t k = 0, count; k < n && result != QUANT_FIT_NOT_FINITE; k += count) {
+        struct part part;
+
+        count = size_min(RANGES, n - k);
+        for (size_t i = 0; i < count; i++) {
+            part.top[i] = ranges[k + i].top;
+            part.bottom[i] = ranges[k + i].bottom;
+        }
+        result = fit_worse(result, rtn_solve(scheme, count, part.top, part.bottom,
+                                             scales + k, zeros + k));
+    }
+    return result;
+}
