@@ -21,6 +21,7 @@ struct run {
     struct map unfit;          /* reasons by plan_key, kept from pass to pass */
     struct arena *unfit_arena; /* of its keys */
 
+    struct file *input; /* opened once: it may be a pipe */
     struct model *model;
     struct graph_index index;
     struct plan plan;
@@ -39,7 +40,6 @@ static enum nibble_status finish(const struct error *err, struct nibble_error *e
 
 static void end_pass(struct run *run)
 {
-    store_close(&run->store);
     plan_free(&run->plan);
     graph_index_free(&run->index);
     model_free(run->model);
@@ -50,7 +50,9 @@ static void end_pass(struct run *run)
 
 static bool read_model(struct run *run, const char *path, struct error *err)
 {
-    run->model = model_read(path, run->options->cancel, err);
+    if (!run->input)
+        run->input = file_open(path, run->options->cancel, err);
+    run->model = run->input ? model_load(run->input, err) : NULL;
     if (!run->model)
         return false;
     run->facts.model = path;
@@ -80,22 +82,40 @@ static bool plan(struct run *run, struct error *err)
     return plan_make(run->model, &run->index, &run->planning, &run->plan, err);
 }
 
-/* Raises the opset where the plan needs it, and plans again then: the graph has
- * changed. */
+/* Opset and IR as the plan's forms need them. */
+static bool raise(struct run *run, int64_t opset, struct error *err)
+{
+    int64_t ir = plan_ir(&run->plan);
+    if (run->facts.opset_before < opset) {
+        if (run->options->no_upgrade)
+            return error_set(err, STATUS_UNSUPPORTED,
+                             "%s: needs opset %lld and has %lld, and --no-upgrade forbids to "
+                             "raise it",
+                             run->model->file->path, (long long)opset,
+                             (long long)run->facts.opset_before);
+        if (!model_upgrade(run->model,
+                           opset > UPGRADE_TARGET_MIN ? opset : UPGRADE_TARGET_MIN, err))
+            return false;
+    }
+    return model_raise_ir(run->model, ir, err);
+}
+
+/* Raises the model where that is needed, and plans again: the graph has changed. */
 static bool upgrade(struct run *run, struct error *err)
 {
-    enum { LOWEST_TARGET = 21 };
-    int64_t needed = plan_opset(&run->plan);
-    if (run->facts.opset_before >= needed)
+    int64_t opset = plan_opset(&run->plan);
+    if (run->plan.quantized == 0)
         return true;
-    if (run->options->no_upgrade)
+    if (run->facts.opset_before > upgrade_opset_max())
         return error_set(err, STATUS_UNSUPPORTED,
-                         "%s: needs opset %lld and has %lld, and --no-upgrade forbids to "
-                         "raise it",
-                         run->model->file->path, (long long)needed,
-                         (long long)run->facts.opset_before);
-    if (!model_upgrade(run->model, needed > LOWEST_TARGET ? needed : LOWEST_TARGET, err))
+                         "%s: opset %lld is newer than this nibble, which knows %lld",
+                         run->model->file->path, (long long)run->facts.opset_before,
+                         (long long)upgrade_opset_max());
+    if (!raise(run, opset, err)) {
+        if (err->status == STATUS_UNSUPPORTED && run->options->decode != NIBBLE_DECODE_PORTABLE)
+            error_append(err, "\n--decode portable needs no higher opset");
         return false;
+    }
     run->facts.opset_after = model_opset(run->model);
     return index_graph(run, err) && plan(run, err);
 }
@@ -124,13 +144,16 @@ static bool fill(struct run *run, struct error *err)
     return fill_plan(&run->plan, &run->filling, err) && note_unfit(run, err);
 }
 
-static bool commit(struct run *run, const char *output, struct error *err)
+/* The output, kept from pass to pass: it may be a pipe, too. */
+static bool open_output(struct run *run, const char *path, struct error *err)
 {
-    run->facts.output = output;
-    run->facts.filled = true;
-    return store_commit(&run->store, &run->facts.bytes_after, err);
+    if (run->store.output)
+        return store_reset(&run->store, err);
+    return store_open(&run->store, path, run->model, &run->storing, err);
 }
 
+/* Makes the report before anything is final: a failure after that would leave an
+ * output behind. */
 static bool report(struct run *run, struct nibble_report **out, struct error *err)
 {
     if (out && !(*out = report_make(run->model, &run->plan, &run->facts)))
@@ -138,18 +161,35 @@ static bool report(struct run *run, struct nibble_report **out, struct error *er
     return true;
 }
 
-static bool pass(struct run *run, const char *model, const char *output, struct error *err)
+static bool commit(struct run *run, struct nibble_report **out, struct error *err)
 {
-    return read_model(run, model, err) &&
-           fold(run, err) &&
-           plan(run, err) &&
-           upgrade(run, err) &&
-           (!output || run->plan.quantized == 0 ||
-            (store_open(&run->store, output, run->model, &run->storing, err) &&
-             emit_plan(run->model, &run->plan, err) &&
-             store_write(&run->store, run->model, err) &&
-             fill(run, err) &&
-             (run->again || commit(run, output, err))));
+    uint64_t size;
+    bool ok = store_commit(&run->store, &size, err);
+    if (ok && out)
+        (*out)->bytes_after = size;
+    return ok;
+}
+
+static bool write(struct run *run, const char *output, struct error *err)
+{
+    run->facts.output = output;
+    run->facts.filled = true;
+    return open_output(run, output, err) &&
+           emit_plan(run->model, &run->plan, err) &&
+           store_write(&run->store, run->model, err) &&
+           fill(run, err);
+}
+
+static bool pass(struct run *run, const char *model, const char *output,
+                 struct nibble_report **out, struct error *err)
+{
+    if (!read_model(run, model, err) || !fold(run, err) || !plan(run, err) ||
+        !upgrade(run, err))
+        return false;
+    if (!output || run->plan.quantized == 0)
+        return report(run, out, err);
+    return write(run, output, err) &&
+           (run->again || (report(run, out, err) && commit(run, out, err)));
 }
 
 /* ---- the calls ------------------------------------------------------ */
@@ -157,6 +197,8 @@ static bool pass(struct run *run, const char *model, const char *output, struct 
 static void run_end(struct run *run)
 {
     end_pass(run);
+    store_close(&run->store);
+    file_close(run->input);
     map_free(&run->unfit);
     arena_destroy(run->unfit_arena);
     options_free(&run->planning);
@@ -189,13 +231,16 @@ enum nibble_status nibble_quantize(const char *model, const char *output,
         *out = NULL;
     while (ok) {
         run.again = false;
-        ok = pass(&run, model, output, &err);
+        run.facts = (struct report_facts){.cpu = run.facts.cpu};
+        ok = pass(&run, model, output, out, &err);
         if (!run.again)
             break;
         end_pass(&run);
     }
-    if (ok)
-        report(&run, out, &err);
+    if (!ok && out) {
+        nibble_report_free(*out);
+        *out = NULL;
+    }
     run_end(&run);
     return finish(&err, error);
 }
@@ -211,7 +256,7 @@ enum nibble_status nibble_upgrade(const char *model, const char *output, int64_t
         store_open(&run.store, output, run.model, &run.storing, &err) &&
         store_write(&run.store, run.model, &err))
         store_commit(&run.store, &size, &err);
-    end_pass(&run);
+    run_end(&run);
     return finish(&err, error);
 }
 

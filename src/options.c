@@ -106,6 +106,10 @@ static bool compile(const char *pattern, const char *option, const regex_t **out
         *out = regex;
         return true;
     }
+    if (code == REG_ESPACE) {
+        free(regex);
+        return error_memory(err);
+    }
     regerror(code, regex, message, sizeof message);
     free(regex);
     return error_set(err, STATUS_INVALID, "%s: '%s' is no regular expression: %s", option,

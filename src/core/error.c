@@ -30,3 +30,9 @@ void error_prefix(struct error *err, const char *prefix)
         return;
     snprintf(err->message + n, sizeof err->message - (size_t)n, "%s", message);
 }
+
+void error_append(struct error *err, const char *text)
+{
+    size_t length = strlen(err->message);
+    snprintf(err->message + length, sizeof err->message - length, "%s", text);
+}

@@ -34,4 +34,7 @@ bool error_memory(struct error *err);
 /* Puts "PREFIX: " before a message that is set, to name the file it is about. */
 void error_prefix(struct error *err, const char *prefix);
 
+/* Puts text behind a message that is set. */
+void error_append(struct error *err, const char *text);
+
 #endif

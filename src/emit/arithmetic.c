@@ -53,13 +53,17 @@ const char *emit_spread(struct emitter *e, const char *name, int type)
     return item_blocks(e->item) > 1 ? spread_blocks(e, name) : name;
 }
 
+const char *emit_middle(struct emitter *e)
+{
+    const struct quant_type_info *info = quant_type_info(e->item->scheme.type);
+    return e->zeros || info->lo < 0 ? NULL : emit_float(e, (float)((info->hi + 1) / 2));
+}
+
 const char *emit_zero(struct emitter *e)
 {
-    const struct plan_item *item = e->item;
-    const struct quant_type_info *info = quant_type_info(item->scheme.type);
     if (e->zeros)
-        return emit_spread(e, e->zeros, code_data_type(item->scheme.type));
-    return info->lo < 0 ? NULL : emit_float(e, (float)((info->hi + 1) / 2));
+        return emit_spread(e, e->zeros, code_data_type(e->item->scheme.type));
+    return emit_middle(e);
 }
 
 const char *emit_decode(struct emitter *e, const char *codes, const char *zeros,

@@ -16,6 +16,10 @@ const char *emit_spread(struct emitter *e, const char *name, int type);
 const char *emit_decode(struct emitter *e, const char *codes, const char *zeros,
                         const char *scales, const char *out);
 
+/* The zero point that a form takes for granted: the middle of an unsigned range;
+ * NULL for 0, and where zero points are stored. */
+const char *emit_middle(struct emitter *e);
+
 /* The zero point as a float: spread, the middle of the range, or NULL for 0. */
 const char *emit_zero(struct emitter *e);
 

@@ -37,7 +37,8 @@ static bool needs_own_name(const struct plan_item *item)
     bool through = false;
     for (const struct use *use = item->use; use; use = use->next)
         through |= use->through != NULL;
-    return item->fused && (!item->alone || item->transposed || through);
+    return item->fused && (!item->alone || item->transposed || through ||
+                           item->use->scope != item->value->scope);
 }
 
 /* A fused consumer finds its weight as [K, N], whatever way it took before. */
@@ -62,8 +63,12 @@ static bool emit_value(struct emitter *e)
     bool own = needs_own_name(item);
     if (own && !(output = name_fresh(e->model, output, "weight")))
         return error_memory(e->err);
+    /* A weight that a body captures is fused only when all of it stands in there. */
+    bool captured = own && item->use->scope != value->scope;
+    if (captured && !(e->owner = place_of(e->places, item->use->scope)))
+        return false;
     e->site = e->owner;
-    e->anchor = value->kind == VALUE_NODE ? value->node : NULL;
+    e->anchor = value->kind == VALUE_NODE && !captured ? value->node : NULL;
     if (!own)
         value->is_gone = false;
     return forms[item->form].decode(e, output) && (!own || rewire(e, output));
@@ -71,8 +76,20 @@ static bool emit_value(struct emitter *e)
 
 /* ---- forms that replace their consumers -------------------------------- */
 
+/* Where all consumers are in one body, that is where the codes belong. */
+static struct scope *common_scope(const struct plan_item *item)
+{
+    for (const struct use *use = item->use; use; use = use->next)
+        if (use->scope != item->use->scope)
+            return item->value->scope;
+    return item->use->scope;
+}
+
 static bool emit_consumers(struct emitter *e)
 {
+    e->owner = place_of(e->places, common_scope(e->item));
+    if (!e->owner)
+        return false;
     if (!forms[e->item->form].tensors(e))
         return false;
     for (const struct use *use = e->item->use; use; use = use->next) {

@@ -26,12 +26,54 @@ static void own_dims(const struct plan_item *item, struct parameter_dims *dims)
     broadcast_dims(item, dims);
 }
 
+/* Codes of blocks: [.., length, ..] -> [.., blocks, block, ..], against which scales
+ * [.., blocks, 1, ..] broadcast. OpenVINO 2026.4 gets the same with the scales spread
+ * over the codes' own shape wrong. Needs Pad with inputs, as INT4 needs a later opset. */
+static bool decode_blocks(struct emitter *e, const char *output)
+{
+    const struct plan_item *item = e->item;
+    const Onnx__TensorProto *tensor = item->tensor;
+    size_t rank = tensor->n_dims, axis = item->axis, n = 0;
+    int64_t blocks = (int64_t)item_blocks(item), block = (int64_t)item->shape.block;
+    int64_t length = tensor->dims[axis], pads[2 * 66] = {0}, split[66], whole[66];
+    bool partial = blocks * block != length, cast = item->data_type != DATA_FLOAT;
+    for (size_t i = 0; i < rank; i++) {
+        whole[i] = i == axis ? blocks * block : tensor->dims[i];
+        split[n++] = i == axis ? blocks : tensor->dims[i];
+        if (i == axis)
+            split[n++] = block;
+    }
+    pads[rank + axis] = blocks * block - length;
+    const char *codes = emit_cast(e, e->codes, DATA_FLOAT, NULL);
+    if (partial)
+        codes = emit_binary(e, "Pad", codes, emit_ints(e, pads, 2 * rank), NULL);
+    codes = emit_reshape(e, codes, split, n, NULL);
+    const char *scales = e->scales, *zeros = emit_middle(e);
+    if (item->scheme.scale_type != REAL_FLOAT32)
+        scales = emit_cast(e, scales, DATA_FLOAT, NULL);
+    if (e->zeros)
+        zeros = emit_cast(e, e->zeros, DATA_FLOAT, NULL);
+    if (zeros)
+        codes = emit_binary(e, "Sub", codes, zeros, NULL);
+    const char *value = emit_binary(e, "Mul", codes, scales, NULL);
+    value = emit_reshape(e, value, whole, rank, partial || cast ? NULL : output);
+    if (partial)
+        value = emit_first(e, value, (int64_t)axis, length, cast ? NULL : output);
+    if (cast)
+        value = emit_cast(e, value, item->data_type, output);
+    return value != NULL;
+}
+
 bool emit_load(struct emitter *e, const char *output)
 {
     struct parameter_dims dims = {.scales_rank = 0};
+    bool narrow = e->item->packing == PACK_PAIRS;
     own_dims(e->item, &dims);
-    return emit_parameters(e, &dims) &&
-           decode(e, emit_cast(e, e->codes, DATA_FLOAT, NULL), output);
+    if (!emit_parameters(e, &dims))
+        return false;
+    if (narrow && item_blocks(e->item) > 1)
+        return decode_blocks(e, output);
+    return decode(e, emit_cast(e, e->codes, DATA_FLOAT, NULL), output);
 }
 
 bool emit_portable(struct emitter *e, const char *output)

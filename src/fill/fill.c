@@ -255,6 +255,25 @@ static void fit_ranges(struct chunks *chunks)
                                  quant_groups(&wide->item->shape), wide->scales, wide->zeros);
 }
 
+/* Squares of values below 1e-22 vanish in float. A weight of nothing but such, whose
+ * codes are all zero, has lost everything: 0 dB. */
+static void check_vanished(struct plan_item *item)
+{
+    enum { STEP = 1024 };
+    struct quant_source source = item_source(item);
+    size_t size = real_size(source.type);
+    float values[STEP];
+    if (item->error.signal != 0 || item->error.noise != 0)
+        return;
+    for (uint64_t at = 0; at < item->elements; at += STEP) {
+        size_t n = item->elements - at < STEP ? (size_t)(item->elements - at) : STEP;
+        real_load(source.type, (const uint8_t *)source.data + at * size, n, values);
+        for (size_t i = 0; i < n; i++)
+            if (values[i] != 0)
+                item->error = (struct quant_error){.signal = 1, .noise = 1};
+    }
+}
+
 /* Lets go of the pages that weights of the batch share with their neighbours: too
  * small for finish() to drop. */
 static void drop_pages(const struct chunks *chunks)
@@ -317,6 +336,9 @@ bool fill_plan(struct plan *plan, const struct fill_options *options, struct err
     for (size_t i = 0; i < plan->count; i++)
         fill.total += plan->items[i].quantize ? plan->items[i].bytes : 0;
     bool ok = run_all(&fill, plan, threads, err);
+    for (size_t i = 0; ok && i < plan->count; i++)
+        if (plan->items[i].quantize && plan->items[i].fit == QUANT_FIT_OK)
+            check_vanished(&plan->items[i]);
     workers_free(fill.workers, threads);
     return ok;
 }

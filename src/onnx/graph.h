@@ -45,7 +45,12 @@ struct value {
     bool is_replaced;          /* an emitter has put something else in its place, */
     bool is_gone;              /* and its name means nothing any more */
     struct use *uses, *last_use;
-    size_t chains;             /* set by plan/fold.c: chains of constants it is part of */
+    /* Of plan/fold.c: what it is as a constant, once that is known; the last chain of
+     * constants that has counted it; how many chains it is part of. */
+    const struct constant *constant;
+    bool is_evaluated;
+    const void *visited;
+    size_t chains;
     size_t use_count, rewired; /* uses, and how many of them an emitter has moved away */
     struct value *next;        /* in the order of definition */
 };

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Caps on what a model may unpack to: some for any, and a multiple of its bytes
- * without payloads. Real models need 3 to 6 times those; an empty node, the
+/* Caps on what a model may unpack to: some for any, and a multiple of the file's
+ * bytes without payloads. Real models need 3 to 6 times those; an empty node, the
  * worst case, asks for 93 times its two bytes. */
-static const size_t UNPACKED_BASE = (size_t)64 << 20, UNPACKED_FACTOR = 24;
+static const uint64_t UNPACKED_BASE = (uint64_t)64 << 20, UNPACKED_FACTOR = 24;
 
 /* ---- unpacking into the arena --------------------------------------- */
 
@@ -27,8 +27,8 @@ static void unpack_free(void *arena, void *pointer)
 
 static bool unpack(struct model *model, const struct skeleton *skeleton, struct error *err)
 {
-    size_t factor = skeleton->size < SIZE_MAX / 2 / UNPACKED_FACTOR ? UNPACKED_FACTOR : 1;
-    model->arena = arena_create(UNPACKED_BASE + skeleton->size * factor);
+    uint64_t bytes = model->file->size - payloads_size(&model->payloads);
+    model->arena = arena_create((size_t)(UNPACKED_BASE + bytes * UNPACKED_FACTOR));
     if (!model->arena)
         return error_memory(err);
     ProtobufCAllocator allocator = {unpack_alloc, unpack_free, model->arena};
@@ -143,20 +143,30 @@ const struct file *model_file_of(const struct model *model, const uint8_t *data)
     return NULL;
 }
 
-struct model *model_read(const char *path, const volatile int *cancel, struct error *err)
+struct model *model_load(const struct file *file, struct error *err)
 {
     struct model *model = calloc(1, sizeof *model);
     if (!model) {
         error_memory(err);
         return NULL;
     }
-    model->file = file_open(path, cancel, err);
-    if (model->file)
-        model->bytes = model->file->size;
-    if (!model->file || !load(model, err)) {
+    model->file = file;
+    model->bytes = file->size;
+    if (!load(model, err)) {
         model_free(model);
         return NULL;
     }
+    return model;
+}
+
+struct model *model_read(const char *path, const volatile int *cancel, struct error *err)
+{
+    struct file *file = file_open(path, cancel, err);
+    struct model *model = file ? model_load(file, err) : NULL;
+    if (model)
+        model->owned = file;
+    else
+        file_close(file);
     return model;
 }
 
@@ -168,6 +178,6 @@ void model_free(struct model *model)
     map_free(&model->names);
     payloads_free(&model->payloads);
     arena_destroy(model->arena);
-    file_close(model->file);
+    file_close(model->owned);
     free(model);
 }

@@ -11,7 +11,8 @@ struct model {
     Onnx__ModelProto *proto;
     struct arena *arena; /* of the message and of all that is added to it */
     struct payloads payloads;
-    struct file *file;
+    const struct file *file;
+    struct file *owned;        /* the same, where model_read has opened it */
     struct external *external; /* files of external data, the newest first */
     struct map externals;      /* the same by location */
     struct map names;          /* taken names, see names.h */
@@ -20,6 +21,10 @@ struct model {
 
 /* Reads the model at path ("-": standard input). NULL on failure. */
 struct model *model_read(const char *path, const volatile int *cancel, struct error *err);
+
+/* Reads the model in a file that outlives it. NULL on failure. */
+struct model *model_load(const struct file *file, struct error *err);
+
 void model_free(struct model *model); /* NULL is fine */
 
 /* The file that data lies in; NULL: none, it is in memory. */

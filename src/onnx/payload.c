@@ -38,6 +38,17 @@ struct payload *payload_at(const struct payloads *payloads, const void *pointer)
     return NULL;
 }
 
+uint64_t payloads_size(const struct payloads *payloads)
+{
+    uint64_t size = 0;
+    for (size_t i = 0; i < payloads->chunk_count; i++) {
+        bool last = i + 1 == payloads->chunk_count;
+        for (size_t j = 0; j < (last ? payloads->used : chunk_length(i)); j++)
+            size += payloads->chunks[i][j].size;
+    }
+    return size;
+}
+
 void payloads_free(struct payloads *payloads)
 {
     for (size_t i = 0; i < payloads->chunk_count; i++)

@@ -33,6 +33,9 @@ struct payload *payload_add(struct payloads *payloads, const uint8_t *data, uint
 /* The payload that a raw_data pointer stands for, NULL where it is none. */
 struct payload *payload_at(const struct payloads *payloads, const void *pointer);
 
+/* The bytes of all of them. */
+uint64_t payloads_size(const struct payloads *payloads);
+
 void payloads_free(struct payloads *payloads);
 
 #endif

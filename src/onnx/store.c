@@ -29,6 +29,13 @@ bool store_open(struct store *store, const char *path, const struct model *model
     return store->output && check_overwrite(store, store->output, model, err);
 }
 
+bool store_reset(struct store *store, struct error *err)
+{
+    output_free(store->data);
+    store->data = NULL;
+    return output_resize(store->output, 0, err);
+}
+
 /* Opens OUT.data and moves the large tensors there. */
 static bool split(struct store *store, struct model *model, struct error *err)
 {
@@ -45,9 +52,14 @@ static bool split(struct store *store, struct model *model, struct error *err)
     snprintf(name, size, "%s.data", path);
     const char *slash = strrchr(name, '/');
     store->data = output_create(name, store->options->cancel, err);
+    uint64_t moved = 0;
     bool ok = store->data && check_overwrite(store, store->data, model, err) &&
-              model_externalize(model, store->data, slash ? slash + 1 : name, err);
+              model_externalize(model, store->data, slash ? slash + 1 : name, &moved, err);
     free(name);
+    if (ok && moved == 0) {
+        output_free(store->data);
+        store->data = NULL;
+    }
     return ok;
 }
 

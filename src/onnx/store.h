@@ -20,6 +20,9 @@ struct store {
 bool store_open(struct store *store, const char *path, const struct model *model,
                 const struct store_options *options, struct error *err);
 
+/* Empties the output, to write it again. */
+bool store_reset(struct store *store, struct error *err);
+
 /* Writes the skeleton and all payloads that are not reserved. */
 bool store_write(struct store *store, struct model *model, struct error *err);
 

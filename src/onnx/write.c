@@ -99,11 +99,12 @@ static bool externalize_tensor(void *context, Onnx__TensorProto *tensor)
 }
 
 bool model_externalize(struct model *model, struct output *data, const char *location,
-                       struct error *err)
+                       uint64_t *size, struct error *err)
 {
     struct externalize e = {model, data, location, err, 0};
-    return model_tensors(model, externalize_tensor, &e) &&
-           output_resize(data, e.offset, err);
+    bool ok = model_tensors(model, externalize_tensor, &e);
+    *size = e.offset;
+    return ok && output_resize(data, e.offset, err);
 }
 
 /* ---- payloads ------------------------------------------------------- */

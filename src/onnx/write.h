@@ -16,9 +16,9 @@ enum {
 uint64_t model_size(const struct model *model);
 
 /* Moves tensors of EXTERNAL_MIN bytes and more into `data`, which readers find
- * as `location` beside the model. */
+ * as `location` beside the model. *size: of the data, 0 where there is none. */
 bool model_externalize(struct model *model, struct output *data, const char *location,
-                       struct error *err);
+                       uint64_t *size, struct error *err);
 
 /* Writes everything but the payloads, and sets each payload's output and place. */
 bool model_write(struct model *model, struct output *output, struct error *err);

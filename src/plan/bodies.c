@@ -84,6 +84,10 @@ static const struct use *function_use(const struct graph_index *index, const str
             continue;
         const struct value *value = map_get(&scope->values,
                                             text(function->input[use->input]));
+        /* What the function hands back would be the weight itself. */
+        for (const struct use *inner = value ? value->uses : NULL; inner; inner = inner->next)
+            if (!inner->node)
+                return NULL;
         return value ? value->uses : NULL;
     }
     return NULL;

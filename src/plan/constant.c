@@ -49,11 +49,14 @@ void *constant_room(struct evaluation *evaluation, uint64_t size, struct file **
     struct model *model = evaluation->model;
     *file = NULL;
     void *data = NULL;
+    if (size > evaluation->room)
+        return NULL; /* it grows without end: not worth folding */
+    evaluation->room -= size;
     if (size < SCRATCH_MIN)
         data = arena_alloc(model->arena, (size_t)size);
     else if ((*file = external_scratch(model, size, evaluation->err)))
         data = (void *)(uintptr_t)(*file)->data;
-    if (!data)
+    if (!data && evaluation->err->status == STATUS_OK)
         error_memory(evaluation->err);
     return data;
 }
@@ -112,29 +115,13 @@ struct payload *constant_payload(struct evaluation *evaluation,
 
 /* ---- evaluating ----------------------------------------------------- */
 
-static bool add_member(struct evaluation *evaluation, struct value *value)
-{
-    if (evaluation->member_count == evaluation->member_room) {
-        size_t room = evaluation->member_room ? evaluation->member_room * 2 : 16;
-        struct value **grown = arena_array(evaluation->model->arena, room, sizeof(void *));
-        if (!grown)
-            return error_memory(evaluation->err);
-        if (evaluation->member_count > 0)
-            memcpy(grown, evaluation->members, evaluation->member_count * sizeof *grown);
-        evaluation->members = grown;
-        evaluation->member_room = room;
-    }
-    evaluation->members[evaluation->member_count++] = value;
-    return true;
-}
-
 static bool from_tensor(struct evaluation *evaluation, Onnx__TensorProto *tensor,
                         struct constant *constant)
 {
     if (!data_type_is_float(tensor->data_type) || tensor->n_dims > CONSTANT_RANK_MAX)
         return false;
     const struct payload *payload = tensor_values(evaluation->model, tensor, evaluation->err);
-    if (!payload || !payload->data)
+    if (!payload || !payload->data || payload->size == 0)
         return false;
     *constant = (struct constant){.data = payload->data, .data_type = tensor->data_type,
                                   .rank = tensor->n_dims};
@@ -144,13 +131,11 @@ static bool from_tensor(struct evaluation *evaluation, Onnx__TensorProto *tensor
     return true;
 }
 
-bool constant_evaluate(struct evaluation *evaluation, struct value *value,
-                       struct constant *constant)
+static bool evaluate(struct evaluation *evaluation, struct value *value,
+                     struct constant *constant)
 {
-    if (!value || value->is_ambiguous || value->is_trained || evaluation->depth > DEPTH_MAX)
-        return false;
     bool fixed = !value->is_input || evaluation->model->proto->ir_version < 4;
-    if (!fixed || !add_member(evaluation, value))
+    if (value->is_ambiguous || value->is_trained || !fixed || evaluation->depth > DEPTH_MAX)
         return false;
     if (value->kind == VALUE_INITIALIZER)
         return from_tensor(evaluation, value->tensor, constant);
@@ -165,6 +150,28 @@ bool constant_evaluate(struct evaluation *evaluation, struct value *value,
     bool ok = mover && mover->evaluate(evaluation, value, constant);
     evaluation->depth--;
     return ok && evaluation->err->status == STATUS_OK;
+}
+
+bool constant_evaluate(struct evaluation *evaluation, struct value *value,
+                       struct constant *constant)
+{
+    if (!value)
+        return false;
+    if (!value->is_evaluated) {
+        /* Set first: a value that needs itself is no constant. */
+        value->is_evaluated = true;
+        struct constant found;
+        struct constant *kept;
+        if (!evaluate(evaluation, value, &found))
+            return false;
+        if (!(kept = arena_alloc(evaluation->model->arena, sizeof *kept)))
+            return error_memory(evaluation->err);
+        *kept = found;
+        value->constant = kept;
+    }
+    if (value->constant)
+        *constant = *value->constant;
+    return value->constant != NULL;
 }
 
 bool constant_is_mover(const Onnx__NodeProto *node)

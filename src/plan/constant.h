@@ -17,21 +17,19 @@ struct constant {
     ptrdiff_t strides[CONSTANT_RANK_MAX]; /* in bytes */
 };
 
-/* What is needed to evaluate one. */
+/* What is needed to evaluate constants. */
 struct evaluation {
     struct model *model;
     struct error *err;
-    /* Nodes and float constants that took part, each as often as it did. */
-    struct value **members;
-    size_t member_count, member_room;
+    uint64_t room; /* bytes that may be made anew */
     unsigned depth;
 };
 
 /* Whether the operator only moves or converts the values of a constant. */
 bool constant_is_mover(const Onnx__NodeProto *node);
 
-/* Evaluates a value. False where it is no such constant (no error is set then) or
- * on an error. Large results go to an unlinked temporary file. */
+/* Evaluates a value, once. False where it is no such constant (no error is set then)
+ * or on an error. Large results go to an unlinked temporary file. */
 bool constant_evaluate(struct evaluation *evaluation, struct value *value,
                        struct constant *constant);
 

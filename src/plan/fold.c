@@ -11,14 +11,19 @@ struct chain {
     struct chain *next;
     struct value *end;
     struct constant constant;
-    struct evaluation evaluation;
+    struct value **members; /* the end, and all that it is made of */
+    size_t member_count;
 };
+
+/* Bytes that folding may make anew, beside twice those of the model. */
+static const uint64_t ROOM_BASE = (uint64_t)16 << 20;
 
 struct folder {
     struct model *model;
     const struct graph_index *index;
     const struct plan_options *options;
     struct places places;
+    struct evaluation evaluation;
     struct chain *chains;
     bool changed;
     struct error *err;
@@ -53,36 +58,68 @@ static bool is_weight(struct folder *f, const struct value *value,
     return true;
 }
 
+/* Visits a value and the constants it is made of, each once; counts them, and puts
+ * them into the chain's list where that is there. */
+static void visit(const struct chain *chain, struct value *value, const void *mark,
+                  size_t *count)
+{
+    if (!value || !value->constant || value->visited == mark)
+        return;
+    value->visited = mark;
+    if (chain->members)
+        chain->members[*count] = value;
+    ++*count;
+    if (value->kind != VALUE_NODE || !constant_is_mover(value->node))
+        return;
+    for (size_t i = 0; i < value->node->n_input; i++)
+        visit(chain, scope_find(value->scope, node_input(value->node, i)), mark, count);
+}
+
+static bool list_members(struct folder *f, struct chain *chain)
+{
+    size_t again = 0;
+    visit(chain, chain->end, &chain->member_count, &chain->member_count);
+    chain->members = arena_array(f->model->arena, chain->member_count, sizeof(void *));
+    if (!chain->members)
+        return error_memory(f->err);
+    visit(chain, chain->end, &chain->members, &again);
+    for (size_t i = 0; i < chain->member_count; i++)
+        chain->members[i]->chains++;
+    return true;
+}
+
 static bool find_chain(struct folder *f, struct value *value)
 {
+    struct constant constant;
+    if (!constant_evaluate(&f->evaluation, value, &constant) ||
+        !is_weight(f, value, &constant))
+        return f->err->status == STATUS_OK;
     struct chain *chain = arena_alloc(f->model->arena, sizeof *chain);
     if (!chain)
         return error_memory(f->err);
-    *chain = (struct chain){.next = f->chains, .end = value,
-                            .evaluation = {.model = f->model, .err = f->err}};
-    if (!constant_evaluate(&chain->evaluation, value, &chain->constant) ||
-        !is_weight(f, value, &chain->constant))
-        return f->err->status == STATUS_OK;
-    for (size_t i = 0; i < chain->evaluation.member_count; i++)
-        chain->evaluation.members[i]->chains++;
+    *chain = (struct chain){.next = f->chains, .end = value, .constant = constant};
     f->chains = chain;
-    return true;
+    return list_members(f, chain);
 }
 
 /* ---- which chains stand on their own ----------------------------------- */
 
 static bool is_in_chain(const struct use *use)
 {
-    const char *output = use->node ? node_output(use->node, 0) : "";
-    const struct value *value = *output ? scope_find(use->scope, output) : NULL;
-    return value && value->chains > 0;
+    for (size_t i = 0; use->node && i < use->node->n_output; i++) {
+        const struct value *value = scope_find(use->scope, node_output(use->node, i));
+        if (value && value->use_count > 0 && value->chains == 0)
+            return false; /* a part that somebody else wants */
+    }
+    return use->node && constant_is_mover(use->node);
 }
 
+/* Every output in use of the node that uses it belongs to some chain. */
 /* All that use a member, but for the end, belong to some chain. */
 static bool is_closed(const struct chain *chain)
 {
-    for (size_t i = 0; i < chain->evaluation.member_count; i++) {
-        const struct value *member = chain->evaluation.members[i];
+    for (size_t i = 0; i < chain->member_count; i++) {
+        const struct value *member = chain->members[i];
         for (const struct use *use = member->uses; use; use = use->next)
             if (member != chain->end && !is_in_chain(use))
                 return false;
@@ -101,8 +138,8 @@ static void keep_closed(struct folder *f)
                 at = &chain->next;
                 continue;
             }
-            for (size_t i = 0; i < chain->evaluation.member_count; i++)
-                chain->evaluation.members[i]->chains--;
+            for (size_t i = 0; i < chain->member_count; i++)
+                chain->members[i]->chains--;
             *at = chain->next;
             again = true;
         }
@@ -169,8 +206,10 @@ static bool add_tensor(struct folder *f, const struct value *value,
 static bool fold_chain(struct folder *f, struct chain *chain)
 {
     struct value *value = chain->end;
-    const struct payload *payload = constant_payload(&chain->evaluation, &chain->constant);
-    if (!payload || !add_tensor(f, value, &chain->constant, payload))
+    const struct payload *payload = constant_payload(&f->evaluation, &chain->constant);
+    if (!payload)
+        return f->err->status == STATUS_OK; /* no room for it: left as it is */
+    if (!add_tensor(f, value, &chain->constant, payload))
         return false;
     f->changed = true;
     value->rewired = value->use_count;
@@ -200,7 +239,8 @@ bool fold_constants(struct model *model, const struct graph_index *index,
                     const struct plan_options *options, bool *changed, struct error *err)
 {
     struct folder f = {.model = model, .index = index, .options = options,
-                       .places = {.model = model, .err = err}, .err = err};
+                       .places = {.model = model, .err = err}, .err = err,
+                       .evaluation = {model, err, ROOM_BASE + 2 * model->bytes, 0}};
     for (struct value *value = index->values; value; value = value->next) {
         if (value->kind != VALUE_NODE || value->is_ambiguous || !value->uses ||
             !constant_is_mover(value->node) || value->rewired > 0)

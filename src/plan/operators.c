@@ -20,13 +20,29 @@ struct operator {
 
 /* ---- what rows can't say -------------------------------------------- */
 
+/* ONNX Runtime joins MatMul and Gemm with a Relu or Clip behind them before it looks
+ * for codes to fuse, and finds none then. */
+static bool is_before_activation(const struct use *use)
+{
+    const struct value *value = scope_find(use->scope, node_output(use->node, 0));
+    const struct use *only = value && value->use_count == 1 ? value->uses : NULL;
+    const char *after;
+    if (!only || !only->node || !(node_is(only->node, "Relu") || node_is(only->node, "Clip")))
+        return false;
+    after = node_output(only->node, 0);
+    value = *after ? scope_find(only->scope, after) : NULL;
+    for (const struct use *next = value ? value->uses : NULL; next; next = next->next)
+        if (!next->node)
+            return false; /* an output of the graph stays apart */
+    return true;
+}
+
 /* ONNX Runtime fuses weights of rank 2 only. */
 static void adjust_matmul(const struct use *use, const int64_t *dims, size_t rank,
                           struct layout *layout)
 {
-    (void)use;
     (void)dims;
-    if (rank != 2)
+    if (rank != 2 || is_before_activation(use))
         layout->consumer = CONSUMER_PLAIN;
 }
 
@@ -37,7 +53,7 @@ static void adjust_gemm(const struct use *use, const int64_t *dims, size_t rank,
     (void)dims;
     (void)rank;
     bool scaled = node_float(node, "alpha", 1) != 1.0f || node_float(node, "beta", 1) != 1.0f;
-    if (scaled || node_int(node, "transA", 0) != 0)
+    if (scaled || node_int(node, "transA", 0) != 0 || is_before_activation(use))
         layout->consumer = CONSUMER_PLAIN;
 }
 
@@ -187,33 +203,62 @@ static const char *row_layout(struct arena *arena, const struct operator *row,
     return NULL;
 }
 
-const char *operator_layout(struct arena *arena, const struct graph_index *index,
-                            const struct use *use, const int64_t *dims, size_t rank,
-                            struct layout *layout)
+/* A search for the operator that uses a weight in the end. */
+struct search {
+    struct arena *arena;
+    const struct graph_index *index;
+    unsigned depth, left; /* bodies that it is in; uses that it may still look at */
+};
+
+enum { SEARCH_DEPTH = 32, SEARCH_USES = 10000 };
+
+static const char *find_layout(struct search *search, const struct use *use,
+                               const int64_t *dims, size_t rank, struct layout *layout);
+
+/* All uses inside must agree to be weights; the first says how the weight lies. */
+static const char *inner_layout(struct search *search, const struct use *inner,
+                                const int64_t *dims, size_t rank, struct layout *layout)
+{
+    const char *reason = NULL;
+    if (search->depth == SEARCH_DEPTH)
+        return "it is handed on through too many functions and bodies";
+    search->depth++;
+    for (bool first = true; inner && !reason; inner = body_next(inner), first = false) {
+        struct layout other;
+        reason = find_layout(search, inner, dims, rank, first ? layout : &other);
+    }
+    search->depth--;
+    /* Decoded outside, whatever the operator inside is. */
+    layout->consumer = CONSUMER_PLAIN;
+    layout->swapped = false;
+    return reason;
+}
+
+static const char *find_layout(struct search *search, const struct use *use,
+                               const int64_t *dims, size_t rank, struct layout *layout)
 {
     bool known;
     if (!use->node)
         return "it is an output of its graph";
+    if (search->left-- == 0)
+        return "it is handed to too many functions and bodies";
     const char *op_type = text(use->node->op_type);
     const struct operator *row = find(use, &known);
     if (row)
-        return row_layout(arena, row, use, dims, rank, layout);
+        return row_layout(search->arena, row, use, dims, rank, layout);
     if (known)
-        return say(arena_printf(arena, "input %zu of %s is no weight", use->input,
+        return say(arena_printf(search->arena, "input %zu of %s is no weight", use->input,
                                 op_type));
-    const struct use *inner = body_use(index, use);
-    if (!inner)
-        return say(arena_printf(arena, "used by %s, which keeps float weights",
-                                op_type));
-    for (bool first = true; inner; inner = body_next(inner), first = false) {
-        struct layout other;
-        const char *reason =
-            operator_layout(arena, index, inner, dims, rank, first ? layout : &other);
-        if (reason)
-            return reason;
-    }
-    /* Decoded outside, whatever the operator inside is. */
-    layout->consumer = CONSUMER_PLAIN;
-    layout->swapped = false;
-    return NULL;
+    const struct use *inner = body_use(search->index, use);
+    if (inner)
+        return inner_layout(search, inner, dims, rank, layout);
+    return say(arena_printf(search->arena, "used by %s, which keeps float weights", op_type));
+}
+
+const char *operator_layout(struct arena *arena, const struct graph_index *index,
+                            const struct use *use, const int64_t *dims, size_t rank,
+                            struct layout *layout)
+{
+    struct search search = {.arena = arena, .index = index, .left = SEARCH_USES};
+    return find_layout(&search, use, dims, rank, layout);
 }

@@ -116,8 +116,6 @@ static bool add_group(void *context, const struct use *uses, const struct layout
     item.use = uses;
     item.alone = alone;
     item.copy = copy;
-    if (!check_block(p, layout))
-        return false;
     shape_item(p->options, layout, &item);
     item.quantize = plan_bytes(&item) < item.bytes;
     if (!item.quantize)
@@ -142,6 +140,10 @@ static void give_up_together(struct plan *plan, size_t first)
 static bool decide(struct planner *p, struct plan_item *item)
 {
     struct leaves leaves;
+    uint64_t elements;
+    /* Impossible dims: reading the values says so. */
+    if (item->tensor && !tensor_elements(item->tensor, &elements))
+        return tensor_values(p->model, item->tensor, p->err) != NULL;
     if (!(item->reason = reason_kind(p, item)) && !(item->reason = reason_small(p, item)) &&
         !(item->reason = reason_rules(p, item))) {
         item->asked = true;
@@ -155,6 +157,9 @@ static bool decide(struct planner *p, struct plan_item *item)
         return add_item(p, item);
     item->source = tensor_values(p->model, item->tensor, p->err);
     p->item = item;
+    for (size_t i = 0; i < leaves.count; i++)
+        if (!check_block(p, &leaves.items[i].layout))
+            return false;
     size_t first = p->plan->count;
     if (!item->source || !leaves_group(p->options, item, &leaves, add_group, p))
         return false;
@@ -273,6 +278,17 @@ int64_t plan_opset(const struct plan *plan)
         opset = needed > opset ? needed : opset;
     }
     return opset;
+}
+
+int64_t plan_ir(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct plan_item *item = &plan->items[i];
+        bool narrow = quant_type_info(item->scheme.type)->bits == 4;
+        if (item->quantize && narrow && item->packing == PACK_PAIRS && item->form != FORM_NBITS)
+            return 10;
+    }
+    return 4;
 }
 
 const char *plan_key(struct arena *arena, const struct value *value)

@@ -107,6 +107,10 @@ void plan_free(struct plan *plan); /* a zeroed one is fine */
 /* The lowest opset that all forms in the plan need; 0 where none needs any. */
 int64_t plan_opset(const struct plan *plan);
 
+/* The lowest IR version: 4-bit tensors came with 10, and initializers that are no
+ * inputs with 4. */
+int64_t plan_ir(const struct plan *plan);
+
 /* The key of a weight in options.unfit: unique in the model, the same each time. */
 const char *plan_key(struct arena *arena, const struct value *value);
 

@@ -244,6 +244,11 @@ bool plan_has_zeros(const struct plan_item *item)
     bool is_signed = quant_type_info(item->scheme.type)->lo < 0;
     if (!item->scheme.symmetric)
         return true;
+    /* Up to 1.27 ONNX Runtime gets a DequantizeLinear without zero point in front of a
+     * Transpose wrong. */
+    for (const struct use *use = item->use; use && !item->fused; use = use->next)
+        if (use->through && item->form == FORM_DEQUANTIZE)
+            return true;
     return !is_signed && (item->form == FORM_DEQUANTIZE || item->form == FORM_LOOKUP);
 }
 

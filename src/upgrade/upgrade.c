@@ -110,7 +110,7 @@ static bool is_no_initializer(void *names, const void *input)
 
 /* Below IR 4 every initializer had to be an input as well, and was constant all the
  * same. From 4 on such an input means that callers may give another value. */
-static bool fix_initializers(struct upgrade *upgrade, Onnx__GraphProto *graph)
+static bool fix_initializers(Onnx__GraphProto *graph, struct error *err)
 {
     struct map names = {0};
     bool ok = true;
@@ -119,18 +119,17 @@ static bool fix_initializers(struct upgrade *upgrade, Onnx__GraphProto *graph)
     if (ok)
         list_filter(&graph->input, &graph->n_input, is_no_initializer, &names);
     map_free(&names);
-    return ok || error_memory(upgrade->err);
+    return ok || error_memory(err);
 }
 
-static bool raise_ir(struct upgrade *upgrade)
+bool model_raise_ir(struct model *model, int64_t ir, struct error *err)
 {
-    Onnx__ModelProto *proto = upgrade->model->proto;
-    int64_t needed = ir_of_opset(upgrade->target);
-    if (proto->ir_version >= needed)
+    Onnx__ModelProto *proto = model->proto;
+    if (proto->ir_version >= ir)
         return true;
-    bool fixed = proto->ir_version >= 4 || fix_initializers(upgrade, proto->graph);
+    bool fixed = proto->ir_version >= 4 || fix_initializers(proto->graph, err);
     proto->has_ir_version = true;
-    proto->ir_version = needed;
+    proto->ir_version = ir;
     return fixed;
 }
 
@@ -270,7 +269,7 @@ static bool raise_all(struct upgrade *upgrade)
         return false;
     if (source > upgrade->target)
         upgrade->target = source; /* what functions are raised to */
-    if (!raise_ir(upgrade))
+    if (!model_raise_ir(upgrade->model, ir_of_opset(upgrade->target), upgrade->err))
         return false;
     for (size_t i = 0; i < proto->n_functions; i++)
         if (!raise_function(upgrade, proto->functions[i]))

@@ -23,4 +23,7 @@ int64_t upgrade_opset_max(void);
  * no more use. */
 bool model_upgrade(struct model *model, int64_t target, struct error *err);
 
+/* Raises ir_version alone, to at least `ir`; below 4, initializers stop being inputs. */
+bool model_raise_ir(struct model *model, int64_t ir, struct error *err);
+
 #endif

@@ -191,17 +191,22 @@ def captured(layer, w, dtype):
     return layer_model(layer, w, [node], dtype, [info("cond", TensorProto.BOOL, [])], [w])
 
 
-def in_loop(layer, w, dtype):
+def in_loop(layer, w, dtype, outside=False):
     """Three turns, whose results are stacked."""
     body = helper.make_graph(
         [helper.make_node("Identity", ["go"], ["on"]), layer.node(weight=w.name, y="part")],
         "body", [info("i", TensorProto.INT64, []), info("go", TensorProto.BOOL, [])],
-        [info("on", TensorProto.BOOL, []), info("part", dtype, rank=output_rank(layer))], [w])
+        [info("on", TensorProto.BOOL, []), info("part", dtype, rank=output_rank(layer))],
+        [] if outside else [w])
     count = numpy_helper.from_array(np.array(3), "count")
     go = numpy_helper.from_array(np.array(True), "always")
     node = helper.make_node("Loop", ["count", "always"], ["Y"], "loop", body=body)
-    return layer_model(layer, w, [node], dtype, initializers=[count, go],
+    return layer_model(layer, w, [node], dtype, initializers=[count, go] + [w] * outside,
                        rank=output_rank(layer) + 1)
+
+
+def captured_by_loop(layer, w, dtype):
+    return in_loop(layer, w, dtype, outside=True)
 
 
 def in_function(layer, w, dtype):
@@ -240,8 +245,8 @@ def as_initializer(layer, w, dtype):
 
 
 PLACES = {"initializer": as_initializer, "constant": in_constant, "if": in_if, "nested": nested,
-          "captured": captured, "loop": in_loop, "function": in_function, "shared": shared,
-          "ir3": in_old_style}
+          "captured": captured, "loop": in_loop, "loop-captured": captured_by_loop,
+          "function": in_function, "shared": shared, "ir3": in_old_style}
 
 
 def all_feeds(model, layer, dtype="float"):

@@ -7,6 +7,7 @@ filled; these are the defaults. NIBBLE_SLOW=1 runs the slow tests, too.
 """
 
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -109,19 +110,26 @@ class Result:
 def quantize(run, tmp_path):
     """quantize(MODEL, *options) -> Result. MODEL: a path, or a ModelProto,
     which is written to tmp_path first."""
-    def quantize(model, *options, output="out.onnx", limit=ADDRESS_SPACE):
+    def quantize(model, *options, output="out.onnx", limit=ADDRESS_SPACE, target=None):
         if isinstance(model, onnx.ModelProto):
             path = tmp_path / "model.onnx"
             onnx.save(model, path)
             model = path
         output, report = tmp_path / output, tmp_path / "report.json"
         done = run("quantize", model, "-o", output, "-q", "--threads", 1,
-                   "--json", report, *options, limit=limit)
+                   "--json", report, *options, *["--target", target] * bool(target),
+                   limit=limit)
         message = done.stderr.decode()
         assert done.returncode == 0, f"exit status {done.returncode}: {message}"
         return Result(model, output, json.loads(report.read_bytes()), message)
 
     return quantize
+
+
+@pytest.fixture
+def generic(quantize):
+    """The same with DequantizeLinear in its plainest layout, which verify reads."""
+    return functools.partial(quantize, target="generic")
 
 
 OUTPUTS = {"out.onnx", "out.onnx.data"}

@@ -10,8 +10,8 @@ import build
 SMALL = build.Layer("MatMul", (6, 5), (2, 6))
 OPTIONS = [["--block-size", "4"], ["--type", "uint4", "--per-channel"],
            ["--type", "int8", "--per-tensor"], ["--type", "uint8", "--external-data"],
-           ["--freeze"], ["--symmetric", "--type", "uint4"]]
-
+           ["--freeze"], ["--symmetric", "--type", "uint4"], ["--decode", "load"],
+           ["--decode", "portable"], ["--format", "nbits"], ["--target", "generic"]]
 
 
 def base():

@@ -10,12 +10,11 @@ import re
 import numpy as np
 import onnx
 import onnxruntime as ort
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
 import forms_models
 import oracle
 import runtime
-from forms_models import MICROSOFT
 
 FORMS = {"run": [], "auto": ["--decode", "auto"], "load": ["--decode", "load"],
          "portable": ["--decode", "portable"], "nbits": ["--format", "nbits"],
@@ -113,7 +112,8 @@ def of_type(scheme, kind):
 def give_rows(model, name, value):
     """Points every Gather of the table to a copy with other values."""
     like, = [t for t in model.graph.initializer if t.name == name]
-    rows = numpy_helper.from_array(value.astype(numpy_helper.to_array(like).dtype), f"{name} rows")
+    value = value.astype(numpy_helper.to_array(like).dtype)
+    rows = numpy_helper.from_array(value, f"{name} rows")
     model.graph.initializer.append(rows)
     for made in model.graph.node:
         if made.op_type == "Gather" and made.input[0] == name:
@@ -148,33 +148,37 @@ def is_standard(model):
 # ---- the check -------------------------------------------------------------
 
 def check(model, feeds, scheme, form, quantize, options=(), dtype="float", expected=None,
-          reference=False):
+          reference=False, like=None):
     """Quantizes the model and holds it against its rival. expected: {name: (group,
-    form)} of all weights that shall be quantized. Returns (result, operators that are
-    left of it in ONNX Runtime)."""
+    form)} of all weights that shall be quantized. like: the model that the rival is
+    made of, where weights are not constants in the first one. Returns (result,
+    operators that are left of it in ONNX Runtime)."""
+    like = like or model
     result = quantize(model, *scheme.options(), *FORMS.get(form, ()), *options)
     after = result.load()
     check_rows(result, expected)
     # The checker knows no types of what ONNX Runtime's own operators give to a function.
     onnx.checker.check_model(str(result.output), full_check=is_standard(model))
     path = result.output.with_name("rival.onnx")
-    onnx.save(rival(model, result, scheme), path)
+    onnx.save(rival(like, result, scheme), path)
     wanted, float_operators = run_and_look(path, feeds)
     got, left = run_and_look(result.output, feeds)
     agree(wanted, got, TOLERANCE[dtype], "optimized")
-    agree(wanted, runtime.run_ort(result.output, feeds, False), TOLERANCE[dtype], "as it is")
+    as_it_is = runtime.run_ort(result.output, feeds, False)
+    agree(wanted, as_it_is, TOLERANCE[dtype], "as it is")
     if form in ("load", "portable"):
         assert left == float_operators, "something is left to compute on every run"
     if form == "generic":
-        check_codes(model, after, result, scheme)
+        check_codes(like, after, result, scheme)
     if reference and is_standard(after):
-        agree(wanted, runtime.run_reference(result.output, feeds), TOLERANCE[dtype], "reference")
+        answer = runtime.run_reference(result.output, feeds)
+        agree(wanted, answer, TOLERANCE[dtype], "reference")
     return result, left
 
 
 def agree(wanted, got, tolerance, what):
-    difference = runtime.worst(wanted, got)
-    assert difference <= tolerance, f"{what}: outputs differ by {difference:.2g} of the largest"
+    worst = runtime.worst(wanted, got)
+    assert worst <= tolerance, f"{what}: outputs differ by {worst:.2g} of the largest"
 
 
 def check_rows(result, expected):
@@ -195,9 +199,11 @@ def check_codes(before, after, result, scheme):
     assert {key[1] for key in found} == set(names)
     for key, made in found.items():
         assert group_text(made.axis, made.block) == names[key[1]]
-        codes, scales, zeros = oracle.rtn(oracle.array_of(known[key].tensor), scheme, made.axis,
-                                          made.block, oracle.scale_type(known[key]))
-        assert np.array_equal(made.codes, codes) and made.scales.tobytes() == scales.tobytes()
+        codes, scales, zeros = oracle.rtn(
+            oracle.array_of(known[key].tensor), scheme, made.axis, made.block,
+            oracle.scale_type(known[key]))
+        assert np.array_equal(made.codes, codes)
+        assert made.scales.tobytes() == scales.tobytes()
         assert made.zeros is None or np.array_equal(made.zeros, zeros)
 
 
@@ -214,6 +220,8 @@ def plan(model, operator, scheme, form, place, dtype="float"):
             continue
         own = expected_form(scheme, kind, form, axis, block, shapes[name], dtype)
         expected[name] = group_text(axis, block), own
-        fused |= own == "MatMulNBits" or (kind == "fused" and is_fusable(axis, block)
-                                          and own == "DequantizeLinear" and form != "generic")
-    return expected, fused and dtype != "double" and place not in forms_models.UNFUSED
+        in_place = own == "DequantizeLinear" and form != "generic"
+        fused |= own == "MatMulNBits" or (
+            in_place and kind == "fused" and is_fusable(axis, block))
+    can_fuse = dtype != "double" and place not in forms_models.UNFUSED
+    return expected, fused and can_fuse

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import build
 import oracle
-from build import TYPES, constant, info, renamed
+from build import TYPES, constant, info
 
 DOMAIN = "test.layers"
 MICROSOFT = "com.microsoft"
@@ -23,7 +23,7 @@ class Operator:
     weight: tuple  # shape
     x: tuple
     rank: int  # of y
-    others: dict = dataclasses.field(default_factory=dict)  # name -> shape or array
+    others: dict = dataclasses.field(default_factory=dict)  # name -> shape
     rows: int = 0  # x holds indices: this many are allowed, negative ones too
     index: object = np.int64
     axes: tuple = None  # channel, reduction, whether cut: where nodes don't tell
@@ -42,7 +42,8 @@ def of_layer(layer):
     def nodes(x, w, y):
         return [layer.node(x, w, y, "")]
     matmul = layer.op == "MatMul" and layer.side and len(layer.weight) == 2
-    gemm = layer.op == "Gemm" and layer.side and not {"transA", "alpha"} & set(layer.attributes)
+    odd = {"transA", "alpha"} & set(layer.attributes)
+    gemm = layer.op == "Gemm" and layer.side and not odd
     return Operator(nodes, layer.weight, layer.x, build.output_rank(layer),
                     {"bias": (layer.bias,)} if layer.bias else {},
                     kind="fused" if matmul or gemm else "plain")
@@ -74,7 +75,8 @@ def gemm(side, trans_a, trans_b, scaled, bias):
                     kind="fused" if fused else "plain")
 
 
-GEMMS = {f"side{'AB'[side]}-{a}{b}-{'scaled' if s else 'plain'}-{bias}": gemm(side, a, b, s, bias)
+GEMMS = {f"side{'AB'[side]}-{a}{b}-{'scaled' if s else 'plain'}-{bias}":
+         gemm(side, a, b, s, bias)
          for side in (1, 0) for a in (0, 1) for b in (0, 1) for s in (0, 1)
          for bias in ("none", "vector", "matrix") if side or (bias == "vector" and not s)}
 
@@ -89,7 +91,8 @@ def gather(table, x, axis=0, index=np.int64):
 def gather_computed(table, x):
     """Its indices are made beside it, wherever that is."""
     def nodes(x, w, y):
-        return [node("Cast", [x], f"{y}_i", to=TensorProto.INT64), node("Gather", [w, f"{y}_i"], y)]
+        return [node("Cast", [x], f"{y}_i", to=TensorProto.INT64),
+                node("Gather", [w, f"{y}_i"], y)]
     return Operator(nodes, table, x, 1 + len(x), rows=table[0], index=np.int32, kind="rows")
 
 
@@ -116,14 +119,16 @@ def fused_matmul(trans_a, trans_b):
         return [node("FusedMatMul", [x, w], y, MICROSOFT, transA=trans_a, transB=trans_b,
                      alpha=0.5)]
     weight, x = (44, 36), (3, 44)
-    return Operator(nodes, weight[::-1] if trans_b else weight, x[::-1] if trans_a else x, 2,
+    return Operator(nodes, weight[::-1] if trans_b else weight,
+                    x[::-1] if trans_a else x, 2,
                     domains=(MICROSOFT,))
 
 
 def transposed(weight, x, op_type="MatMul", **options):
     """The usual export of a linear layer: a Transpose on the way of the weight."""
     def nodes(x, w, y):
-        return [node("Transpose", [w], f"{y}_t", perm=[1, 0]), node(op_type, [x, f"{y}_t"], y)]
+        return [node("Transpose", [w], f"{y}_t", perm=[1, 0]),
+                node(op_type, [x, f"{y}_t"], y)]
     return Operator(nodes, weight, x, len(x), axes=(0, 1, True), kind="fused", **options)
 
 
@@ -139,6 +144,21 @@ def fused_conv():
     return Operator(nodes, (20, 12, 3, 3), (1, 12, 6, 6), 4, domains=(MICROSOFT,))
 
 
+def fused_gemm():
+    def nodes(x, w, y):
+        return [node("FusedGemm", [x, w, "bias"], y, MICROSOFT, transB=1,
+                     activation="Relu")]
+    return Operator(nodes, (36, 44), (3, 44), 2, {"bias": (36,)}, axes=(0, 1, True),
+                    domains=(MICROSOFT,))
+
+
+def attention():
+    def nodes(x, w, y):
+        return [node("Attention", [x, w, "bias"], y, MICROSOFT, num_heads=2)]
+    return Operator(nodes, (32, 96), (2, 5, 32), 3, {"bias": (96,)}, axes=(1, 0, True),
+                    domains=(MICROSOFT,))
+
+
 OPERATORS = {name: of_layer(layer) for name, layer in build.LAYERS.items()} | {
     "matmul-whole": matmul(512, 9),
     "matmul-rank3-x": matmul(64, 30, (2, 3, 64)),
@@ -149,6 +169,8 @@ OPERATORS = {name: of_layer(layer) for name, layer in build.LAYERS.items()} | {
     "fusedmatmul-b": fused_matmul(0, 1),
     "fusedmatmul-ab": fused_matmul(1, 1),
     "fusedconv": fused_conv(),
+    "fusedgemm": fused_gemm(),
+    "attention": attention(),
     "gather": gather((51, 40), (3, 5)),
     "gather-scalar": gather((50, 32), ()),
     "gather-odd": gather((40, 37), (4,)),
@@ -184,8 +206,8 @@ def weight(operator, dtype="float", name="W"):
 
 
 def others(operator, dtype="float"):
-    return [build.tensor(noise(value, 3) if isinstance(value, tuple) else value, name, dtype)
-            for name, value in operator.others.items()]
+    return [build.tensor(noise(shape, 3), name, dtype)
+            for name, shape in operator.others.items()]
 
 
 def feeds(operator, dtype="float"):
@@ -208,7 +230,8 @@ def all_feeds(model, operator, dtype="float"):
 
 def finish(operator, dtype, nodes, tensors=(), rank=None, inputs=(), functions=(), opset=17,
            **options):
-    x = helper.np_dtype_to_tensor_dtype(np.dtype(operator.index)) if operator.rows else dtype
+    index = helper.np_dtype_to_tensor_dtype(np.dtype(operator.index))
+    x = index if operator.rows else dtype
     domains = [*operator.domains, *[DOMAIN] * bool(functions)]
     return build.model(nodes, [info("X", x, operator.x), *inputs],
                        [info("Y", dtype, rank=operator.rank if rank is None else rank)],
@@ -240,13 +263,15 @@ COND = info("cond", TensorProto.BOOL, [])
 
 def in_if(operator, w, dtype):
     v = weight(operator, dtype, "V")
-    branches = choose(body(operator, dtype, "W", [w]), body(operator, dtype, "V", (), [constant(v)]))
+    branches = choose(body(operator, dtype, "W", [w]),
+                      body(operator, dtype, "V", (), [constant(v)]))
     return finish(operator, dtype, [branches], inputs=[COND])
 
 
 def captured(operator, w, dtype):
     branches = choose(body(operator, dtype, "W"), body(operator, dtype, "V"))
-    return finish(operator, dtype, [branches], [w, weight(operator, dtype, "V")], inputs=[COND])
+    return finish(operator, dtype, [branches], [w, weight(operator, dtype, "V")],
+                  inputs=[COND])
 
 
 LOOP = [numpy_helper.from_array(np.array(2), "count"),
@@ -283,7 +308,8 @@ CONCAT = node("Concat", ["Y0", "Y1"], "Y", axis=0)
 
 def function(operator, dtype, handed, nodes):
     """A local function that is called twice; handed: constants that come as inputs."""
-    opsets = [helper.make_opsetid("", 17)] + [helper.make_opsetid(d, 1) for d in operator.domains]
+    opsets = [helper.make_opsetid("", 17),
+              *[helper.make_opsetid(domain, 1) for domain in operator.domains]]
     inputs = ["X", *handed, *operator.others]
     made = helper.make_function(DOMAIN, "Layer", inputs, ["Y"], nodes, opsets)
     calls = [helper.make_node("Layer", inputs, [f"Y{i}"], domain=DOMAIN) for i in (0, 1)]
@@ -317,10 +343,6 @@ UNFUSED = {"captured"}  # ONNX Runtime fuses what stands in one graph
 def layout(made, index, shape):
     """(channel axis, reduction axis, whether channels are cut) of one input."""
     last = len(shape) - 1
-    if made.op_type == "Gather" and index == 0:
-        return 0, last, False
-    if made.op_type in ("LSTM", "GRU", "RNN") and index in (1, 2):
-        return 1, 2, False
     if made.op_type == "FusedMatMul" and index == 1:
         swap = oracle.attribute(made, "transB", 0)
         return (last - 1, last, True) if swap else (last, last - 1, True)

@@ -182,7 +182,6 @@ class Constant:
     name: str
     tensor: TensorProto
     is_input: bool = False
-    uses: list = dataclasses.field(default_factory=list)  # (node or None, input)
 
     @property
     def key(self):
@@ -196,12 +195,14 @@ class Place:
     owner: object
     values: dict  # name -> Constant, or None where it is something else
     parent: object = None
+    label: str = ""  # what reports call it
 
-    def find(self, name):
+    def home(self, name):
+        """The place that defines what the name means here; None: nothing does."""
         place = self
         while place and name not in place.values:
             place = place.parent
-        return place.values[name] if place else None
+        return place
 
 
 def bodies(node):
@@ -212,8 +213,8 @@ def bodies(node):
 
 def places(model):
     """Every graph and function of the model, outer ones first."""
-    def visit(owner, path, parent):
-        place = Place(path, owner, {}, parent)
+    def visit(owner, path, parent, label):
+        place = Place(path, owner, {}, parent, label)
         is_graph = hasattr(owner, "initializer")
         for tensor in owner.initializer if is_graph else ():
             place.values[tensor.name] = Constant(path, tensor.name, tensor)
@@ -229,27 +230,47 @@ def places(model):
         yield place
         for node in owner.node:
             for name, graph in bodies(node):
-                yield from visit(graph, path + ((node.output[0], name),), place)
+                inner = f"{node.name or node.output[0]}.{name}"
+                yield from visit(graph, path + ((node.output[0], name),), place,
+                                 f"{label}/{inner}" if label else inner)
 
-    yield from visit(model.graph, (), None)
+    yield from visit(model.graph, (), None, "")
     for f in model.functions:
-        yield from visit(f, (("function", f.domain, f.name),), None)
+        yield from visit(f, (("function", f.domain, f.name),), None, f"function {f.name}")
 
 
 def constants(model):
-    """All constants of the model with their uses, by key."""
+    """All constants of the model by key."""
+    return {c.key: c for place in places(model) for c in place.values.values() if c}
+
+
+def uses(model):
+    """{key of a value: [(place, node, input)]}; the node is None where the value is an
+    output of the place."""
     found = {}
     for place in places(model):
-        found |= {c.key: c for c in place.values.values() if c}
-        uses = [(name, (node, i)) for node in place.owner.node
+        here = [(name, (place, node, i)) for node in place.owner.node
                 for i, name in enumerate(node.input)]
-        uses += [(getattr(output, "name", output), (None, 0))
+        here += [(getattr(output, "name", output), (place, None, 0))
                  for output in place.owner.output]
-        for name, use in uses:
-            constant = place.find(name)
-            if constant:
-                constant.uses.append(use)
+        for name, use in here:
+            home = place.home(name)
+            if home:
+                found.setdefault((home.path, name), []).append(use)
     return found
+
+
+def leaves(table, key, rank, swapped=False):
+    """(node, input, whether transposed) of all that uses a value in the end, behind
+    Identity and behind Transpose of a matrix. table: what uses() gives."""
+    for place, node, i in table.get(key, ()):
+        op = node.op_type if node and node.domain in ("", "ai.onnx") else None
+        if op == "Identity" or op == "Transpose" and rank == 2:
+            perm = [a.ints for a in node.attribute if a.name == "perm"] or [[1, 0]]
+            swap = op == "Transpose" and list(perm[0]) == [1, 0]
+            yield from leaves(table, (place.path, node.output[0]), rank, swapped ^ swap)
+        else:
+            yield node, i, swapped
 
 
 def layout(node, index, shape):
@@ -265,10 +286,21 @@ def layout(node, index, shape):
         return (1, 0, True) if bool(transposed) != (index == 1) else (0, 1, True)
     if op == "Conv" and index == 1 and rank >= 3:
         return 0, 1, False
+    if op == "Gather" and index == 0 and rank >= 2:
+        return 0, rank - 1, False
+    if op in ("LSTM", "GRU", "RNN") and index in (1, 2) and rank == 3:
+        return 1, 2, False
     if op == "ConvTranspose" and index == 1 and rank >= 3:
         depthwise = attribute(node, "group", 1) == shape[0] > 1
         return (0, 1, False) if depthwise else (1, 0, False)
     return None
+
+
+def lies(leaf, shape):
+    """The layout of a weight in one of its leaves."""
+    node, index, swapped = leaf
+    found = layout(node, index, shape[::-1] if swapped else shape)
+    return (1 - found[0], 1 - found[1], found[2]) if found and swapped else found
 
 
 def grouping(scheme, place, shape):
@@ -307,17 +339,20 @@ def scale_type(constant):
 def expected(model, scheme):
     """{key: (constant, axis, block)} of the weights that shall be quantized,
     as far as shapes and uses decide that."""
-    chosen = {}
+    chosen, table = {}, uses(model)
     for key, c in constants(model).items():
         shape = tuple(c.tensor.dims)
-        if (c.tensor.data_type not in FLOAT_TYPE or len(shape) < 2 or not c.uses
+        users = list(leaves(table, key, len(shape)))
+        if (c.tensor.data_type not in FLOAT_TYPE or len(shape) < 2 or not users
                 or not math.prod(shape) >= max(scheme.min_elements, 1)
                 or c.is_input and model.ir_version >= 4 and not scheme.freeze):
             continue
-        lies = [layout(node, i, shape) for node, i in c.uses]
-        if not all(lies):
+        layouts = [lies(user, shape) for user in users]
+        if not all(layouts):
             continue
-        axis, block = grouping(scheme, lies[0], shape)
+        axis, block = grouping(scheme, layouts[0], shape)
+        if users[0][0].op_type in ("LSTM", "GRU", "RNN") and axis == 1 and shape[0] > 1:
+            axis, block = 2, shape[2]  # rows of several directions
         size = np.dtype(scale_type(c)).itemsize
         before = math.prod(shape) * item_size(c.tensor)
         if sum(stored_bytes(scheme, shape, axis, block, size)) < before:

@@ -85,7 +85,7 @@ def test_nested(kind, levels, survive):
     assert survive(NESTED[kind](levels)) is None
 
 
-def test_deep_but_sound(quantize):
+def test_deep_but_sound(generic):
     """Weights twenty branches deep; protobuf's own limit is near."""
     layer = SMALL
     graph = build.branch(layer, build.weight(layer), "leaf", "float")
@@ -98,7 +98,7 @@ def test_deep_but_sound(quantize):
                               inputs=[build.info("cond", TensorProto.BOOL, [])])
     model.graph.output[0].name = "y19"
     scheme = Scheme(min_elements=4)
-    found = verify(quantize(model, *scheme.options()), scheme,
+    found = verify(generic(model, *scheme.options()), scheme,
                    [build.feeds(layer, cond=np.array(True))])
     assert len(found) == 21
 

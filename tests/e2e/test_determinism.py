@@ -10,11 +10,12 @@ import pytest
 
 import build
 from build import LAYERS
+from forms_check import FORMS
 from oracle import Scheme
 
 SCHEMES = [Scheme(), Scheme("int4", 32), Scheme("uint4", 7), Scheme("int8", "channel"),
            Scheme("uint8", "tensor"), Scheme("uint4", "channel", symmetric=True)]
-MODELS = ["fashion_cnn_dynamo18.onnx", "bible_lm_ts17.onnx"]
+MODELS = ["fashion_cnn_dynamo18.onnx", "bible_lm_dynamo18.onnx"]
 THREADS = [1, 2, 3, 8]
 
 
@@ -52,6 +53,14 @@ def test_threads_and_kernels(name, scheme, real_model, run, cpus, tmp_path):
     variants = [(real_model(name), *scheme.options(), "--threads", threads, "--cpu", cpu)
                 for threads, cpu in itertools.product(THREADS, cpus)]
     variants.append((real_model(name), *scheme.options()))
+    assert len(set(outputs(run, tmp_path, variants).values())) == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", MODELS)
+def test_forms(name, form, real_model, run, cpus, tmp_path):
+    variants = [(real_model(name), *FORMS[form], "--threads", threads, "--cpu", cpu)
+                for threads, cpu in itertools.product(THREADS, cpus)]
     assert len(set(outputs(run, tmp_path, variants).values())) == 1
 
 

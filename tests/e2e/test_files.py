@@ -89,11 +89,11 @@ def test_standard_input_has_no_folder(run, tmp_path):
 
 # ---- where the output goes -------------------------------------------------
 
-def test_output_replaces_a_file(plain, quantize, tmp_path):
+def test_output_replaces_a_file(plain, generic, tmp_path):
     old = tmp_path / "out.onnx"
     old.write_bytes(b"old")
     old.chmod(0o640)
-    verify(quantize(plain), Scheme(), FEEDS)
+    verify(generic(plain), Scheme(), FEEDS)
     assert old.stat().st_mode & 0o777 == 0o640
 
 
@@ -138,15 +138,15 @@ def test_outputs_that_cannot_be(out, word, plain, run, tmp_path):
 # ---- external data ---------------------------------------------------------
 
 @pytest.mark.parametrize("storage", ["external", "files"])
-def test_external_in_one_file_out(storage, quantize, tmp_path):
+def test_external_in_one_file_out(storage, generic, tmp_path):
     """The same bytes as from the model with everything inside."""
     (tmp_path / "a").mkdir()
     path = build.save(model(), tmp_path / "a" / "in.onnx", storage)
-    result = quantize(path)
+    result = generic(path)
     verify(result, Scheme(), FEEDS)
     whole = tmp_path / "b.onnx"
     onnx.save(model(), whole)
-    assert result.output.read_bytes() == quantize(whole, output="b").output.read_bytes()
+    assert result.output.read_bytes() == generic(whole, output="b").output.read_bytes()
 
 
 def entries(tensor):
@@ -155,9 +155,9 @@ def entries(tensor):
 
 @pytest.mark.parametrize("storage", ["raw", "typed", "external", "files"])
 @pytest.mark.parametrize("scheme", [Scheme(), Scheme("uint4", 7)], ids=str)
-def test_external_out(scheme, storage, quantize, tmp_path):
+def test_external_out(scheme, storage, generic, tmp_path):
     path = build.save(model(), tmp_path / "in.onnx", storage)
-    result = quantize(path, "--external-data", *scheme.options())
+    result = generic(path, "--external-data", *scheme.options())
     verify(result, scheme, FEEDS)
     data = tmp_path / "out.onnx.data"
     spans = []
@@ -172,17 +172,17 @@ def test_external_out(scheme, storage, quantize, tmp_path):
     assert data.stat().st_size == sum(max(spans))
 
 
-def test_external_out_of_nothing_large(quantize, tmp_path):
+def test_external_out_of_nothing_large(generic, tmp_path):
     """No empty file is left beside it."""
-    result = quantize(build.layer_model(LAYER, build.weight(LAYER)), "--external-data")
+    result = generic(build.layer_model(LAYER, build.weight(LAYER)), "--external-data")
     verify(result, Scheme(), [build.feeds(LAYER)])
     assert leftovers(tmp_path, "replaced.onnx") == ["model.onnx", "out.onnx", "report.json"]
 
 
-def test_external_out_of_a_function(quantize):
+def test_external_out_of_a_function(generic):
     layer = LAYERS["matmul"]
     made = build.in_function(layer, build.weight(layer), "float")
-    result = quantize(made, "--external-data")
+    result = generic(made, "--external-data")
     verify(result, Scheme(), [build.feeds(layer)])
 
 
@@ -264,11 +264,11 @@ def test_range_outside_the_file(case, run, tmp_path):
     assert leftovers(tmp_path) == ["data.bin", "in.onnx"]
 
 
-def test_folders_below_are_fine(quantize, tmp_path):
+def test_folders_below_are_fine(generic, tmp_path):
     (tmp_path / "sub" / "deep").mkdir(parents=True)
     (tmp_path / "sub" / "deep" / "data .bin").write_bytes(b"xyz" + build.weight(LAYER).raw_data)
     path = hostile(tmp_path / "in.onnx", "./sub//deep/data .bin", 3, SIZE)
-    verify(quantize(path), Scheme(), [build.feeds(LAYER)])
+    verify(generic(path), Scheme(), [build.feeds(LAYER)])
 
 
 # ---- more than 2 GiB -------------------------------------------------------
@@ -330,7 +330,7 @@ ENCODINGS = {
 
 
 @pytest.mark.parametrize("case", ENCODINGS)
-def test_encodings(case, quantize, tmp_path):
+def test_encodings(case, generic, tmp_path):
     parsed = TensorProto.FromString(ENCODINGS[case])
     assert numpy_helper.to_array(parsed).tobytes() == W.raw_data
     made = build.layer_model(LAYER, W, initializers=[])
@@ -338,10 +338,10 @@ def test_encodings(case, quantize, tmp_path):
     made.ClearField("graph")
     path = tmp_path / "in.onnx"
     path.write_bytes(wire.field(7, graph) + made.SerializeToString())
-    verify(quantize(path), Scheme(), [build.feeds(LAYER)])
+    verify(generic(path), Scheme(), [build.feeds(LAYER)])
 
 
-def test_graph_in_two_pieces(quantize, tmp_path):
+def test_graph_in_two_pieces(generic, tmp_path):
     """Two fields of a message that may stand once are merged."""
     made = build.layer_model(LAYER, W)
     first, second = onnx.GraphProto(), onnx.GraphProto()
@@ -352,4 +352,4 @@ def test_graph_in_two_pieces(quantize, tmp_path):
     path = tmp_path / "in.onnx"
     path.write_bytes(wire.field(7, first.SerializeToString()) + made.SerializeToString() +
                      wire.field(7, second.SerializeToString()))
-    verify(quantize(path), Scheme(), [build.feeds(LAYER)])
+    verify(generic(path), Scheme(), [build.feeds(LAYER)])

@@ -176,7 +176,7 @@ def test_odd_graph(case, survive):
         assert survive(ODD_GRAPHS[case], options) is None
 
 
-@pytest.mark.parametrize("case", ["no graph", "opset 99", "opset -1", "opset 2^62"])
+@pytest.mark.parametrize("case", ["no graph", "opset -1"])
 def test_refused(case, survive):
     assert survive(ODD_GRAPHS[case], status=(1,)) is None
 

@@ -111,13 +111,13 @@ LIES = {
 
 
 @pytest.fixture
-def sound(quantize):
+def sound(generic):
     layer = LAYERS["matmul"]
     w, v = build.weight(layer), build.weight(layer, name="V", seed=1)
     nodes = [layer.node(), layer.node(weight="V", y="Z", name="other")]
     model = build.layer_model(layer, w, nodes, initializers=[w, v])
     model.graph.output.append(build.info("Z", rank=2))
-    return quantize(model, *Scheme("uint4", 32).options())
+    return generic(model, *Scheme("uint4", 32).options())
 
 
 @pytest.mark.parametrize("lie", LIES)

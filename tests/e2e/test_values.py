@@ -37,11 +37,11 @@ def noise(seed=0):
 @pytest.mark.parametrize("dtype", ["float", "float16", "bfloat16", "double"])
 @pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("where", [(0, 0), (69, 39), (33, 17)])
-def test_not_finite(where, value, dtype, scheme, quantize):
+def test_not_finite(where, value, dtype, scheme, generic):
     """The weight stays float, with a warning that names it; the other does not."""
     w = noise()
     w[where] = value
-    result = quantize(two_weights(w, dtype), *scheme.options())
+    result = generic(two_weights(w, dtype), *scheme.options())
     verify(result, scheme)
     assert result.names == {"V"}
     row, = [row for row in result.report["weights"] if row["name"] == "W"]
@@ -74,20 +74,20 @@ SPECIAL = {
                                     Scheme("uint8", "tensor"), Scheme("uint4", 7, symmetric=True)],
                          ids=str)
 @pytest.mark.parametrize("values", SPECIAL)
-def test_special_values(values, scheme, quantize):
+def test_special_values(values, scheme, generic):
     x = SPECIAL[values]
     feeds = [build.feeds(LAYER)] if abs(x).max() < 1e15 else None
-    verify(quantize(two_weights(x), *scheme.options()), scheme, feeds)
+    verify(generic(two_weights(x), *scheme.options()), scheme, feeds)
 
 
 @pytest.mark.parametrize("dtype, factor, fits", [
     ("float16", 1e-7, False), ("float16", 1e-5, False), ("float16", 1, True),
     ("float16", 1e3, True), ("bfloat16", 1e-7, True), ("bfloat16", 1e30, True)])
 @pytest.mark.parametrize("scheme", [Scheme(), Scheme("uint8", "channel")], ids=str)
-def test_scales_of_halves(dtype, factor, fits, scheme, quantize):
+def test_scales_of_halves(dtype, factor, fits, scheme, generic):
     """float16 weights get float16 scales; where those would underflow, the
     weight stays float and says why."""
-    result = quantize(two_weights(noise() * factor, dtype), *scheme.options())
+    result = generic(two_weights(noise() * factor, dtype), *scheme.options())
     verify(result, scheme)
     assert result.names == ({"V", "W"} if fits else {"V"})
     if not fits:
@@ -97,14 +97,33 @@ def test_scales_of_halves(dtype, factor, fits, scheme, quantize):
 @pytest.mark.parametrize("scheme", [Scheme(), Scheme("int8", "tensor"), Scheme("uint8", "channel")],
                          ids=str)
 @pytest.mark.parametrize("dtype, most", [("float", np.finfo(np.float32).max), ("float16", 65504)])
-def test_decoded_values_stay_finite(dtype, most, scheme, quantize):
+def test_decoded_values_stay_finite(dtype, most, scheme, generic):
     """A scale that was rounded up must not turn the largest float into infinity."""
     w = np.where(noise() > 0, most, -most)
-    result = quantize(two_weights(w, dtype), *scheme.options())
+    result = generic(two_weights(w, dtype), *scheme.options())
     for key, made in oracle.decoders(result.load()).items():
         overflow = int(np.isinf(made.values().astype(np.float32)).sum())
         assert overflow == 0, key
     verify(result, scheme)
+
+
+@pytest.mark.parametrize("scheme", [Scheme("uint8"), Scheme("uint4", "channel"),
+                                    Scheme("int8", 32, symmetric=False)], ids=str)
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float"])
+@pytest.mark.parametrize("seed", range(4))
+def test_zero_points_at_the_end_of_the_range(seed, dtype, scheme, generic):
+    """All negative: a scale that was rounded down asks for more than there is."""
+    verify(generic(two_weights(-abs(noise(seed)) - 0.01, dtype), *scheme.options()), scheme)
+
+
+@pytest.mark.parametrize("value, fits", [(1e300, False), (-3.5e38, False), (1e-300, True)])
+def test_doubles_beyond_float(value, fits, generic):
+    """Scales are float32: what that can't hold stays double."""
+    w = noise()
+    w[3, 3] = value
+    result = generic(two_weights(w, "double"))
+    verify(result, Scheme())
+    assert result.names == ({"V", "W"} if fits else {"V"})
 
 
 def test_all_bad_leaves_no_output(run, tmp_path):
@@ -118,11 +137,11 @@ def test_all_bad_leaves_no_output(run, tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(0, 40), (70, 0), (0, 0)])
-def test_no_elements(shape, quantize):
+def test_no_elements(shape, generic):
     model = two_weights(np.zeros(shape))
     model.graph.node[0].CopyFrom(helper.make_node("MatMul", ["E", "W"], ["Y"]))
     model.graph.input.append(build.info("E", shape=[3, shape[0]]))
-    result = quantize(model, "--min-elements", "0")
+    result = generic(model, "--min-elements", "0")
     verify(result, Scheme(min_elements=0))
     assert "elements" in result.reasons["W"]
 
@@ -149,28 +168,28 @@ def many(*names):
     (["--include", "^(dec\\.w|Enc)$"], {"dec.w", "Enc"}),
     (["--min-elements", "2800"], {"enc.0.w", "enc.1.w", "dec.w", "Enc"}),
 ])
-def test_include_and_exclude(options, names, quantize):
+def test_include_and_exclude(options, names, generic):
     model = many("enc.0.w", "enc.1.w", "dec.w", "Enc")
-    result = quantize(model, *options)
+    result = generic(model, *options)
     assert result.names == names == {name for _, name in oracle.decoders(result.load())}
     for name in {"enc.0.w", "enc.1.w", "dec.w", "Enc"} - names:
         assert "--include" in result.reasons[name] or "exclude" in result.reasons[name]
 
 
 @pytest.mark.parametrize("least, count", [(0, 2), (100, 2), (101, 1)])
-def test_min_elements(least, count, quantize):
+def test_min_elements(least, count, generic):
     model = two_weights(noise())
     model.graph.node[0].CopyFrom(helper.make_node("MatMul", ["E", "W"], ["Y"]))
     model.graph.input.append(build.info("E", shape=[3, 25]))
     model.graph.initializer[0].CopyFrom(build.tensor(noise()[:25, :4], "W"))
-    result = quantize(model, "--min-elements", str(least))
+    result = generic(model, "--min-elements", str(least))
     verify(result, Scheme(min_elements=least))
     assert len(result.names) == count
     if count == 1:
         assert "--min-elements" in result.reasons["W"]
 
 
-def test_every_float_constant_has_a_row(quantize):
+def test_every_float_constant_has_a_row(generic):
     """With a reason where it stays float."""
     model = many("W", "unused", "biased")
     del model.graph.node[1], model.graph.output[1]
@@ -179,7 +198,7 @@ def test_every_float_constant_has_a_row(quantize):
     model.graph.initializer.append(numpy_helper.from_array(np.ones((99, 99), np.int64), "ints"))
     model.graph.node.append(helper.make_node("Constant", [], ["floats"], value_floats=[1.0] * 40))
     model.graph.node.append(helper.make_node("Add", ["vector", "floats"], ["sum"]))
-    result = quantize(model)
+    result = generic(model)
     verify(result, Scheme())
     assert result.names == {"W", "biased"}
     assert set(result.reasons) == {"unused", "vector", "scalar", "floats"}
@@ -281,11 +300,11 @@ KEPT = {
 
 @pytest.mark.parametrize("external", [False, True], ids=["inside", "external"])
 @pytest.mark.parametrize("what", KEPT)
-def test_untouched(what, external, quantize):
+def test_untouched(what, external, generic):
     """All but the weights is as it was, byte by byte where nothing is added."""
     before = decorated()
     options = ["--external-data"] * external
-    after = onnx.load(quantize(before, *options).output)
+    after = onnx.load(generic(before, *options).output)
     for tensor in build.every_tensor(after):  # what onnx.load leaves behind
         tensor.ClearField("data_location")
         tensor.ClearField("external_data")
@@ -297,17 +316,17 @@ def test_untouched(what, external, quantize):
     assert KEPT[what](after) == KEPT[what](before)
 
 
-def test_what_a_weight_keeps(quantize):
+def test_what_a_weight_keeps(generic):
     """Its codes take over its words and its place; its value_info stays."""
     before = decorated()
     before.graph.initializer[0].doc_string = "W's words"
-    after = quantize(before).load()
+    after = generic(before).load()
     decoder = next(n for n in after.graph.node if n.output[:1] == ["W"])
     codes, = [t for t in after.graph.initializer if t.name == decoder.input[0]]
     assert codes.doc_string == "W's words"
 
 
-def test_trained_weight_stays_float(quantize):
+def test_trained_weight_stays_float(generic):
     """A training step would write floats to it."""
     model = many("W", "V")
     training = model.training_info.add()
@@ -315,7 +334,7 @@ def test_trained_weight_stays_float(quantize):
     training.algorithm.node.add(op_type="Neg", input=["V"], output=["new V"])
     training.algorithm.output.append(build.info("new V", rank=2))
     training.update_binding.add(key="V", value="new V")
-    result = quantize(model)
+    result = generic(model)
     assert result.names == {"W"} and "train" in result.reasons["V"]
 
 

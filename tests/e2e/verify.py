@@ -1,5 +1,6 @@
-"""All that must hold for a quantized model, checked against the oracle and the
-runtimes.
+"""All that must hold for a model quantized with --target generic, whose weights are
+all plain DequantizeLinear: every bit of it, checked against the oracle and the
+runtimes. Other forms are forms_check.py's.
 """
 
 import math
@@ -9,6 +10,7 @@ import onnx
 from onnx import helper
 
 import build
+import folding
 import oracle
 import runtime
 
@@ -21,6 +23,7 @@ def verify(result, scheme, feeds=None, tolerance=TOLERANCE):
     ONNX Runtime's optimized runs, where operators are fused; others must meet
     TOLERANCE."""
     before, after = onnx.load(result.model), onnx.load(result.output)
+    before = folding.fold(before, oracle.decoders(after))
     onnx.checker.check_model(str(result.output), full_check=True)
     found = check_weights(before, after, scheme)
     check_report(result, before, found)
@@ -134,7 +137,8 @@ def check_row(key, made, before, rows):
              "elements": made.codes.size, "type": made.type, "granularity": granularity,
              "form": "DequantizeLinear",
              "bytes": {"before": made.codes.size * size, "after": made.bytes}}
-    named = [row for row in rows if row["name"] == key[1]]
+    label, = [place.label for place in oracle.places(before) if place.path == key[0]]
+    named = [row for row in rows if (row["name"], row["graph"]) == (key[1], label)]
     assert any(truth == {k: row[k] for k in truth} for row in named), (key, truth, named)
     snr = oracle.snr_db(oracle.array_of(tensor), made.unrounded())
     assert any(same_decibels(snr, np.inf if row["exact"] else row["snr_db"])

@@ -3,7 +3,7 @@
 
     corpus.py FOLDER
 
-Each seed is six bytes of options, then a model. Every kind of thing that nibble
+Each seed is seven bytes of options, then a model. Every kind of thing that nibble
 looks at is in one of them: operators that carry weights, Constant nodes, bodies,
 functions, typed values, external and sparse data, old opsets, NaNs.
 """
@@ -56,6 +56,9 @@ def operators():
     yield "conv", one("Conv", weight("W", (6, 5, 3, 3)))
     yield "depthwise", one("ConvTranspose", weight("W", (8, 1, 3, 3)), group=8)
     yield "transposed", one("ConvTranspose", weight("W", (8, 4, 3)))
+    yield "table", one("Gather", weight("W", (33, 32)))
+    yield "einsum", one("Einsum", weight("W", (33, 8)), equation="mk,kn->mn")
+    yield "lstm", one("LSTM", weight("W", (1, 32, 8)), hidden_size=8)
     for dtype in (np.float16, np.float64):
         yield np.dtype(dtype).name, one("MatMul", weight("W", (32, 8), dtype))
 
@@ -99,6 +102,31 @@ def structures():
                                inputs=("X", "W")), ir=3, opset=8)
 
 
+def chains():
+    def ints(name, *values):
+        return numpy_helper.from_array(np.array(values, np.int64), name)
+
+    steps = [node("Slice", "W s e", "a"), node("Concat", "a a", "b", axis=0),
+             node("Split", "b", "c d", axis=1), node("Reshape", "c shape", "f"),
+             node("Unsqueeze", "f axes", "g"), node("Squeeze", "g axes", "h"),
+             node("Transpose", "h", "i", perm=[1, 0]), node("Cast", "i", "j", to=1),
+             node("MatMul", "X j", "Y"), node("MatMul", "X d", "Z")]
+    yield "chain", model(graph(steps, [weight("W", (33, 16)), ints("s", 1), ints("e", 33),
+                                       ints("shape", 8, -1), ints("axes", 0)]))
+    turned = [node("Transpose", "W", "T"), node("MatMul", "X T", "a"), node("Identity", "W", "I"),
+              node("MatMul", "a I", "Y")]
+    yield "turned", model(graph(turned, [weight("W", (32, 40))]))
+    body = helper.make_graph([node("MatMul", "x w", "y")], "body",
+                             [info("i"), info("go"), info("x"), info("w")],
+                             [info("go"), info("y"), info("w")])
+    loop = node("Loop", "M c X W", "Y after", body=body)
+    yield "loop", model(graph([loop], [weight("W", (32, 32))]))
+    function = helper.make_function("local", "f", ["a", "w"], ["b"], [node("MatMul", "a w", "b")],
+                                    [helper.make_opsetid("", 21)])
+    yield "argument", model(graph([node("f", "X W", "Y", domain="local")],
+                                  [weight("W", (32, 8))]), functions=[function])
+
+
 def upgrades():
     axes = [node("Squeeze", "X", "a", axes=[0]), node("ReduceSum", "a", "b", axes=[1]),
             node("Unsqueeze", "b", "c", axes=[0]), node("Softmax", "c", "d", axis=1),
@@ -115,9 +143,10 @@ def upgrades():
 def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    options = itertools.cycle([b"\0\0\0\0\0\2", b"\1\0\0\0\0\2", b"\2\1\0\0\1\3", b"\3\2\0\0\0\4",
-                               b"\0\x17\0\0\4\2", b"\6\3\0\x30\x10\0", b"\0\0\2\0\0\x32"])
-    seeds = itertools.chain(operators(), values(), structures(), upgrades())
+    options = itertools.cycle([b"\0\0\0\0\0\1\0", b"\1\0\0\0\0\1\2", b"\2\1\0\0\1\1\1",
+                               b"\3\2\0\0\0\2\5", b"\0\x17\0\0\4\1\0", b"\6\3\0\x30\x10\0\3",
+                               b"\0\0\2\0\0\x31\0"])
+    seeds = itertools.chain(operators(), values(), structures(), chains(), upgrades())
     for (name, proto), prefix in zip(seeds, options):
         (folder / name).write_bytes(prefix + proto.SerializeToString())
 

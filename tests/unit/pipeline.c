@@ -19,6 +19,11 @@ static void free_index(void *index)
     graph_index_free(index);
 }
 
+static void free_plan(void *plan)
+{
+    plan_free(plan);
+}
+
 static void free_output(void *output)
 {
     output_free(output);
@@ -32,6 +37,7 @@ struct pipeline *pipeline_plan(const Onnx__ModelProto *proto,
     pipeline->model = read_proto(proto);
     at_end(free_index, &pipeline->index);
     assert_true(graph_index(pipeline->model, &pipeline->index, &err));
+    at_end(free_plan, &pipeline->plan);
     bool ok =
         plan_make(pipeline->model, &pipeline->index, options, &pipeline->plan, &err);
     assert_fine(&err);
@@ -61,13 +67,18 @@ static bool give_bytes(void *context, Onnx__TensorProto *tensor)
     return true;
 }
 
+Onnx__ModelProto *pipeline_bytes(struct pipeline *pipeline)
+{
+    assert_true(model_tensors(pipeline->model, give_bytes, NULL));
+    return unpack(pack(pipeline->model->proto));
+}
+
 Onnx__ModelProto *pipeline_emit(struct pipeline *pipeline)
 {
     struct error err = {0};
     assert_true(emit_plan(pipeline->model, &pipeline->plan, &err));
     assert_fine(&err);
-    assert_true(model_tensors(pipeline->model, give_bytes, NULL));
-    return unpack(pack(pipeline->model->proto));
+    return pipeline_bytes(pipeline);
 }
 
 struct output *pipeline_write(struct pipeline *pipeline, const char *path)

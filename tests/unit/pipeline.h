@@ -26,6 +26,9 @@ struct plan_item *item_named(struct pipeline *pipeline, const char *name);
  * protobuf-c, with zeroes for reserved values, and read by it. */
 Onnx__ModelProto *pipeline_emit(struct pipeline *pipeline);
 
+/* The same without emitting anything. The model is of no use afterwards. */
+Onnx__ModelProto *pipeline_bytes(struct pipeline *pipeline);
+
 /* Emits and writes the skeleton into an output that ends with the test. */
 struct output *pipeline_write(struct pipeline *pipeline, const char *path);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* ---- memory and models, freed at the end ------------------------------ */
@@ -183,6 +184,19 @@ int open_files(void)
     for (int fd = 0; fd < 1024; fd++)
         count += fcntl(fd, F_GETFD) >= 0;
     return count;
+}
+
+const char *device(const char *name)
+{
+    bool full = strcmp(name, "full") == 0;
+    const char *path = geteuid() == 0 ? temp_path(name) : hold_printf("/dev/%s", name);
+    if (geteuid() == 0)
+        mknod(path, S_IFCHR | 0600, makedev(1, full ? 7 : 3));
+    int fd = open(path, O_WRONLY);
+    if (fd < 0)
+        return NULL;
+    close(fd);
+    return path;
 }
 
 /* ---- to bytes and back ------------------------------------------------ */

@@ -58,6 +58,10 @@ bool exists(const char *path);
 size_t entries_of(const char *folder); /* . and .. not counted */
 int open_files(void);                  /* of this process */
 
+/* The path of "null" or "full"; NULL where there is none that is safe. Root gets
+ * nodes of its own to write to, since broken code could replace those in /dev. */
+const char *device(const char *name);
+
 /* ---- messages -------------------------------------------------------- */
 
 /* Dims and their count, as two arguments. */

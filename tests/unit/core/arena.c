@@ -27,13 +27,16 @@ static void test_no_overlap(void **state)
     (void)state;
     enum { MANY = 20000 };
     struct arena *arena = arena_create(SIZE_MAX / 4);
-    uint32_t **all = hold(MANY * sizeof *all);
+    uint32_t **all = hold(MANY * sizeof *all), *lengths = hold(MANY * sizeof *lengths);
     for (uint32_t i = 0; i < MANY; i++) {
-        all[i] = arena_array(arena, 1 + random_below(100), sizeof **all);
-        *all[i] = i;
+        lengths[i] = 1 + (uint32_t)random_below(100);
+        all[i] = arena_array(arena, lengths[i], sizeof **all);
+        for (uint32_t j = 0; j < lengths[i]; j++)
+            all[i][j] = i;
     }
     for (uint32_t i = 0; i < MANY; i++)
-        assert_int_equal(*all[i], i);
+        for (uint32_t j = 0; j < lengths[i]; j++)
+            assert_int_equal(all[i][j], i);
     arena_destroy(arena);
 }
 

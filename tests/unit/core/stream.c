@@ -39,13 +39,16 @@ static void test_dev_null(void **state)
     (void)state;
     struct stat st;
     struct error err = {0};
-    struct output *output = begin("/dev/null");
+    const char *path = device("null");
+    if (!path)
+        skip();
+    struct output *output = begin(path);
     assert_false(output_is_plain(output));
     fill(output, noise(1000), 1000);
     assert_true(output_commit(output, &err));
     assert_int_equal(output_size(output), 1000);
     output_free(output);
-    assert_int_equal(lstat("/dev/null", &st), 0);
+    assert_int_equal(lstat(path, &st), 0);
     assert_true(S_ISCHR(st.st_mode)); /* was not replaced */
 }
 
@@ -53,10 +56,13 @@ static void test_dev_full(void **state)
 {
     (void)state;
     struct error err = {0};
-    struct output *output = begin("/dev/full");
+    const char *path = device("full");
+    if (!path)
+        skip();
+    struct output *output = begin(path);
     fill(output, noise(1000), 1000);
     assert_false(output_commit(output, &err));
-    assert_failed(&err, STATUS_WRITE, "/dev/full: No space left");
+    assert_failed(&err, STATUS_WRITE, "full: No space left");
     output_free(output);
 }
 

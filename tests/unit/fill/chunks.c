@@ -3,7 +3,8 @@
 #include "fill/chunks.h"
 #include "support.h"
 
-enum { LARGE = 1 << 17 }; /* elements that no chunk of short groups should reach */
+/* Elements that a chunk should have at least and at most, where groups allow. */
+enum { SMALL = 1 << 13, LARGE = 1 << 17 };
 
 static struct quant_shape random_shape(void)
 {
@@ -49,14 +50,22 @@ static void check_both(const struct chunk *chunk, const struct quant_shape *s)
 }
 
 /* All properties for the chunks of one weight. */
-static void check(const struct quant_shape *s)
+static void check(const struct quant_shape *s, enum quant_method method)
 {
     struct error err = {0};
-    struct chunks chunks;
+    struct chunks chunks = {0};
     size_t elements = s->outer * s->dim * s->inner;
-    struct plan_item item = {.quantize = true, .shape = *s, .elements = elements};
-    struct plan plan = {.items = &item, .count = 1, .quantized = 1};
-    assert_true(chunks_make(&plan, &chunks, &err));
+    struct payload zeros = {0};
+    struct plan_item item = {
+        .quantize = true,
+        .shape = *s,
+        .elements = elements,
+        .bytes = elements * 4,
+        .packing = PACK_PAIRS,
+        .zeros = &zeros,
+        .scheme.method = method,
+    };
+    assert_true(chunks_add(&chunks, &item, &err));
     assert_fine(&err);
     size_t at = 0, row = 0;
     for (size_t i = 0; i < chunks.work_count; i++) {
@@ -78,16 +87,22 @@ static void check(const struct quant_shape *s)
         }
     }
     assert_int_equal(at, elements);
-    if (chunks.fit_count > 0)
-        assert_int_equal(s->block, 0);
+    size_t reached = 0; /* elements by pieces, or rows by whole groups */
     for (size_t i = 0; i < chunks.fit_count; i++) {
         const struct chunk *chunk = &chunks.fits[i];
-        assert_int_equal(chunk->work, CHUNK_FIT);
-        assert_int_equal(chunk->first_row, row);
-        assert_true(chunk->row_count > 0);
-        row += chunk->row_count;
+        bool piece = chunk->work == CHUNK_RANGE;
+        assert_true(piece || chunk->work == CHUNK_FIT);
+        assert_int_equal(piece ? chunk->begin : chunk->first_row, reached);
+        assert_true(piece ? chunk->end > chunk->begin : chunk->row_count > 0);
+        reached = piece ? chunk->end : chunk->first_row + chunk->row_count;
+        assert_int_equal(chunk->work, chunks.fits[0].work);
     }
-    assert_int_equal(row, s->block ? quant_groups(s) / s->inner : s->dim);
+    if (chunks.fit_count == 0) {
+        assert_int_equal(row, item_rows(&item));
+    } else {
+        assert_int_equal(s->block, 0);
+        assert_int_equal(reached, chunks.fits[0].work == CHUNK_RANGE ? elements : s->dim);
+    }
     chunks_free(&chunks);
     chunks_free(&chunks); /* again is harmless */
 }
@@ -98,7 +113,7 @@ static void test_random_shapes(void **state)
     random_begin();
     for (int i = 0; i < 3000; i++) {
         struct quant_shape shape = random_shape();
-        check(&shape);
+        check(&shape, i % 2 ? QUANT_RTN : QUANT_SEARCH);
     }
 }
 
@@ -115,7 +130,8 @@ static void test_chosen_shapes(void **state)
     };
     for (size_t i = 0; i < COUNT(shapes); i++) {
         print_shape(&shapes[i]);
-        check(&shapes[i]);
+        check(&shapes[i], QUANT_RTN);
+        check(&shapes[i], QUANT_SEARCH);
     }
 }
 
@@ -129,13 +145,17 @@ static void test_sizes(void **state)
     };
     for (size_t i = 0; i < COUNT(shapes); i++) {
         struct error err = {0};
-        struct chunks chunks;
+        struct chunks chunks = {0};
         const struct quant_shape *s = &shapes[i];
-        struct plan_item item = {
-            .quantize = true, .shape = *s, .elements = s->outer * s->dim * s->inner};
-        struct plan plan = {.items = &item, .count = 1, .quantized = 1};
-        assert_true(chunks_make(&plan, &chunks, &err));
+        size_t elements = s->outer * s->dim * s->inner;
+        struct plan_item item = {.quantize = true,
+                                 .shape = *s,
+                                 .elements = elements,
+                                 .bytes = elements * 4,
+                                 .packing = PACK_PAIRS};
+        assert_true(chunks_add(&chunks, &item, &err));
         assert_true(chunks.work_count >= 16);
+        assert_true(chunks.work_count <= item.elements / SMALL);
         size_t row = s->block ? s->block * s->inner : s->outer == 1 ? s->inner : 1;
         for (size_t j = 0; j < chunks.work_count; j++)
             assert_true(chunks.works[j].end - chunks.works[j].begin <= LARGE + 2 * row);
@@ -143,44 +163,119 @@ static void test_sizes(void **state)
     }
 }
 
-/* Only what is quantized is cut; weights stay in the plan's order. */
+/* Several weights, one behind the other; cleared, the lists serve the next ones. */
 static void test_many_items(void **state)
 {
     (void)state;
     struct error err = {0};
-    struct chunks chunks;
+    struct chunks chunks = {0};
     struct plan_item items[100] = {0};
-    struct plan plan = {.items = items, .count = COUNT(items)};
-    for (size_t i = 0; i < COUNT(items); i++) {
-        struct quant_shape shape = {i % 3, 10, 10, i % 2 ? 16 : 0};
-        shape.outer = shape.outer ? shape.outer : 1;
-        items[i] = (struct plan_item){
-            .quantize = i % 5 != 0, .shape = shape, .elements = quant_elements(&shape)};
-        plan.quantized += items[i].quantize;
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < COUNT(items); i++) {
+            struct quant_shape shape = {1 + i % 3, 10, 10, i % 2 ? 16 : 0};
+            items[i] = (struct plan_item){.quantize = true,
+                                          .shape = shape,
+                                          .elements = quant_elements(&shape),
+                                          .packing = PACK_BYTES};
+            assert_true(chunks_add(&chunks, &items[i], &err));
+        }
+        assert_int_equal(chunks.work_count, COUNT(items));
+        for (size_t i = 0; i < chunks.work_count; i++)
+            assert_ptr_equal(chunks.works[i].item, &items[i]);
+        chunks_clear(&chunks);
+        assert_int_equal(chunks.work_count + chunks.fit_count, 0);
     }
-    assert_true(chunks_make(&plan, &chunks, &err));
-    size_t next = 0;
-    for (size_t i = 0; i < chunks.work_count; i++) {
-        while (!items[next].quantize)
-            next++;
-        assert_ptr_equal(chunks.works[i].item, &items[next]);
-        next++;
+    chunks_free(&chunks);
+}
+
+/* A row of halves can't be cut, whatever its length. */
+static void test_halves(void **state)
+{
+    (void)state;
+    static const size_t rows[] = {1, 3, 7, 64, 1001, 65536, 100003};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        for (int wide = 0; wide < 2; wide++) {
+            struct error err = {0};
+            struct chunks chunks = {0};
+            struct quant_shape shape = {wide ? 30 : 1, wide ? rows[i] : 30,
+                                        wide ? 1 : rows[i], 0};
+            struct plan_item item = {.quantize = true,
+                                     .shape = shape,
+                                     .elements = 30 * rows[i],
+                                     .bytes = 120 * rows[i],
+                                     .packing = PACK_HALVES,
+                                     .row = rows[i]};
+            assert_int_equal(packing_unit(&item), rows[i]);
+            assert_true(chunks_add(&chunks, &item, &err));
+            size_t at = 0;
+            for (size_t j = 0; j < chunks.work_count; j++) {
+                assert_int_equal(chunks.works[j].begin, at);
+                assert_int_equal(at % rows[i], 0);
+                at = chunks.works[j].end;
+            }
+            assert_int_equal(at, item.elements);
+            chunks_free(&chunks);
+        }
     }
-    assert_int_equal(chunks.work_count, plan.quantized);
-    chunks_free(&chunks);
-    struct plan empty = {0};
-    assert_true(chunks_make(&empty, &chunks, &err));
-    assert_int_equal(chunks.work_count + chunks.fit_count, 0);
-    chunks_free(&chunks);
+}
+
+/* Panels of a weight that is stored turned: rows that become whole bytes. */
+static void test_panels(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t rows, columns, block, axis;
+    } cases[] = {
+        {6, 300, 256, 1},  {1000, 77, 32, 1},   {301, 77, 32, 1},    {64, 64, 0, 0},
+        {2000, 8, 16, 0},  {2001, 9, 16, 0},    {4096, 4096, 32, 0}, {4096, 4096, 256, 1},
+        {2, 100000, 0, 0}, {200, 100000, 0, 0}, {2000, 8, 17, 0},    {1, 1, 16, 1},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        for (int padded = 0; padded < 2; padded++) {
+            struct error err = {0};
+            struct chunks chunks = {0};
+            size_t rows = cases[i].rows, columns = cases[i].columns;
+            int64_t dims[] = {(int64_t)rows, (int64_t)columns};
+            struct plan_item item = {
+                .quantize = true,
+                .transposed = true,
+                .padded = padded,
+                .packing = PACK_PAIRS,
+                .axis = cases[i].axis,
+                .elements = rows * columns,
+                .tensor = make_tensor("W", DATA_FLOAT, dims, 2, NULL, 0),
+                .shape = {.outer = cases[i].axis == 0 ? 1 : rows,
+                          .dim = cases[i].axis == 0 ? rows : columns,
+                          .inner = cases[i].axis == 0 ? columns : 1,
+                          .block = cases[i].block},
+            };
+            assert_true(chunks_add(&chunks, &item, &err));
+            size_t at = 0, row = 0;
+            for (size_t j = 0; j < chunks.work_count; j++) {
+                const struct chunk *chunk = &chunks.works[j];
+                assert_int_equal(chunk->work, CHUNK_PANEL);
+                assert_int_equal(chunk->begin, at);
+                assert_int_equal(chunk->first_row, row);
+                assert_int_equal(at % columns, 0);
+                if (rows % 2 == 0) /* both nibbles of a stored byte are one panel's */
+                    assert_int_equal(at / columns % 2, 0);
+                else if (!padded)
+                    assert_int_equal(chunks.work_count, 1);
+                at = chunk->end;
+                row += chunk->row_count;
+            }
+            assert_int_equal(at, item.elements);
+            assert_int_equal(row, item_rows(&item));
+            chunks_free(&chunks);
+        }
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_random_shapes),
-        TEST(test_chosen_shapes),
-        TEST(test_sizes),
-        TEST(test_many_items),
+        TEST(test_random_shapes), TEST(test_chosen_shapes), TEST(test_sizes),
+        TEST(test_many_items),    TEST(test_halves),        TEST(test_panels),
     };
     return RUN(tests);
 }

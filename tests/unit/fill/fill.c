@@ -14,36 +14,105 @@ struct result {
     enum quant_fit fit;
 };
 
+/* ---- the layout of what is stored, element by element ------------------ */
+
+static void put_nibble(struct bytes bytes, size_t index, uint8_t code)
+{
+    uint8_t *at = &bytes.data[index / 2];
+    *at = (uint8_t)(index % 2 ? (*at & 15) | code << 4 : (*at & 240) | (code & 15));
+}
+
+/* A matrix turned over, or as it is. */
+static uint8_t *turn(const uint8_t *from, size_t rows, size_t columns, bool turned,
+                     size_t size)
+{
+    uint8_t *to = hold(rows * columns * size + 1);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < columns; c++)
+            memcpy(to + (turned ? c * rows + r : r * columns + c) * size,
+                   from + (r * columns + c) * size, size);
+    return to;
+}
+
+static struct bytes stored_codes(const struct plan_item *item, const uint8_t *codes)
+{
+    size_t n = (size_t)item->elements, row = item->row, half = (row + 1) / 2;
+    size_t columns = item->transposed ? (size_t)item->tensor->dims[1] : n;
+    struct bytes bytes = {hold(n + 1), n};
+    codes = turn(codes, n / columns, columns, item->transposed, 1);
+    if (item->packing == PACK_BYTES)
+        memcpy(bytes.data, codes, n);
+    for (size_t i = 0; item->packing == PACK_PAIRS && i < n; i++)
+        put_nibble(bytes, i, codes[i]);
+    for (size_t i = 0; item->packing == PACK_HALVES && i < n; i++) {
+        size_t in_row = i % row, byte = i / row * half + in_row % half;
+        put_nibble(bytes, byte * 2 + (in_row >= half), codes[i]);
+    }
+    if (item->packing == PACK_PAIRS)
+        bytes.size = (n + 1) / 2;
+    else if (item->packing == PACK_HALVES)
+        bytes.size = n / row * half;
+    return bytes;
+}
+
+/* Groups as a matrix in the source: with one channel's in each row, or column. */
+static void group_matrix(const struct plan_item *item, size_t *rows, size_t *columns)
+{
+    size_t groups = quant_groups(&item->shape);
+    bool down = item->shape.block != 0 && item->axis == 0;
+    *rows = item->tensor->n_dims != 2 || item->granularity == GRANULARITY_TENSOR ? 1
+            : down ? groups / item->shape.inner
+                   : (item->axis == 1 && !item->shape.block ? 1 : item->shape.outer);
+    if (item->axis == 0 && !item->shape.block)
+        *rows = item->granularity == GRANULARITY_TENSOR ? 1 : groups;
+    *columns = groups / *rows;
+}
+
+static struct bytes stored_zeros(const struct plan_item *item, const uint8_t *zeros)
+{
+    size_t rows, columns, groups = quant_groups(&item->shape);
+    struct bytes bytes = {hold(2 * groups + 1), groups};
+    group_matrix(item, &rows, &columns);
+    zeros = turn(zeros, rows, columns, item->transposed, 1);
+    if (item->packing != PACK_PAIRS) {
+        memcpy(bytes.data, zeros, groups);
+        return bytes;
+    }
+    size_t width = !item->padded ? groups : item->transposed ? rows : columns;
+    size_t stride = width + width % 2; /* a row begins with a whole byte */
+    for (size_t i = 0; i < groups; i++)
+        put_nibble(bytes, i / width * stride + i % width, zeros[i]);
+    bytes.size = groups / width * stride / 2;
+    return bytes;
+}
+
 /* quant_fit and quant_encode over everything at once. */
 static struct result expected(const struct plan_item *item)
 {
     const struct kernels *kernels = quant_kernels(NULL);
     size_t elements = (size_t)item->elements, groups = quant_groups(&item->shape);
-    size_t rows = item->shape.block ? groups / item->shape.inner : groups;
+    size_t fit_rows = item->shape.block ? groups / item->shape.inner : groups, rows,
+           columns;
     enum real_type real =
         item->data_type == DATA_DOUBLE ? REAL_FLOAT64 : item->scheme.scale_type;
+    size_t scale_size = real_size(item->scheme.scale_type);
     struct quant_source source = {item->source->data, real};
     float *scales = hold(groups * sizeof *scales);
-    uint8_t *zeros = hold(groups), *codes = hold(elements);
+    uint8_t *zeros = hold(groups), *codes = hold(elements), *stored;
     struct result result = {0};
-    result.fit =
-        quant_fit(kernels, &item->scheme, source, &item->shape, 0, rows, scales, zeros);
+    result.fit = quant_fit(kernels, &item->scheme, source, &item->shape, 0, fit_rows,
+                           scales, zeros);
     if (result.fit != QUANT_FIT_OK)
         return result;
     quant_encode(kernels, &item->scheme, source, &item->shape, 0, elements, 0, scales,
                  zeros, codes, &result.error);
-    bool packed = quant_type_info(item->scheme.type)->bits == 4;
-    result.codes = (struct bytes){hold(elements), packed ? (elements + 1) / 2 : elements};
-    result.zeros = (struct bytes){hold(groups), packed ? (groups + 1) / 2 : groups};
-    memcpy(result.codes.data, codes, elements);
-    memcpy(result.zeros.data, zeros, groups);
-    if (packed) {
-        quant_pack4(kernels, codes, elements, result.codes.data);
-        quant_pack4(kernels, zeros, groups, result.zeros.data);
-    }
-    result.scales.size = groups * real_size(item->scheme.scale_type);
-    result.scales.data = hold(result.scales.size + 1);
-    real_store(item->scheme.scale_type, scales, groups, result.scales.data);
+    result.codes = stored_codes(item, codes);
+    result.zeros = stored_zeros(item, zeros);
+    stored = hold(groups * sizeof(float));
+    real_store(item->scheme.scale_type, scales, groups, stored);
+    group_matrix(item, &rows, &columns);
+    result.scales = (struct bytes){
+        turn(stored, rows, columns, item->transposed, scale_size), groups * scale_size};
     return result;
 }
 
@@ -101,26 +170,39 @@ static Onnx__ModelProto *odd_shapes(int data_type)
 {
     const struct {
         const char *op_type;
+        bool transposed;
         const int64_t *dims;
         size_t rank;
     } rows[] = {
-        {"MatMul", DIMS(257, 3)},
-        {"MatMul", DIMS(3, 1000, 7)},
-        {"MatMul", DIMS(333, 555)},
-        {"MatMul", DIMS(70001, 2)},
-        {"MatMul", DIMS(17, 9999)},
-        {"Conv", DIMS(7, 33, 3, 3)},
-        {"Conv", DIMS(301, 17, 5, 5)},
-        {"ConvTranspose", DIMS(33, 7, 3, 3)},
-        {"ConvTranspose", DIMS(65, 301, 1, 5)},
+        {"MatMul", false, DIMS(257, 3)},
+        {"MatMul", false, DIMS(3, 1000, 7)},
+        {"MatMul", false, DIMS(333, 555)},
+        {"MatMul", false, DIMS(70001, 2)},
+        {"MatMul", false, DIMS(17, 9999)},
+        {"MatMul", false, DIMS(512, 300)},
+        {"Gemm", true, DIMS(77, 300)},
+        {"Gemm", true, DIMS(600, 257)},
+        {"Gemm", true, DIMS(2, 70001)},
+        {"Gemm", true, DIMS(1001, 96)},
+        {"Conv", false, DIMS(7, 33, 3, 3)},
+        {"Conv", false, DIMS(301, 17, 5, 5)},
+        {"ConvTranspose", false, DIMS(33, 7, 3, 3)},
+        {"ConvTranspose", false, DIMS(65, 301, 1, 5)},
+        {"Gather", false, DIMS(1001, 64)},
+        {"Gather", false, DIMS(333, 75)},
     };
     Onnx__ModelProto *proto = make_model(10, 21);
     for (size_t i = 0; i < COUNT(rows); i++) {
         char *name = hold_printf("W%zu", i);
+        bool table = strcmp(rows[i].op_type, "Gather") == 0;
         put_initializer(proto->graph,
                         make_weight(name, data_type, rows[i].dims, rows[i].rank));
-        put_node(proto->graph, make_node(rows[i].op_type, hold_printf("X %s", name),
-                                         hold_printf("Y%zu", i)));
+        Onnx__NodeProto *node =
+            make_node(rows[i].op_type, hold_printf(table ? "%s X" : "X %s", name),
+                      hold_printf("Y%zu", i));
+        if (rows[i].transposed)
+            put_int(node, "transB", 1);
+        put_node(proto->graph, node);
     }
     return proto;
 }
@@ -134,16 +216,27 @@ static void test_equal_in_one_go(void **state)
         int data_type;
         enum granularity granularity;
         uint64_t block;
+        enum decode decode;
+        bool nbits;
     } rows[] = {
-        {QUANT_INT4, true, DATA_FLOAT, GRANULARITY_DEFAULT, 0},
-        {QUANT_UINT4, false, DATA_FLOAT, GRANULARITY_DEFAULT, 0},
-        {QUANT_UINT4, false, DATA_FLOAT, GRANULARITY_CHANNEL, 0},
-        {QUANT_UINT4, false, DATA_FLOAT, GRANULARITY_TENSOR, 0},
-        {QUANT_UINT4, false, DATA_FLOAT, GRANULARITY_BLOCKS, 17},
-        {QUANT_INT4, false, DATA_FLOAT16, GRANULARITY_BLOCKS, 3},
-        {QUANT_UINT8, false, DATA_FLOAT, GRANULARITY_BLOCKS, 32},
-        {QUANT_INT8, true, DATA_BFLOAT16, GRANULARITY_CHANNEL, 0},
-        {QUANT_INT4, true, DATA_DOUBLE, GRANULARITY_DEFAULT, 0},
+        {QUANT_INT4, true, DATA_FLOAT, GRANULARITY_DEFAULT, 0, DECODE_RUN, false},
+        {QUANT_UINT4, false, DATA_FLOAT, GRANULARITY_DEFAULT, 0, DECODE_RUN, false},
+        {QUANT_UINT4, false, DATA_FLOAT, GRANULARITY_CHANNEL, 0, DECODE_RUN, false},
+        {QUANT_UINT4, false, DATA_FLOAT, GRANULARITY_TENSOR, 0, DECODE_RUN, false},
+        {QUANT_UINT4, false, DATA_FLOAT, GRANULARITY_BLOCKS, 17, DECODE_RUN, false},
+        {QUANT_INT4, false, DATA_FLOAT16, GRANULARITY_BLOCKS, 3, DECODE_RUN, false},
+        {QUANT_UINT8, false, DATA_FLOAT, GRANULARITY_BLOCKS, 32, DECODE_RUN, false},
+        {QUANT_INT8, true, DATA_BFLOAT16, GRANULARITY_CHANNEL, 0, DECODE_RUN, false},
+        {QUANT_INT4, true, DATA_DOUBLE, GRANULARITY_DEFAULT, 0, DECODE_RUN, false},
+        {QUANT_INT4, true, DATA_FLOAT, GRANULARITY_DEFAULT, 0, DECODE_RUN, true},
+        {QUANT_UINT4, false, DATA_FLOAT, GRANULARITY_BLOCKS, 16, DECODE_RUN, true},
+        {QUANT_UINT4, false, DATA_FLOAT, GRANULARITY_BLOCKS, 32, DECODE_RUN, true},
+        {QUANT_UINT8, false, DATA_FLOAT16, GRANULARITY_BLOCKS, 32, DECODE_RUN, true},
+        {QUANT_INT4, true, DATA_FLOAT, GRANULARITY_DEFAULT, 0, DECODE_PORTABLE, false},
+        {QUANT_UINT4, false, DATA_FLOAT16, GRANULARITY_BLOCKS, 32, DECODE_PORTABLE,
+         false},
+        {QUANT_UINT4, false, DATA_FLOAT, GRANULARITY_TENSOR, 0, DECODE_PORTABLE, false},
+        {QUANT_INT8, false, DATA_FLOAT, GRANULARITY_CHANNEL, 0, DECODE_LOAD, false},
     };
     random_begin();
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -152,10 +245,13 @@ static void test_equal_in_one_go(void **state)
         options.scheme.symmetric = rows[i].symmetric;
         options.granularity = rows[i].granularity;
         options.block_size = rows[i].block;
+        options.decode = rows[i].decode;
+        options.nbits = rows[i].nbits;
         struct pipeline *pipeline =
             pipeline_plan(odd_shapes(rows[i].data_type), &options);
-        assert_true(pipeline->plan.quantized >= 7);
+        assert_true(pipeline->plan.quantized >= 12);
         fill_and_check(pipeline, 1 + (int)(i % 4));
+        support_teardown(NULL);
     }
 }
 

@@ -21,6 +21,10 @@ static void test_addresses(void **state)
         assert_null(all[i]->output);
         assert_ptr_equal(payload_at(&payloads, all[i]), all[i]);
     }
+    size_t count = payloads.used; /* all chunks but the last are full */
+    for (size_t i = 0; i + 1 < payloads.chunk_count; i++)
+        count += (size_t)PAYLOAD_FIRST_CHUNK << i;
+    assert_int_equal(count, MANY);
     payloads_free(&payloads);
     assert_int_equal(payloads.chunk_count, 0);
     assert_null(payload_at(&payloads, all[0]));

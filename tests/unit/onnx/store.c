@@ -102,12 +102,34 @@ static void test_two_files(void **state)
     assert_memory_equal(load(again).data, original.data, original.size);
 }
 
+/* A data file that ends in a reserved tensor has its full size all the same. */
+static void test_reserved_at_the_end(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store_options options = {.external = true};
+    struct model *model = read_proto(three_tensors());
+    Onnx__GraphProto *graph = model->proto->graph;
+    Onnx__TensorProto *tensor = tensor_new(model, "reserved", DATA_UINT8, DIMS(LARGE));
+    assert_true(tensor_set_values(model, tensor, NULL, LARGE));
+    put(&graph->initializer, &graph->n_initializer, tensor);
+    const struct payload *payload = tensor_payload(tensor);
+    store(model, temp_path("out.onnx"), &options, &err);
+    assert_fine(&err);
+    struct bytes data = load(temp_path("out.onnx.data"));
+    assert_int_equal(payload->place % EXTERNAL_ALIGNMENT, 0);
+    assert_int_equal(data.size, payload->place + LARGE);
+    read_saved(temp_path("out.onnx"));
+}
+
 static void test_no_data_file_possible(void **state)
 {
     (void)state;
     struct store_options options = {.external = true};
-    const char *const paths[] = {"/dev/null", temp_path("out.onnx.gz")};
+    const char *const paths[] = {device("null"), temp_path("out.onnx.gz")};
     for (size_t i = 0; i < COUNT(paths); i++) {
+        if (!paths[i])
+            continue;
         struct error err = {0};
         struct model *model = read_proto(three_tensors());
         size_t before = entries_of(temp_folder());
@@ -198,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_one_file),
         TEST(test_two_files),
+        TEST(test_reserved_at_the_end),
         TEST(test_no_data_file_possible),
         TEST(test_input_is_output),
         TEST(test_data_is_output),

@@ -251,7 +251,7 @@ static void test_unfit(void **state)
     struct pipeline *first = pipeline_plan(good_model(), &options);
     struct map unfit = {0};
     static char reason[] = "it contains NaN or infinity";
-    const char *key = plan_key(first->model, item_named(first, "W")->value);
+    const char *key = plan_key(first->plan.arena, item_named(first, "W")->value);
     assert_true(map_put(&unfit, key, reason));
     options.unfit = &unfit;
     struct pipeline *second = pipeline_plan(good_model(), &options);
@@ -278,7 +278,7 @@ static void test_keys(void **state)
     assert_int_equal(pipeline->plan.count, 2);
     const char *keys[2];
     for (size_t i = 0; i < 2; i++)
-        keys[i] = plan_key(pipeline->model, pipeline->plan.items[i].value);
+        keys[i] = plan_key(pipeline->plan.arena, pipeline->plan.items[i].value);
     assert_string_not_equal(keys[0], keys[1]);
 }
 
@@ -307,6 +307,7 @@ static void test_malformed(void **state)
     assert_true(graph_index(model, &index, &err));
     assert_false(plan_make(model, &index, &options, &plan, &err));
     assert_failed(&err, STATUS_MALFORMED, "'W'");
+    plan_free(&plan);
     graph_index_free(&index);
 }
 

@@ -58,6 +58,25 @@ static void test_default_of_other_operators(void **state)
     assert_int_equal(item->shape.inner, 9);
 }
 
+/* Of several consumers the first says how the weight lies. */
+static void test_first_consumer_decides(void **state)
+{
+    (void)state;
+    for (int transposed_first = 0; transposed_first < 2; transposed_first++) {
+        Onnx__ModelProto *proto = make_model(10, 21);
+        put_initializer(proto->graph, make_weight("W", DATA_FLOAT, DIMS(64, 64)));
+        for (int i = 0; i < 2; i++) {
+            Onnx__NodeProto *node = make_node("Gemm", "X W", hold_printf("Y%d", i));
+            put_int(put_node(proto->graph, node), "transB", (i == 0) == transposed_first);
+        }
+        struct plan_options options = plan_defaults();
+        const struct plan_item *item = item_named(pipeline_plan(proto, &options), "W");
+        assert_true(item->quantize);
+        assert_int_equal(item->axis, transposed_first);
+        assert_int_equal(item->channel_axis, 1 - transposed_first);
+    }
+}
+
 static void test_granularities(void **state)
 {
     (void)state;
@@ -116,6 +135,61 @@ static void test_short_axes(void **state)
         bool blocks = rows[i].granularity == GRANULARITY_BLOCKS;
         assert_int_equal(item->axis, blocks ? 1 : 0);
         assert_int_equal(item->shape.block, blocks ? rows[i].block : 0);
+    }
+}
+
+/* Two directions of an LSTM: only blocks as long as a row keep their channels apart. */
+static void test_two_directions(void **state)
+{
+    (void)state;
+    for (int64_t directions = 1; directions <= 2; directions++) {
+        struct plan_options options = plan_defaults();
+        const struct plan_item *item = plan_weight(
+            "LSTM", make_weight("W", DATA_FLOAT, DIMS(directions, 32, 20)), &options);
+        assert_true(item->quantize);
+        assert_int_equal(quant_groups(&item->shape), directions * 32);
+        assert_int_equal(item->granularity,
+                         directions == 1 ? GRANULARITY_CHANNEL : GRANULARITY_BLOCKS);
+    }
+}
+
+/* ONNX Runtime computes some blocks of MatMul wrongly: they are refused for it. */
+static void test_blocks_that_go_wrong(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *op_type;
+        uint64_t block;
+        enum target target;
+        bool good;
+    } rows[] = {
+        {"MatMul", 256, TARGET_ONNXRUNTIME, true},
+        {"MatMul", 512, TARGET_ONNXRUNTIME, false},
+        {"MatMul", 4096, TARGET_ONNXRUNTIME, false},
+        {"MatMul", 500, TARGET_ONNXRUNTIME, true},
+        {"MatMul", 512, TARGET_GENERIC, true},
+        {"Conv", 512, TARGET_ONNXRUNTIME, true},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct error err = {0};
+        struct graph_index index;
+        struct plan plan;
+        struct plan_options options = plan_defaults();
+        options.granularity = GRANULARITY_BLOCKS;
+        options.block_size = rows[i].block;
+        options.target = rows[i].target;
+        bool conv = rows[i].op_type[0] == 'C';
+        struct model *model = read_proto(make_one(
+            rows[i].op_type, conv ? make_weight("W", DATA_FLOAT, DIMS(8, 1024, 1))
+                                  : make_weight("W", DATA_FLOAT, DIMS(1024, 8))));
+        assert_true(graph_index(model, &index, &err));
+        assert_int_equal(plan_make(model, &index, &options, &plan, &err), rows[i].good);
+        if (rows[i].good)
+            assert_fine(&err);
+        else
+            assert_failed(&err, STATUS_INVALID, "'W'");
+        plan_free(&plan);
+        graph_index_free(&index);
     }
 }
 
@@ -178,7 +252,7 @@ static void test_scale_types(void **state)
             "MatMul", make_weight("W", rows[i].data_type, DIMS(64, 8)), &options);
         assert_int_equal(item->scheme.scale_type, rows[i].scale_type);
         assert_int_equal(item->data_type, rows[i].data_type);
-        assert_string_equal(item->form, "DequantizeLinear");
+        assert_int_equal(item->form, FORM_DEQUANTIZE);
     }
 }
 
@@ -236,10 +310,17 @@ static void test_opset_of_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_default_blocks), TEST(test_default_of_other_operators),
-        TEST(test_granularities),  TEST(test_short_axes),
-        TEST(test_bytes),          TEST(test_scale_types),
-        TEST(test_opset),          TEST(test_opset_of_many),
+        TEST(test_default_blocks),
+        TEST(test_default_of_other_operators),
+        TEST(test_first_consumer_decides),
+        TEST(test_granularities),
+        TEST(test_short_axes),
+        TEST(test_two_directions),
+        TEST(test_blocks_that_go_wrong),
+        TEST(test_bytes),
+        TEST(test_scale_types),
+        TEST(test_opset),
+        TEST(test_opset_of_many),
     };
     return RUN(tests);
 }

@@ -32,7 +32,7 @@ static struct result quantize(const char *name, struct quant_scheme scheme,
 
 static struct quant_scheme scheme_of(enum quant_type type, bool symmetric)
 {
-    return (struct quant_scheme){type, symmetric, QUANT_RTN, REAL_FLOAT32};
+    return (struct quant_scheme){type, symmetric, QUANT_RTN, REAL_FLOAT32, false};
 }
 
 /* ---- worked examples ------------------------------------------------ */
@@ -121,6 +121,34 @@ static void test_types(void **state)
     }
 }
 
+/* The extreme lies on the end of the grid that is 8 steps, or 128, away. */
+static void test_mirrored(void **state)
+{
+    static const float down[] = {-4, 3, 0}, up[] = {-3, 4, 0}, both[] = {-4, 4, 0};
+
+    (void)state;
+    for (int t = 0; t < QUANT_TYPES; t++) {
+        const struct quant_type_info *info = quant_type_info((enum quant_type)t);
+        int middle = 1 << (info->bits - 1), zero = info->lo + middle;
+        struct quant_scheme scheme = scheme_of((enum quant_type)t, true);
+        struct result r;
+
+        scheme.mirrored = true;
+        r = quantize(NULL, scheme, down, LENGTH(down));
+        assert_true(r.scale == 4.0f / (float)middle);
+        assert_int_equal(r.zero, (uint8_t)zero);
+        assert_int_equal(r.codes[0], (uint8_t)info->lo);
+        r = quantize(NULL, scheme, up, LENGTH(up));
+        assert_true(r.scale == 4.0f / (float)middle);
+        assert_int_equal(r.zero, (uint8_t)(zero - 1));
+        assert_int_equal(r.codes[1], (uint8_t)info->hi);
+        assert_int_equal(r.codes[2], r.zero);
+        r = quantize(NULL, scheme, both, LENGTH(both));
+        assert_int_equal(r.zero, (uint8_t)zero);
+        assert_int_equal(r.codes[1], (uint8_t)info->hi);
+    }
+}
+
 /* ---- limits --------------------------------------------------------- */
 
 static void check_flat(const float *x, size_t n)
@@ -133,7 +161,7 @@ static void check_flat(const float *x, size_t n)
 
         for (int real = REAL_FLOAT32; real <= REAL_BFLOAT16; real++) {
             struct quant_scheme scheme = {type, symmetric, QUANT_RTN,
-                                          (enum real_type)real};
+                                          (enum real_type)real, false};
             struct result r = quantize(NULL, scheme, x, n);
 
             assert_int_equal(r.fit, QUANT_FIT_OK);
@@ -235,7 +263,7 @@ static void test_scale_range(void **state)
 
     (void)state;
     for (size_t c = 0; c < LENGTH(cases); c++) {
-        struct quant_scheme scheme = {QUANT_INT4, true, QUANT_RTN, cases[c].type};
+        struct quant_scheme scheme = {QUANT_INT4, true, QUANT_RTN, cases[c].type, false};
         struct result r = quantize(NULL, scheme, (float[]){cases[c].largest, 0}, 2);
 
         assert_int_equal(r.fit, cases[c].fit);
@@ -249,7 +277,8 @@ static void test_rounded_first(void **state)
 {
     (void)state;
     for (int i = 0; i < 1000; i++) {
-        struct quant_scheme scheme = {QUANT_UINT8, false, QUANT_RTN, REAL_BFLOAT16};
+        struct quant_scheme scheme = {QUANT_UINT8, false, QUANT_RTN, REAL_BFLOAT16,
+                                      false};
         float x[16];
         struct result r;
 
@@ -318,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_worked_symmetric),
         cmocka_unit_test(test_worked_asymmetric),
         cmocka_unit_test(test_types),
+        cmocka_unit_test(test_mirrored),
         cmocka_unit_test(test_flat),
         cmocka_unit_test(test_least_scale),
         cmocka_unit_test(test_huge),

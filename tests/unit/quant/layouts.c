@@ -13,19 +13,6 @@ struct weight {
     uint8_t *zeros, *codes;
 };
 
-static size_t blocks_in(const struct quant_shape *s)
-{
-    return (s->dim + s->block - 1) / s->block;
-}
-
-static size_t group_of(const struct quant_shape *s, size_t element)
-{
-    size_t i = element % s->inner, d = element / s->inner % s->dim,
-           o = element / s->inner / s->dim;
-
-    return s->block == 0 ? d : (o * blocks_in(s) + d / s->block) * s->inner + i;
-}
-
 static struct weight weight_make(struct quant_shape shape, struct quant_scheme scheme,
                                  struct quant_source source)
 {
@@ -59,7 +46,8 @@ static enum quant_fit reference_params(struct weight *w, size_t group, double mi
     const struct quant_type_info *type = quant_type_info(w->scheme.type);
     int middle = type->lo < 0 ? 0 : 1 << (type->bits - 1);
     double largest = fmax(-min, max);
-    float s = w->scheme.symmetric ? (float)(largest / (type->hi - middle))
+    bool mirrored = w->scheme.symmetric && w->scheme.mirrored;
+    float s = w->scheme.symmetric ? (float)(largest / (type->hi - middle + mirrored))
                                   : (float)((max - min) / (type->hi - type->lo));
     float rounded;
 
@@ -73,7 +61,7 @@ static enum quant_fit reference_params(struct weight *w, size_t group, double mi
         return QUANT_FIT_SCALE_RANGE;
     w->scales[group] = rounded;
     if (w->scheme.symmetric) {
-        w->zeros[group] = (uint8_t)middle;
+        w->zeros[group] = (uint8_t)(middle - (mirrored && max > -min));
     } else {
         double z = nearbyint((double)((float)-min / rounded)) + type->lo;
 
@@ -252,9 +240,9 @@ static struct quant_scheme random_scheme(void)
     static const enum real_type scales[] = {REAL_FLOAT32, REAL_FLOAT32, REAL_FLOAT16,
                                             REAL_BFLOAT16};
 
-    return (struct quant_scheme){(enum quant_type)random_below(QUANT_TYPES),
-                                 random_below(2) != 0, QUANT_RTN,
-                                 scales[random_below(LENGTH(scales))]};
+    return (struct quant_scheme){
+        (enum quant_type)random_below(QUANT_TYPES), random_below(2) != 0, QUANT_RTN,
+        scales[random_below(LENGTH(scales))], random_below(2) != 0};
 }
 
 /* Elements of the source's own type, whatever its finite bits: through float32, so
@@ -324,7 +312,7 @@ static void test_order(void **state)
 
     (void)state;
     for (size_t k = 0; k < LENGTH(shapes); k++) {
-        struct quant_scheme scheme = {QUANT_INT4, true, QUANT_RTN, REAL_FLOAT32};
+        struct quant_scheme scheme = {QUANT_INT4, true, QUANT_RTN, REAL_FLOAT32, false};
         size_t n = quant_elements(&shapes[k]), groups = quant_groups(&shapes[k]);
         size_t each = shapes[k].block ? shapes[k].inner : 1;
         float x[32], scales[32];
@@ -354,7 +342,7 @@ static void test_empty(void **state)
         {0, 3, 4, 0},  {2, 3, 0, 0},   {2, 0, 4, 0},
         {2, 0, 4, 32}, {0, 64, 1, 32}, {2, 64, 0, 32},
     };
-    struct quant_scheme scheme = {QUANT_UINT4, true, QUANT_RTN, REAL_FLOAT32};
+    struct quant_scheme scheme = {QUANT_UINT4, true, QUANT_RTN, REAL_FLOAT32, false};
     struct quant_source source = {"", REAL_FLOAT32};
 
     (void)state;

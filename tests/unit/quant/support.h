@@ -201,6 +201,20 @@ INLINE float source_value(struct quant_source source, size_t i)
     return (float)(half & 0x8000 ? -wide : wide);
 }
 
+INLINE size_t blocks_in(const struct quant_shape *s)
+{
+    return (s->dim + s->block - 1) / s->block;
+}
+
+/* The number of an element's group, by the definition. */
+INLINE size_t group_of(const struct quant_shape *s, size_t element)
+{
+    size_t i = element % s->inner, d = element / s->inner % s->dim,
+           o = element / s->inner / s->dim;
+
+    return s->block == 0 ? d : (o * blocks_in(s) + d / s->block) * s->inner + i;
+}
+
 /* The kernels other than scalar that this CPU has. */
 INLINE size_t other_kernels(const struct kernels **out)
 {

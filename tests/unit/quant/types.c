@@ -125,10 +125,38 @@ static void test_store(void **state)
     (void)state;
     for (size_t t = 0; t < LENGTH(all); t++) {
         struct quant_source source = {out + 1, all[t]};
+        float loaded[LENGTH(values)];
 
         real_store(all[t], values, LENGTH(values), out + 1);
-        for (size_t i = 0; i < LENGTH(values); i++)
+        real_load(all[t], out + 1, LENGTH(values), loaded);
+        for (size_t i = 0; i < LENGTH(values); i++) {
             assert_true(source_value(source, i) == real_round(all[t], values[i]));
+            assert_true(loaded[i] == source_value(source, i));
+        }
+    }
+}
+
+/* Every half and bfloat16, and doubles that float32 can't hold. */
+static void test_load(void **state)
+{
+    static const double wide[] = {0.1, 1e-50, 1e50, -3.5};
+
+    (void)state;
+    for (unsigned bits = 0; bits < 65536; bits++) {
+        uint16_t narrow = (uint16_t)bits;
+
+        for (int t = REAL_FLOAT16; t <= REAL_BFLOAT16; t++) {
+            float expected = value16((enum real_type)t, narrow), got;
+
+            real_load((enum real_type)t, &narrow, 1, &got);
+            assert_true(got == expected || (isnan(got) && isnan(expected)));
+        }
+    }
+    for (size_t i = 0; i < LENGTH(wide); i++) {
+        float got;
+
+        real_load(REAL_FLOAT64, &wide[i], 1, &got);
+        assert_true(got == (float)wide[i]);
     }
 }
 
@@ -137,7 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),      cmocka_unit_test(test_counts),
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_neighbours),
-        cmocka_unit_test(test_store),
+        cmocka_unit_test(test_store),      cmocka_unit_test(test_load),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
