@@ -1,6 +1,7 @@
 /* Throughput of quantization on one core, for each kernel table, layout, code
  * and source type: GB/s of float weights for fit, encode and pack together, with
- * plain reading beside it. Measures in memory only; no files, no threads. */
+ * plain reading beside it; millions of weights a second where scales are searched.
+ * Measures in memory only; no files, no threads. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,11 +27,24 @@ static const struct layout layouts[] = {
 static const struct setting {
     enum quant_type type;
     enum real_type source;
+    enum quant_method method;
+    bool mirrored;
 } settings[] = {
-    {QUANT_INT4, REAL_FLOAT32},
-    {QUANT_UINT4, REAL_FLOAT32},
-    {QUANT_INT8, REAL_FLOAT32},
-    {QUANT_INT4, REAL_FLOAT16},
+    {QUANT_INT4, REAL_FLOAT32, QUANT_RTN, false},
+    {QUANT_UINT4, REAL_FLOAT32, QUANT_RTN, false},
+    {QUANT_INT8, REAL_FLOAT32, QUANT_RTN, false},
+    {QUANT_INT4, REAL_FLOAT16, QUANT_RTN, false},
+};
+
+/* Of these, weights in the cache only. */
+static const struct setting searches[] = {
+    {QUANT_INT4, REAL_FLOAT32, QUANT_SEARCH, false},
+    {QUANT_INT4, REAL_FLOAT32, QUANT_SEARCH, true},
+    {QUANT_UINT4, REAL_FLOAT32, QUANT_SEARCH, false},
+    {QUANT_INT8, REAL_FLOAT32, QUANT_SEARCH, false},
+    {QUANT_INT4, REAL_FLOAT16, QUANT_SEARCH, false},
+    {QUANT_INT4, REAL_FLOAT32, QUANT_EXACT, true},
+    {QUANT_UINT4, REAL_FLOAT32, QUANT_EXACT, false},
 };
 
 enum {
@@ -117,8 +131,8 @@ static double job_pass(const struct job *job)
     bool across = !job->layout->rows && job->layout->block == 0;
     size_t step = across ? job->elements : CHUNK;
     const struct quant_type_info *type = quant_type_info(job->setting.type);
-    struct quant_scheme scheme = {job->setting.type, type->symmetric, QUANT_RTN,
-                                  REAL_FLOAT32};
+    struct quant_scheme scheme = {job->setting.type, type->symmetric, job->setting.method,
+                                  REAL_FLOAT32, job->setting.mirrored};
     struct quant_error error = {0};
 
     for (size_t at = 0, n; at < job->elements; at += n) {
@@ -197,9 +211,10 @@ static void fill(void *data, enum real_type type, size_t n)
     }
 }
 
+static const char *const sources[] = {"float32", "float16", "bfloat16", "float64"};
+
 static void print_row(const struct job *job)
 {
-    static const char *const sources[] = {"float32", "float16", "bfloat16", "float64"};
     struct job small = *job;
 
     small.elements = IN_CACHE;
@@ -208,9 +223,41 @@ static void print_row(const struct job *job)
            sources[job->setting.source], job_speed(&small) / 1e9, job_speed(job) / 1e9);
 }
 
-int main(void)
+static void print_search(const struct job *job)
+{
+    struct job small = *job;
+    double size = (double)real_size(job->setting.source);
+
+    small.elements = job->setting.method == QUANT_EXACT ? 4 * ROW : IN_CACHE;
+    printf("%-7s  %-18s %-6s %-8s %-6s %-9s %8.1f\n", quant_kernels_name(job->kernels),
+           job->layout->name, quant_type_info(job->setting.type)->name,
+           sources[job->setting.source],
+           job->setting.method == QUANT_EXACT ? "exact" : "search",
+           job->setting.mirrored ? "mirrored" : "", job_speed(&small) / size / 1e6);
+}
+
+/* Rows of a table: each setting with each table of kernels and each layout. */
+static void print_table(struct job *job, const struct setting *all, size_t count,
+                        void (*print)(const struct job *job), void *data, size_t elements)
 {
     static const char *const names[] = {"scalar", "avx2", "avx512"};
+
+    for (size_t s = 0; s < count; s++) {
+        job->setting = all[s];
+        fill(data, job->setting.source, elements);
+        for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+            job->kernels = quant_kernels(names[k]);
+            for (size_t l = 0; job->kernels && l < sizeof layouts / sizeof *layouts;
+                 l++) {
+                job->layout = &layouts[l];
+                print(job);
+            }
+        }
+    }
+}
+
+int main(void)
+{
     void *data = allocate((size_t)IN_MEMORY * sizeof(float));
     struct job job = {.data = data, .elements = IN_MEMORY};
 
@@ -221,17 +268,11 @@ int main(void)
     printf("reading alone %44.1f %9.1f\n",
            read_speed(data, IN_CACHE * sizeof(float)) / 1e9,
            read_speed(data, (size_t)IN_MEMORY * sizeof(float)) / 1e9);
-    for (size_t s = 0; s < sizeof settings / sizeof *settings; s++) {
-        job.setting = settings[s];
-        fill(data, job.setting.source, IN_MEMORY);
-        for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
-            job.kernels = quant_kernels(names[k]);
-            for (size_t l = 0; job.kernels && l < sizeof layouts / sizeof *layouts; l++) {
-                job.layout = &layouts[l];
-                print_row(&job);
-            }
-        }
-    }
+    print_table(&job, settings, sizeof settings / sizeof *settings, print_row, data,
+                IN_MEMORY);
+    printf("\nmillions of weights a second, in L2\n");
+    print_table(&job, searches, sizeof searches / sizeof *searches, print_search, data,
+                IN_CACHE);
     free(data);
     free(job.scales);
     free(job.zeros);

@@ -52,9 +52,9 @@ def quantize(nibble, model, out, extra):
                    check=True)
     with open(report) as file:
         weights = json.load(file)["weights"]
-    matrices = [w for w in weights if len(w["shape"]) >= 2]
-    total = sum(w["bytes_before"] for w in matrices)
-    return sum(w["bytes_before"] for w in matrices if w["quantized"]) / max(total, 1)
+    matrices = [w for w in weights if len(w["dims"]) >= 2]
+    total = sum(w["bytes"]["before"] for w in matrices)
+    return sum(w["bytes"]["before"] for w in matrices if w["quantized"]) / max(total, 1)
 
 
 def snr(reference, outputs):

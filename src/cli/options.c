@@ -260,9 +260,8 @@ const struct option_row option_rows[] = {
 
     HEADING(PLANNING, "Form (what stands in the graph for a weight)"),
     {PLANNING, 0, "decode", "HOW", 0, false, set_decode,
-     "run: DequantizeLinear; load: float once loaded;\n"
-     "portable: the same without INT4 types; auto: load\n"
-     "where run would be slow (run)"},
+     "run: DequantizeLinear; load: float at load; auto:\n"
+     "the faster; portable: load without INT4 types (run)"},
     {PLANNING, 0, "format", "NAME", 0, false, set_format,
      "qdq, or nbits: com.microsoft MatMulNBits (qdq)"},
     {PLANNING, 0, "target", "NAME", 0, false, set_target,
@@ -270,8 +269,8 @@ const struct option_row option_rows[] = {
     {PLANNING, 0, "embedding-type", "TYPE", 0, false, set_embedding_type,
      "int8: 8-bit embedding rows, though --type has 4"},
     {PLANNING, 0, "copy-below", "BYTES", 0, false, set_copy_below,
-     "a weight of several MatMuls up to this size gets\n"
-     "codes for each, so that all are fused (1048576)"},
+     "MatMuls that share a weight up to this size get\n"
+     "codes of their own, to be fused (1048576)"},
 
     HEADING(PLANNING, "Choice of weights"),
     {PLANNING, 0, "include", "RE", 0, true, set_include,

@@ -174,8 +174,9 @@ def test_external_out(scheme, storage, generic, tmp_path):
 
 def test_external_out_of_nothing_large(generic, tmp_path):
     """No empty file is left beside it."""
-    result = generic(build.layer_model(LAYER, build.weight(LAYER)), "--external-data")
-    verify(result, Scheme(), [build.feeds(LAYER)])
+    layer = LAYERS["conv1d"]  # 540 bytes of codes
+    result = generic(build.layer_model(layer, build.weight(layer)), "--external-data")
+    verify(result, Scheme(), [build.feeds(layer)])
     assert leftovers(tmp_path, "replaced.onnx") == ["model.onnx", "out.onnx", "report.json"]
 
 

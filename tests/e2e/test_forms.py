@@ -291,9 +291,8 @@ def test_slow_weights_are_counted(operator, form, slow, run, tmp_path, quantize)
         assert (b"--decode auto" in said) == (slow > 0)
 
 
-# ---- gaps --------------------------------------------------------------------------
+# ---- what decides whether a weight is fused, and gaps ------------------------------
 
-@pytest.mark.xfail(strict=True, reason="decoded outside the body, where nothing is fused")
 def test_captured_weight_is_fused(quantize):
     operator = OPERATORS["matmul"]
     model = models.captured(operator, models.weight(operator), "float")
@@ -301,7 +300,6 @@ def test_captured_weight_is_fused(quantize):
     assert left["MatMulNBits"] == 2
 
 
-@pytest.mark.xfail(strict=True, reason="ONNX Runtime fuses no MatMul or Gemm before a Relu")
 @pytest.mark.parametrize("op_type", ["MatMul", "Gemm"])
 def test_relu_behind(op_type, quantize):
     operator = Operator(lambda x, w, y: [node(op_type, [x, w], "A"), node("Relu", ["A"], "B"),

@@ -53,7 +53,10 @@ def check_weights(before, after, scheme):
 def check_weight(made, constant, scheme, axis, block, codes, scales, zeros):
     assert (made.type, made.axis, made.block) == (scheme.type, axis, block)
     assert made.to_double == (constant.tensor.data_type == onnx.TensorProto.DOUBLE)
-    assert (made.zeros is not None) == scheme.has_zeros
+    # Where a Transpose follows, zero points are said though they are zero: ONNX Runtime
+    # up to 1.27 computes wrongly without them.
+    spoken = made.zeros is not None and not made.zeros.any()
+    assert (made.zeros is not None) == scheme.has_zeros or spoken
     assert made.scales.dtype == scales.dtype and made.scales.shape == scales.shape
     assert made.scales.tobytes() == scales.tobytes()
     if scheme.has_zeros:
