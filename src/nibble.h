@@ -81,7 +81,9 @@ enum nibble_granularity {
 
 /* How scales and zero points are found. */
 enum nibble_method {
-    NIBBLE_RTN, /* round to nearest: scale = max|x| / 7, or (max - min) / 15 */
+    NIBBLE_RTN,    /* round to nearest: scale = max|x| / 7, or (max - min) / 15 */
+    NIBBLE_SEARCH, /* scales of nearly the least squared error, never worse than RTN */
+    NIBBLE_EXACT,  /* the least squared error: slow, to measure the others by */
 };
 
 /* What stands in the graph for a quantized weight (docs/forms.md). */

@@ -7,7 +7,8 @@
 
 #define COUNT(names) ((int)(sizeof(names) / sizeof *(names)))
 
-static const char *const method_names[] = {[NIBBLE_RTN] = "rtn"};
+static const char *const method_names[] = {
+    [NIBBLE_RTN] = "rtn", [NIBBLE_SEARCH] = "search", [NIBBLE_EXACT] = "exact"};
 static const char *const decode_names[] = {[NIBBLE_DECODE_RUN] = "run",
                                            [NIBBLE_DECODE_LOAD] = "load",
                                            [NIBBLE_DECODE_PORTABLE] = "portable",
@@ -28,7 +29,7 @@ void nibble_options_init(struct nibble_options *options)
 _Static_assert((int)NIBBLE_INT4 == QUANT_INT4 && (int)NIBBLE_UINT4 == QUANT_UINT4 &&
                    (int)NIBBLE_INT8 == QUANT_INT8 && (int)NIBBLE_UINT8 == QUANT_UINT8,
                "types");
-_Static_assert((int)NIBBLE_RTN == QUANT_RTN, "methods");
+_Static_assert((int)NIBBLE_RTN == QUANT_RTN && (int)NIBBLE_EXACT == QUANT_EXACT, "methods");
 _Static_assert((int)NIBBLE_DEFAULT == GRANULARITY_DEFAULT &&
                    (int)NIBBLE_PER_CHANNEL == GRANULARITY_CHANNEL &&
                    (int)NIBBLE_PER_TENSOR == GRANULARITY_TENSOR &&

@@ -87,8 +87,7 @@ static bool set_block_size(struct settings *s, const char *value, struct usage *
 static bool set_method(struct settings *s, const char *value, struct usage *usage)
 {
     return nibble_method_parse(value, &s->options.method) ||
-           usage_set(usage, "--method takes %s, not '%s'", nibble_method_name(NIBBLE_RTN),
-                     value);
+           usage_set(usage, "--method takes rtn, search or exact, not '%s'", value);
 }
 
 static bool set_decode(struct settings *s, const char *value, struct usage *usage)
@@ -256,7 +255,7 @@ const struct option_row option_rows[] = {
      "default MatMul and Gemm have blocks of 256, others\n"
      "one scale for each channel"},
     {PLANNING, 0, "method", "NAME", 0, false, set_method,
-     "rtn: round to nearest (rtn)"},
+     "rtn, search (less error) or exact (slow) (rtn)"},
 
     HEADING(PLANNING, "Form (what stands in the graph for a weight)"),
     {PLANNING, 0, "decode", "HOW", 0, false, set_decode,

@@ -206,7 +206,8 @@ bool list_insert(struct model *model, void *items, size_t *n, size_t at, void *c
         return false;
     if (at > 0)
         memcpy(list, old, at * sizeof *list);
-    memcpy(list + at, added, count * sizeof *list);
+    if (count > 0)
+        memcpy(list + at, added, count * sizeof *list);
     if (*n > at)
         memcpy(list + at + count, old + at, (*n - at) * sizeof *list);
     memcpy(items, &list, sizeof list);

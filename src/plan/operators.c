@@ -94,7 +94,7 @@ static void adjust_einsum(const struct use *use, const int64_t *dims, size_t ran
 {
     const Onnx__AttributeProto *equation = node_attribute(use->node, "equation");
     (void)dims;
-    if (!equation || memchr(equation->s.data, '.', equation->s.len))
+    if (!equation || !equation->s.data || memchr(equation->s.data, '.', equation->s.len))
         return;
     const char *at = (const char *)equation->s.data, *end = at + equation->s.len;
     const char *output = NULL;

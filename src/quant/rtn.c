@@ -92,6 +92,54 @@ static void zeros_asymmetric(size_t n, const int32_t *bottom, const float *scale
     }
 }
 
+/* What the farthest value from zero on one side is decoded to, in the scale's type. */
+static bool decodes(enum real_type type, float value, float scale, int steps)
+{
+    float code = value / scale;
+
+    code = code < (float)steps ? code : (float)steps;
+    code = (code + ROUNDER) - ROUNDER;
+    return real_round(type, code * scale) <= FLT_MAX;
+}
+
+/* Whether the extremes are finite when they are decoded, as the values were. */
+static bool extremes_decode(const struct quant_scheme *scheme, size_t n, const int32_t *top,
+                            const int32_t *bottom, const float *scales,
+                            const uint8_t *zeros)
+{
+    const struct quant_type_info *type = quant_type_info(scheme->type);
+    /* Below this nothing can happen, which spares looking closer. */
+    const float safe = scheme->scale_type == REAL_FLOAT16 ? 50000.0f : 1e38f;
+
+    for (size_t k = 0; k < n; k++) {
+        float up = float_of_bits((uint32_t)top[k]), down = float_of_bits((uint32_t)bottom[k]);
+        int z = type->lo < 0 ? (int8_t)zeros[k] : zeros[k];
+
+        if (up < safe && down < safe)
+            continue;
+        if (!decodes(scheme->scale_type, up, scales[k], type->hi - z) ||
+            !decodes(scheme->scale_type, down, scales[k], z - type->lo))
+            return false;
+    }
+    return true;
+}
+
+bool rtn_decodes(const struct quant_scheme *scheme, size_t n, const float *scales,
+                 const uint8_t *zeros)
+{
+    const struct quant_type_info *type = quant_type_info(scheme->type);
+
+    for (size_t k = 0; k < n; k++) {
+        int z = type->lo < 0 ? (int8_t)zeros[k] : zeros[k];
+        int up = type->hi - z, down = z - type->lo;
+        float most = (float)(up > down ? up : down) * scales[k];
+
+        if (!(most < 50000.0f) && !(real_round(scheme->scale_type, most) <= FLT_MAX))
+            return false;
+    }
+    return true;
+}
+
 enum quant_fit rtn_solve(const struct quant_scheme *scheme, size_t n, const int32_t *top,
                          const int32_t *bottom, float *scales, uint8_t *zeros)
 {
@@ -114,5 +162,6 @@ enum quant_fit rtn_solve(const struct quant_scheme *scheme, size_t n, const int3
         memset(zeros, middle, n);
     else
         zeros_asymmetric(n, bottom, scales, type->lo, type->hi, zeros);
-    return QUANT_FIT_OK;
+    return extremes_decode(scheme, n, top, bottom, scales, zeros) ? QUANT_FIT_OK
+                                                                  : QUANT_FIT_SCALE_RANGE;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #if defined(__SANITIZE_ADDRESS__) || !defined(__GLIBC__)
 #define CAN_REPLACE_MALLOC 0
@@ -249,23 +250,20 @@ static void test_options(void **state)
     fail_each(&job);
 }
 
+/* Compressed on both sides: zlib asks for memory, too. */
 static void test_compressed(void **state)
 {
     (void)state;
-    struct nibble_error error = {0};
     struct job job = job_for("gz", rich_model());
+    struct bytes bytes = load(job.input);
+    job.input = temp_path("in.onnx.gz");
+    gzFile file = gzopen(job.input, "wb");
+    assert_non_null(file);
+    assert_int_equal(gzwrite(file, bytes.data, (unsigned)bytes.size), bytes.size);
+    assert_int_equal(gzclose(file), Z_OK);
+    fail_each(&job);
     job.output = temp_path("out.onnx.gz");
     fail_each(&job);
-    assert_int_equal(run(&job, 0, false, &error), NIBBLE_OK); /* and as an input */
-    assert_int_equal(rename(job.output, temp_path("in.gz")), 0);
-    job.input = temp_path("in.gz");
-    job.output = temp_path("out.onnx");
-    job.options.granularity = NIBBLE_PER_CHANNEL;
-    struct nibble_report *report = NULL;
-    assert_int_equal(nibble_quantize(job.input, NULL, &job.options, &report, &error),
-                     NIBBLE_OK);
-    assert_int_equal(report->quantized, 0); /* it has been quantized already */
-    nibble_report_free(report);
 }
 
 static void test_external(void **state)

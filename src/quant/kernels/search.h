@@ -1,5 +1,5 @@
 /* What the kernels of the search share: tiles of 8 groups side by side, tries at
- * their scales and zero points, and the kernels' signatures. quant/search.c says
+ * their scales and zero points, and the kernels' signatures. quant/tries.c says
  * what is tried; these only count what it comes to. */
 #ifndef NIBBLE_QUANT_KERNELS_SEARCH_H
 #define NIBBLE_QUANT_KERNELS_SEARCH_H
@@ -26,9 +26,8 @@ enum { TRIES = 24 }; /* at a time, at most */
 /* The search of a tile, a lane for each group. A scale is given as a multiple of that
  * of round to nearest, a zero point as the number of codes below it. */
 struct search_tile {
-    float inverse[TILE]; /* from weights to whole numbers */
-    float base[TILE];    /* 2^15 / the scale of round to nearest, in whole numbers */
-
+    float inverse[TILE];    /* from weights to whole numbers */
+    float base[TILE];       /* 2^15 / the scale of round to nearest, in whole numbers */
     float first_zero[TILE]; /* that of round to nearest */
 
     /* What is to be tried, and what it came to: sums of x * l and l * l. */

@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
 static void put_entry(Onnx__TensorProto *tensor, const char *key, const char *value)
 {
@@ -152,6 +153,36 @@ static void test_files(void **state)
     assert_int_equal(open_files(), before);
 }
 
+/* Exporters write one file for each tensor, and large models have thousands: more
+ * than a process may have open. */
+static void test_more_files_than_descriptors(void **state)
+{
+    (void)state;
+    enum { FILES = 120, LIMIT = 64 };
+    struct rlimit old, low;
+    struct error err = {0};
+    Onnx__ModelProto *proto = make_model(10, 21);
+    for (int i = 0; i < FILES; i++) {
+        const char *name = hold_printf("w%d", i);
+        save(name, hold_printf("%04d", i), 4);
+        put_external(proto, name, name, NULL, NULL);
+    }
+    struct bytes bytes = pack(proto);
+    const char *path = save("m.onnx", bytes.data, bytes.size);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    low = old;
+    low.rlim_cur = LIMIT;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    struct model *model = model_read(path, NULL, &err);
+    setrlimit(RLIMIT_NOFILE, &old);
+    assert_fine(&err);
+    for (int i = 0; i < FILES; i++) {
+        const Onnx__TensorProto *tensor = model->proto->graph->initializer[i];
+        assert_memory_equal(tensor_payload(tensor)->data, hold_printf("%04d", i), 4);
+    }
+    model_free(model);
+}
+
 static const char *entry_of(const Onnx__TensorProto *tensor, const char *key)
 {
     for (size_t i = 0; i < tensor->n_external_data; i++)
@@ -182,7 +213,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_entries), TEST(test_refused), TEST(test_anywhere),
-        TEST(test_files),   TEST(test_detach),
+        TEST(test_files),   TEST(test_detach),  TEST(test_more_files_than_descriptors),
     };
     return RUN(tests);
 }

@@ -67,6 +67,15 @@ static enum quant_fit reference_params(struct weight *w, size_t group, double mi
 
         w->zeros[group] = (uint8_t)(int)fmax(type->lo, fmin(type->hi, z));
     }
+    /* What the extremes are decoded to must be finite in the scale's type. */
+    for (int side = 0; side < 2; side++) {
+        int z = code_value(type, w->zeros[group]);
+        float x = (float)(side ? max : min);
+        double q = fmax(type->lo, fmin(type->hi, nearbyint((double)(x / rounded)) + z));
+
+        if (!isfinite(real_round(w->scheme.scale_type, (float)(q - z) * rounded)))
+            return QUANT_FIT_SCALE_RANGE;
+    }
     return QUANT_FIT_OK;
 }
 

@@ -1,0 +1,166 @@
+/* What the search tries, in which order: scales at first, then what is near the best so
+ * far. Most of what there is to find is in the first dozen; docs/numbers.md says how
+ * much. Sees no elements: sums of theirs are the kernels' (kernels/search.h). */
+#include <stdint.h>
+#include <string.h>
+
+#include "quant/kernels/kernels.h"
+#include "quant/search.h"
+
+/* Elements of groups whose zero point may be far off at first. */
+enum { LONG = 384 };
+
+static const struct spread spreads_4bit[] = {
+    {24, 1.18f, 0.946f, 8},  {48, 1.15f, 0.946f, 8},       {96, 1.10f, 0.937f, 8},
+    {192, 1.05f, 0.927f, 8}, {384, 1.02f, 0.913f, 8},      {768, 1.00f, 0.895f, 8},
+    {1536, 1.00f, 0.88f, 9}, {SIZE_MAX, 1.00f, 0.85f, 12},
+};
+static const struct spread spreads_8bit[] = {
+    {48, 1.03f, 0.9955f, 24},
+    {192, 1.015f, 0.9945f, 16},
+    {1536, 1.005f, 0.985f, 16},
+    {SIZE_MAX, 1.01f, 0.93f, 12},
+};
+
+struct spread search_spread(const struct quant_type_info *type, size_t length)
+{
+    const struct spread *spread = type->bits == 4 ? spreads_4bit : spreads_8bit;
+
+    while (spread->length < length)
+        spread++;
+    return *spread;
+}
+
+/* The larger side of a group is at most one scale, as that is rounded, longer than that
+ * of the grid. The unit of whole numbers follows from that, without a look at them. */
+void search_begin(const struct search *s, struct search_tile *t, size_t lanes,
+                  const float *scales, const uint8_t *zeros)
+{
+    for (size_t g = 0; g < TILE; g++) {
+        float scale = g < lanes ? scales[g] : 1;
+        float zero = g < lanes ? (float)(uint8_t)(zeros[g] - s->type->lo) : s->middle;
+        float side = zero > s->steps - zero ? zero : s->steps - zero;
+        float step = s->limit / (1.03125f * (side + 1)); /* in whole numbers */
+
+        /* Scales so small that this would overflow leave nothing to search. */
+        t->inverse[g] = scale >= 0x1p-112f ? step / scale : 0;
+        t->base[g] = 32768 / step;
+        t->best_gain[g] = 0;
+        t->best_scale[g] = 1;
+        t->first_zero[g] = zero;
+        t->best_zero[g] = zero;
+        t->best_xl[g] = 0;
+        t->best_ll[g] = 0;
+    }
+}
+
+/* Adds a try: `factor` times the best scale, and the best zero point + `shift`. */
+static void try_near(const struct search *s, struct search_tile *t, float factor,
+                     float shift)
+{
+    size_t k = t->tries++;
+
+    for (size_t g = 0; g < TILE; g++) {
+        float zero = t->best_zero[g] + shift;
+
+        zero = zero > 0 ? zero : 0;
+        zero = zero < s->steps ? zero : s->steps;
+        t->scale[k][g] = t->best_scale[g] * factor;
+        t->zero[k][g] = zero;
+    }
+}
+
+static void tries_spread(const struct search *s, struct search_tile *t)
+{
+    float factor = s->spread.top;
+
+    for (size_t k = 0; k < s->spread.tries; k++, factor *= s->spread.ratio)
+        try_near(s, t, factor, 0);
+}
+
+/* Half way to the neighbours of the best. */
+static void tries_between(const struct search *s, struct search_tile *t)
+{
+    float half = (1 - s->spread.ratio) / 2;
+
+    try_near(s, t, 1 - half, 0);
+    try_near(s, t, 1 + half, 0);
+}
+
+/* Half of that again, where neighbours are far. */
+static void tries_closer(const struct search *s, struct search_tile *t)
+{
+    float quarter = (1 - s->spread.ratio) / 4;
+
+    if (s->length <= LONG)
+        return;
+    try_near(s, t, 1 - quarter, 0);
+    try_near(s, t, 1 + quarter, 0);
+}
+
+/* The shorter the range, the nearer to zero both of its ends, where the extremes are
+ * outliers: a second spread, of half as many scales. */
+static void tries_centre(const struct search *s, struct search_tile *t)
+{
+    const float ratio = s->spread.ratio;
+    float factor = s->spread.top * ratio;
+
+    if (s->fit->scheme->symmetric || s->length <= LONG)
+        return;
+    for (; t->tries < s->spread.tries / 2; factor *= ratio * ratio)
+        for (size_t k = t->tries++, g = 0; g < TILE; g++) {
+            float off = (t->first_zero[g] - s->middle) * factor;
+
+            t->scale[k][g] = factor;
+            t->zero[k][g] = s->middle + ((off + ROUNDER) - ROUNDER);
+        }
+}
+
+/* The zero points beside the best, or the other grid of a mirrored one. */
+static void tries_zeros(const struct search *s, struct search_tile *t)
+{
+    const struct quant_scheme *scheme = s->fit->scheme;
+    float third = (1 - s->spread.ratio) / 3;
+
+    if (!scheme->symmetric) {
+        for (float shift = -1; shift <= 1; shift += 2)
+            for (float turn = -1; turn <= 1; turn++)
+                try_near(s, t, 1 + turn * third, shift);
+    } else if (scheme->mirrored) {
+        try_near(s, t, 1, 0);
+        for (size_t g = 0; g < TILE; g++) /* middle and middle - 1 change places */
+            t->zero[0][g] = 2 * s->middle - 1 - t->zero[0][g];
+    }
+}
+
+/* One further, where outliers may have kept it off. */
+static void tries_zeros_again(const struct search *s, struct search_tile *t)
+{
+    if (!s->fit->scheme->symmetric && s->length > LONG)
+        tries_zeros(s, t);
+}
+
+/* The best scale for the codes of the best try. */
+static void tries_refit(const struct search *s, struct search_tile *t)
+{
+    try_near(s, t, 1, 0);
+    for (size_t g = 0; g < TILE; g++)
+        if (t->best_ll[g] > 0)
+            t->scale[0][g] = t->base[g] * (t->best_xl[g] / (t->best_ll[g] * 32768));
+}
+
+/* What is tried, stage by stage, each near the best so far. */
+static void (*const stages[])(const struct search *, struct search_tile *) = {
+    tries_spread, tries_centre,      tries_between, tries_closer,
+    tries_zeros,  tries_zeros_again, tries_refit,
+};
+
+const size_t search_stages = sizeof stages / sizeof *stages;
+
+void search_plan(const struct search *s, struct search_tile *t, size_t stage)
+{
+    t->tries = 0;
+    stages[stage](s, t);
+    memset(t->xl, 0, t->tries * sizeof *t->xl);
+    memset(t->ll, 0, t->tries * sizeof *t->ll);
+}
