@@ -88,11 +88,12 @@ static bool raise(struct run *run, int64_t opset, struct error *err)
     int64_t ir = plan_ir(&run->plan);
     if (run->facts.opset_before < opset) {
         if (run->options->no_upgrade)
-            return error_set(err, STATUS_UNSUPPORTED,
-                             "%s: needs opset %lld and has %lld, and --no-upgrade forbids to "
-                             "raise it",
-                             run->model->file->path, (long long)opset,
-                             (long long)run->facts.opset_before);
+            return error_set(
+                err, STATUS_UNSUPPORTED,
+                "%s: needs opset %lld and has %lld, and --no-upgrade forbids to "
+                "raise it",
+                run->model->file->path, (long long)opset,
+                (long long)run->facts.opset_before);
         if (!model_upgrade(run->model,
                            opset > UPGRADE_TARGET_MIN ? opset : UPGRADE_TARGET_MIN, err))
             return false;
@@ -112,7 +113,8 @@ static bool upgrade(struct run *run, struct error *err)
                          run->model->file->path, (long long)run->facts.opset_before,
                          (long long)upgrade_opset_max());
     if (!raise(run, opset, err)) {
-        if (err->status == STATUS_UNSUPPORTED && run->options->decode != NIBBLE_DECODE_PORTABLE)
+        if (err->status == STATUS_UNSUPPORTED &&
+            run->options->decode != NIBBLE_DECODE_PORTABLE)
             error_append(err, "\n--decode portable needs no higher opset");
         return false;
     }
@@ -174,10 +176,8 @@ static bool write(struct run *run, const char *output, struct error *err)
 {
     run->facts.output = output;
     run->facts.filled = true;
-    return open_output(run, output, err) &&
-           emit_plan(run->model, &run->plan, err) &&
-           store_write(&run->store, run->model, err) &&
-           fill(run, err);
+    return open_output(run, output, err) && emit_plan(run->model, &run->plan, err) &&
+           store_write(&run->store, run->model, err) && fill(run, err);
 }
 
 static bool pass(struct run *run, const char *model, const char *output,

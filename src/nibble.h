@@ -66,8 +66,11 @@ enum nibble_type { NIBBLE_INT4, NIBBLE_UINT4, NIBBLE_INT8, NIBBLE_UINT8 };
 
 /* Whether zero points are used: x = (code - zero point) * scale. Symmetric: the
  * zero point is the middle of the range. Asymmetric: it is fitted. */
-enum nibble_symmetry { NIBBLE_BY_TYPE /* int symmetric, uint asymmetric */,
-                       NIBBLE_SYMMETRIC, NIBBLE_ASYMMETRIC };
+enum nibble_symmetry {
+    NIBBLE_BY_TYPE /* int symmetric, uint asymmetric */,
+    NIBBLE_SYMMETRIC,
+    NIBBLE_ASYMMETRIC
+};
 
 /* Which elements share a scale. */
 enum nibble_granularity {
@@ -111,25 +114,25 @@ struct nibble_options {
     enum nibble_type type;
     enum nibble_symmetry symmetry;
     enum nibble_granularity granularity;
-    size_t block_size;         /* for NIBBLE_BLOCKS: 2 or more */
+    size_t block_size; /* for NIBBLE_BLOCKS: 2 or more */
     enum nibble_method method;
-    const char *include;       /* POSIX extended regular expression over weight names:
-                                  only these are quantized; NULL for all */
-    const char *exclude;       /* these stay float; NULL for none */
+    const char *include; /* POSIX extended regular expression over weight names:
+                            only these are quantized; NULL for all */
+    const char *exclude; /* these stay float; NULL for none */
     enum nibble_decode decode;
     enum nibble_format format;
     enum nibble_target target;
-    bool wide_embeddings;      /* 8-bit embedding rows though the type has 4 bits */
-    uint64_t copy_bytes;       /* a weight of several MatMuls whose int4 codes take no more
-                                  is stored once for each, since only then it is fused */
-    size_t min_elements;       /* smaller weights stay float (1024) */
-    bool freeze;               /* treat initializers that a caller may override as
-                                  constants: their graph inputs are removed */
-    bool no_upgrade;           /* refuse a model whose opset would have to be raised */
-    bool external_data;        /* put tensors into OUT.data even below 2 GiB */
-    bool force;                /* allow the output to be the input file itself */
-    int threads;               /* 0: one for each CPU */
-    const char *cpu;           /* "scalar", "avx2", ...; NULL: the fastest one here */
+    bool wide_embeddings; /* 8-bit embedding rows though the type has 4 bits */
+    uint64_t copy_bytes;  /* a weight of several MatMuls whose int4 codes take no more
+                             is stored once for each, since only then it is fused */
+    size_t min_elements;  /* smaller weights stay float (1024) */
+    bool freeze;          /* treat initializers that a caller may override as
+                             constants: their graph inputs are removed */
+    bool no_upgrade;      /* refuse a model whose opset would have to be raised */
+    bool external_data;   /* put tensors into OUT.data even below 2 GiB */
+    bool force;           /* allow the output to be the input file itself */
+    int threads;          /* 0: one for each CPU */
+    const char *cpu;      /* "scalar", "avx2", ...; NULL: the fastest one here */
     nibble_progress_fn *progress; /* may be NULL */
     void *progress_data;
     const volatile int *cancel; /* may be NULL; nonzero stops the work: the temporary
@@ -166,35 +169,39 @@ struct nibble_weight {
     size_t rank;
     uint64_t elements;
     bool quantized;
-    const char *type;         /* quantized: "int4" ..., otherwise element_type */
-    const char *granularity;  /* quantized: "channel, axis 0", "block 32, axis 1", "tensor" */
-    const char *form;         /* quantized: "DequantizeLinear", "MatMulNBits", "load", ... */
-    const char *why;          /* quantized: what the form means at run time, in plain words */
-    bool slow;                /* decoded on every run by an operator that takes its time */
-    bool copy;                /* a further form of the weight before it: other consumers
-                                 want other layouts; its bytes_before is 0 */
-    const char *reason;       /* left float: why, in plain words; otherwise "" */
-    bool asked;               /* the options ask for it: large enough, not excluded */
-    bool warning;             /* left float because of its values: NaN, infinity, or
-                                 scales that its type can't hold */
-    uint64_t bytes_before, bytes_after; /* of the values; after: codes, scales, zero points */
-    double snr_db;            /* quantized: 10 log10(sum x^2 / sum (x - x')^2); infinity where
-                                 exact; NaN in a dry run */
+    const char *type; /* quantized: "int4" ..., otherwise element_type */
+    const char
+        *granularity;   /* quantized: "channel, axis 0", "block 32, axis 1", "tensor" */
+    const char *form;   /* quantized: "DequantizeLinear", "MatMulNBits", "load", ... */
+    const char *why;    /* quantized: what the form means at run time, in plain words */
+    bool slow;          /* decoded on every run by an operator that takes its time */
+    bool copy;          /* a further form of the weight before it: other consumers
+                           want other layouts; its bytes_before is 0 */
+    const char *reason; /* left float: why, in plain words; otherwise "" */
+    bool asked;         /* the options ask for it: large enough, not excluded */
+    bool warning;       /* left float because of its values: NaN, infinity, or
+                           scales that its type can't hold */
+    uint64_t bytes_before,
+        bytes_after; /* of the values; after: codes, scales, zero points */
+    double snr_db;   /* quantized: 10 log10(sum x^2 / sum (x - x')^2); infinity where
+                        exact; NaN in a dry run */
 };
 
 struct nibble_report {
     const char *model;
-    const char *output;       /* "" where none was written */
+    const char *output; /* "" where none was written */
     int64_t ir_before, ir_after;
     int64_t opset_before, opset_after; /* of the standard domain */
-    uint64_t bytes_before, bytes_after; /* model and external data; after: 0 in a dry run */
+    uint64_t bytes_before,
+        bytes_after; /* model and external data; after: 0 in a dry run */
     uint64_t weight_bytes_before, weight_bytes_after; /* sums over weights */
     uint64_t elements, elements_quantized;
-    double bits_per_weight;   /* 8 * weight_bytes_after / elements over the quantized ones */
-    size_t quantized, left;   /* counts of weights; left: of those that stay float, */
-    size_t missed, warnings;  /* how many are asked, how many are warning */
-    size_t slow;              /* of the quantized ones */
-    const char *cpu;          /* kernels used: "avx2" */
+    double
+        bits_per_weight; /* 8 * weight_bytes_after / elements over the quantized ones */
+    size_t quantized, left;  /* counts of weights; left: of those that stay float, */
+    size_t missed, warnings; /* how many are asked, how many are warning */
+    size_t slow;             /* of the quantized ones */
+    const char *cpu;         /* kernels used: "avx2" */
     const struct nibble_weight *weights;
     size_t weight_count;
 };
@@ -202,7 +209,8 @@ struct nibble_report {
 /* The report as text for a terminal of `columns` characters (0: 80), or as JSON
  * (docs/report.md). `all` lists small constants too. The caller frees the string
  * with free(); NULL when out of memory. */
-NIBBLE_API char *nibble_report_text(const struct nibble_report *report, int columns, bool all);
+NIBBLE_API char *nibble_report_text(const struct nibble_report *report, int columns,
+                                    bool all);
 NIBBLE_API char *nibble_report_json(const struct nibble_report *report);
 NIBBLE_API void nibble_report_free(struct nibble_report *report); /* NULL is fine */
 

@@ -13,9 +13,10 @@ static const char *const decode_names[] = {[NIBBLE_DECODE_RUN] = "run",
                                            [NIBBLE_DECODE_LOAD] = "load",
                                            [NIBBLE_DECODE_PORTABLE] = "portable",
                                            [NIBBLE_DECODE_AUTO] = "auto"};
-static const char *const format_names[] = {[NIBBLE_QDQ] = "qdq", [NIBBLE_NBITS] = "nbits"};
-static const char *const target_names[] = {[NIBBLE_ONNXRUNTIME] = "onnxruntime",
-                                           [NIBBLE_GENERIC] = "generic"};
+static const char *const format_names[] = {
+    [NIBBLE_QDQ] = "qdq", [NIBBLE_NBITS] = "nbits"};
+static const char *const target_names[] = {
+    [NIBBLE_ONNXRUNTIME] = "onnxruntime", [NIBBLE_GENERIC] = "generic"};
 
 void nibble_options_init(struct nibble_options *options)
 {
@@ -29,13 +30,15 @@ void nibble_options_init(struct nibble_options *options)
 _Static_assert((int)NIBBLE_INT4 == QUANT_INT4 && (int)NIBBLE_UINT4 == QUANT_UINT4 &&
                    (int)NIBBLE_INT8 == QUANT_INT8 && (int)NIBBLE_UINT8 == QUANT_UINT8,
                "types");
-_Static_assert((int)NIBBLE_RTN == QUANT_RTN && (int)NIBBLE_EXACT == QUANT_EXACT, "methods");
+_Static_assert((int)NIBBLE_RTN == QUANT_RTN && (int)NIBBLE_EXACT == QUANT_EXACT,
+               "methods");
 _Static_assert((int)NIBBLE_DEFAULT == GRANULARITY_DEFAULT &&
                    (int)NIBBLE_PER_CHANNEL == GRANULARITY_CHANNEL &&
                    (int)NIBBLE_PER_TENSOR == GRANULARITY_TENSOR &&
                    (int)NIBBLE_BLOCKS == GRANULARITY_BLOCKS,
                "granularities");
-_Static_assert((int)NIBBLE_DECODE_AUTO == DECODE_AUTO && (int)NIBBLE_GENERIC == TARGET_GENERIC,
+_Static_assert((int)NIBBLE_DECODE_AUTO == DECODE_AUTO &&
+                   (int)NIBBLE_GENERIC == TARGET_GENERIC,
                "forms");
 _Static_assert((int)NIBBLE_MALFORMED == STATUS_MALFORMED &&
                    (int)NIBBLE_CANCELLED == STATUS_CANCELLED,
@@ -67,17 +70,17 @@ bool nibble_type_parse(const char *name, enum nibble_type *type)
 }
 
 /* Name and parser of one enumeration. */
-#define NAMES(thing)                                                           \
-    const char *nibble_##thing##_name(enum nibble_##thing value)               \
-    {                                                                          \
-        return thing##_names[value];                                           \
-    }                                                                          \
-    bool nibble_##thing##_parse(const char *name, enum nibble_##thing *value)  \
-    {                                                                          \
-        int index = index_of(thing##_names, COUNT(thing##_names), name);       \
-        if (index >= 0)                                                        \
-            *value = (enum nibble_##thing)index;                               \
-        return index >= 0;                                                     \
+#define NAMES(thing)                                                          \
+    const char *nibble_##thing##_name(enum nibble_##thing value)              \
+    {                                                                         \
+        return thing##_names[value];                                          \
+    }                                                                         \
+    bool nibble_##thing##_parse(const char *name, enum nibble_##thing *value) \
+    {                                                                         \
+        int index = index_of(thing##_names, COUNT(thing##_names), name);      \
+        if (index >= 0)                                                       \
+            *value = (enum nibble_##thing)index;                              \
+        return index >= 0;                                                    \
     }
 
 NAMES(method)
@@ -140,7 +143,8 @@ bool options_planning(const struct nibble_options *options, struct plan_options 
         .wide_embeddings = options->wide_embeddings,
         .copy_bytes = options->copy_bytes,
     };
-    if ((unsigned)options->type >= QUANT_TYPES || (int)options->method >= COUNT(method_names) ||
+    if ((unsigned)options->type >= QUANT_TYPES ||
+        (int)options->method >= COUNT(method_names) ||
         (int)options->decode >= COUNT(decode_names) ||
         (int)options->format >= COUNT(format_names) ||
         (int)options->target >= COUNT(target_names) ||

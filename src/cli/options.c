@@ -93,7 +93,8 @@ static bool set_method(struct settings *s, const char *value, struct usage *usag
 static bool set_decode(struct settings *s, const char *value, struct usage *usage)
 {
     return nibble_decode_parse(value, &s->options.decode) ||
-           usage_set(usage, "--decode takes run, load, portable or auto, not '%s'", value);
+           usage_set(usage, "--decode takes run, load, portable or auto, not '%s'",
+                     value);
 }
 
 static bool set_format(struct settings *s, const char *value, struct usage *usage)
@@ -117,7 +118,8 @@ static bool set_embedding_type(struct settings *s, const char *value, struct usa
 
 static bool set_copy_below(struct settings *s, const char *value, struct usage *usage)
 {
-    return parse_number("--copy-below", value, 0, INT64_MAX, &s->options.copy_bytes, usage);
+    return parse_number("--copy-below", value, 0, INT64_MAX, &s->options.copy_bytes,
+                        usage);
 }
 
 static bool set_include(struct settings *s, const char *value, struct usage *usage)

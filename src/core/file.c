@@ -29,10 +29,11 @@ int file_temporary(struct error *err)
     snprintf(path, sizeof path, "%s/nibble-XXXXXX", folder);
     int fd = mkostemp(path, O_CLOEXEC);
     if (fd < 0)
-        error_set(err, STATUS_WRITE,
-                  "%s: can't make a temporary file there: %s; set TMPDIR to a folder with "
-                  "room",
-                  folder, strerror(errno));
+        error_set(
+            err, STATUS_WRITE,
+            "%s: can't make a temporary file there: %s; set TMPDIR to a folder with "
+            "room",
+            folder, strerror(errno));
     else
         unlink(path);
     return fd;
@@ -58,8 +59,9 @@ static bool spool(int in, int out, const char *path, const volatile int *cancel,
             if (m < 0 && errno == EINTR)
                 m = 0;
             if (m < 0)
-                return error_set(err, STATUS_WRITE, "%s: no room for a temporary copy: %s",
-                                 path, strerror(errno));
+                return error_set(err, STATUS_WRITE,
+                                 "%s: no room for a temporary copy: %s", path,
+                                 strerror(errno));
         }
     }
 }
@@ -77,8 +79,8 @@ static bool map_bytes(struct file *file, struct error *err)
     if (file->size <= SIZE_MAX)
         data = mmap(NULL, (size_t)file->size, PROT_READ, MAP_PRIVATE, file->fd, 0);
     if (data == MAP_FAILED)
-        return error_set(err, STATUS_READ, "%s: can't be mapped into memory: %s", file->path,
-                         strerror(errno));
+        return error_set(err, STATUS_READ, "%s: can't be mapped into memory: %s",
+                         file->path, strerror(errno));
     file->data = data;
     file->mapped = true;
     return true;
@@ -88,8 +90,8 @@ static bool map_bytes(struct file *file, struct error *err)
 typedef bool fill_fn(int in, int out, const char *path, const volatile int *cancel,
                      struct error *err);
 
-static bool through_temporary(struct file *file, fill_fn *fill, const volatile int *cancel,
-                              struct error *err)
+static bool through_temporary(struct file *file, fill_fn *fill,
+                              const volatile int *cancel, struct error *err)
 {
     int fd = file_temporary(err);
     if (fd < 0)
@@ -212,10 +214,11 @@ struct file *file_open_beside(const struct file *model, const char *location,
                               struct error *err)
 {
     if (model->is_stdin) {
-        error_set(err, STATUS_READ,
-                  "external data '%s' can't be found for a model on standard input: name the "
-                  "model's file",
-                  location);
+        error_set(
+            err, STATUS_READ,
+            "external data '%s' can't be found for a model on standard input: name the "
+            "model's file",
+            location);
         return NULL;
     }
     if (!*location || *location == '/') {
@@ -230,8 +233,8 @@ struct file *file_open_beside(const struct file *model, const char *location,
         close(folder);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-        error_set(err, STATUS_READ, "external data '%s' in the model's folder: %s", location,
-                  fd < 0 ? refusal(code) : "not a regular file");
+        error_set(err, STATUS_READ, "external data '%s' in the model's folder: %s",
+                  location, fd < 0 ? refusal(code) : "not a regular file");
         if (fd >= 0)
             close(fd);
         return NULL;

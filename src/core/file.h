@@ -13,8 +13,8 @@ struct file {
     const char *path; /* as messages name it */
     const uint8_t *data;
     uint64_t size;
-    int fd;         /* of the mapped bytes */
-    dev_t device;   /* of the file named, not of the temporary one */
+    int fd;       /* of the mapped bytes */
+    dev_t device; /* of the file named, not of the temporary one */
     ino_t inode;
     bool is_stdin, mapped;
 };

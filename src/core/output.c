@@ -19,8 +19,8 @@ struct output {
     enum kind kind;
     char *path;      /* the final name */
     char *temporary; /* what will be renamed; NULL for streams */
-    int target;      /* PLAIN: same as fd; GZIP: of the temporary; STREAM: where to copy */
-    int fd;          /* where writers write */
+    int target; /* PLAIN: same as fd; GZIP: of the temporary; STREAM: where to copy */
+    int fd;     /* where writers write */
     uint64_t size;
     const volatile int *cancel;
 };
@@ -38,7 +38,8 @@ static bool ends_in_gz(const char *path)
 
 /* Makes and opens FOLDER/.NAME.PID-N.tmp, with the mode of an ordinary new file
  * or that of the file it will replace. */
-static bool temporary_create(struct output *output, const struct stat *old, struct error *err)
+static bool temporary_create(struct output *output, const struct stat *old,
+                             struct error *err)
 {
     const char *slash = strrchr(output->path, '/');
     int folder = slash ? (int)(slash - output->path) + 1 : 0;
@@ -94,7 +95,8 @@ static bool open_target(struct output *output, struct error *err)
     return temporary_create(output, exists ? &st : NULL, err);
 }
 
-struct output *output_create(const char *path, const volatile int *cancel, struct error *err)
+struct output *output_create(const char *path, const volatile int *cancel,
+                             struct error *err)
 {
     struct output *output = calloc(1, sizeof *output);
     if (!output || !(output->path = strdup(path))) {

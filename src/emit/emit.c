@@ -107,8 +107,11 @@ static bool emit_consumers(struct emitter *e)
 static bool emit_item(struct places *places, struct plan_item *item)
 {
     struct value *value = item->value;
-    struct emitter e = {.places = places, .model = places->model, .item = item,
-                        .owner = place_of(places, value->scope), .err = places->err};
+    struct emitter e = {.places = places,
+                        .model = places->model,
+                        .item = item,
+                        .owner = place_of(places, value->scope),
+                        .err = places->err};
     if (!e.owner)
         return false;
     if (!value->is_replaced) {

@@ -35,7 +35,8 @@ const char *emit_op(struct emitter *e, const struct op *op)
     return place_node(e->site, e->anchor, node) ? out : NULL;
 }
 
-const char *emit_unary(struct emitter *e, const char *type, const char *a, const char *out)
+const char *emit_unary(struct emitter *e, const char *type, const char *a,
+                       const char *out)
 {
     return emit_op(e, &(struct op){.type = type, .in = {a}, .out = out});
 }
@@ -48,8 +49,8 @@ const char *emit_binary(struct emitter *e, const char *type, const char *a, cons
 
 const char *emit_cast(struct emitter *e, const char *a, int type, const char *out)
 {
-    return emit_op(e, &(struct op){.type = "Cast", .in = {a}, .out = out,
-                                   .ints = {{"to", type}}});
+    return emit_op(
+        e, &(struct op){.type = "Cast", .in = {a}, .out = out, .ints = {{"to", type}}});
 }
 
 static const char *constant(struct emitter *e, Onnx__TensorProto *tensor)
@@ -77,8 +78,8 @@ const char *emit_ints(struct emitter *e, const int64_t *values, size_t count)
                 : out_of_memory(e);
 }
 
-const char *emit_reshape(struct emitter *e, const char *a, const int64_t *dims, size_t rank,
-                         const char *out)
+const char *emit_reshape(struct emitter *e, const char *a, const int64_t *dims,
+                         size_t rank, const char *out)
 {
     return emit_binary(e, "Reshape", a, emit_ints(e, dims, rank), out);
 }
@@ -111,7 +112,8 @@ const char *emit_first(struct emitter *e, const char *a, int64_t axis, int64_t l
         return slice_attributes(e, a, axis, length, out);
     const char *start = emit_ints(e, &zero, 1), *end = emit_ints(e, &length, 1);
     const char *axes = emit_ints(e, &axis, 1);
-    return emit_op(e, &(struct op){.type = "Slice", .in = {a, start, end, axes}, .out = out});
+    return emit_op(
+        e, &(struct op){.type = "Slice", .in = {a, start, end, axes}, .out = out});
 }
 
 /* ---- parameters ----------------------------------------------------- */
@@ -137,7 +139,8 @@ static const char *reserve(struct emitter *e, const char *suffix, int type,
 {
     uint64_t elements;
     const char *name = name_fresh(e->model, e->item->value->name, suffix);
-    Onnx__TensorProto *tensor = name ? tensor_new(e->model, name, type, dims, rank) : NULL;
+    Onnx__TensorProto *tensor =
+        name ? tensor_new(e->model, name, type, dims, rank) : NULL;
     if (!tensor || !tensor_elements(tensor, &elements) ||
         !tensor_set_values(e->model, tensor, NULL, data_type_bytes(type, elements)))
         return out_of_memory(e);
@@ -168,7 +171,7 @@ bool emit_parameters(struct emitter *e, const struct parameter_dims *dims)
         return false;
     e->zeros = NULL;
     if (plan_has_zeros(item))
-        e->zeros = reserve(e, "zero_point", dims->zero_type, dims->zeros, dims->zeros_rank,
-                           &item->zeros, &made);
+        e->zeros = reserve(e, "zero_point", dims->zero_type, dims->zeros,
+                           dims->zeros_rank, &item->zeros, &made);
     return e->err->status == STATUS_OK;
 }

@@ -32,7 +32,8 @@ struct op {
 const char *emit_op(struct emitter *e, const struct op *op);
 
 /* Shorthands for nodes of one and two inputs. */
-const char *emit_unary(struct emitter *e, const char *type, const char *a, const char *out);
+const char *emit_unary(struct emitter *e, const char *type, const char *a,
+                       const char *out);
 const char *emit_binary(struct emitter *e, const char *type, const char *a, const char *b,
                         const char *out);
 const char *emit_cast(struct emitter *e, const char *a, int type, const char *out);
@@ -42,8 +43,8 @@ const char *emit_float(struct emitter *e, float value);
 const char *emit_ints(struct emitter *e, const int64_t *values, size_t count);
 
 /* Reshape to constant dims. */
-const char *emit_reshape(struct emitter *e, const char *a, const int64_t *dims, size_t rank,
-                         const char *out);
+const char *emit_reshape(struct emitter *e, const char *a, const int64_t *dims,
+                         size_t rank, const char *out);
 
 /* The first `length` elements of an axis, by whichever Slice the opset has. */
 const char *emit_first(struct emitter *e, const char *a, int64_t axis, int64_t length,

@@ -9,7 +9,8 @@ static const char domain[] = "com.microsoft";
 
 /* ---- opset imports -------------------------------------------------- */
 
-static bool add_import(struct model *model, Onnx__OperatorSetIdProto ***imports, size_t *n)
+static bool add_import(struct model *model, Onnx__OperatorSetIdProto ***imports,
+                       size_t *n)
 {
     for (size_t i = 0; i < *n; i++)
         if (strcmp(text((*imports)[i]->domain), domain) == 0)
@@ -33,7 +34,8 @@ static bool import_domain(struct emitter *e, const struct scope *scope)
     Onnx__FunctionProto *function = scope->function;
     bool ok = add_import(e->model, &proto->opset_import, &proto->n_opset_import);
     if (function)
-        ok = ok && add_import(e->model, &function->opset_import, &function->n_opset_import);
+        ok = ok &&
+             add_import(e->model, &function->opset_import, &function->n_opset_import);
     return ok || error_memory(e->err);
 }
 

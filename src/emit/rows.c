@@ -31,8 +31,8 @@ bool emit_rows_tensors(struct emitter *e)
 
 static const char *gather(struct emitter *e, const char *table, const char *indices)
 {
-    return emit_op(e, &(struct op){.type = "Gather", .in = {table, indices},
-                                   .ints = {{"axis", 0}}});
+    return emit_op(
+        e, &(struct op){.type = "Gather", .in = {table, indices}, .ints = {{"axis", 0}}});
 }
 
 /* [.., blocks, block] -> [.., width]: the shape of the indices, and the width. */
@@ -42,8 +42,8 @@ static const char *join_blocks(struct emitter *e, const char *value, const char 
     const int64_t width = e->item->tensor->dims[1];
     const char *shape = emit_unary(e, "Shape", indices, NULL);
     const char *last = emit_ints(e, &width, 1);
-    shape = emit_op(e, &(struct op){.type = "Concat", .in = {shape, last},
-                                    .ints = {{"axis", 0}}});
+    shape = emit_op(
+        e, &(struct op){.type = "Concat", .in = {shape, last}, .ints = {{"axis", 0}}});
     return emit_binary(e, "Reshape", value, shape, out);
 }
 

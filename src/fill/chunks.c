@@ -43,7 +43,8 @@ struct quant_source item_source(const struct plan_item *item)
     static const struct {
         int data_type;
         enum real_type real;
-    } types[] = {{DATA_FLOAT16, REAL_FLOAT16}, {DATA_BFLOAT16, REAL_BFLOAT16},
+    } types[] = {{DATA_FLOAT16, REAL_FLOAT16},
+                 {DATA_BFLOAT16, REAL_BFLOAT16},
                  {DATA_DOUBLE, REAL_FLOAT64}};
     struct quant_source source = {item->source->data, REAL_FLOAT32};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
@@ -124,8 +125,8 @@ static size_t fit_step(const struct plan_item *item)
     return step ? step : 1;
 }
 
-static bool cut_fits(struct chunks *chunks, struct wide_item *wide, struct plan_item *item,
-                     struct error *err)
+static bool cut_fits(struct chunks *chunks, struct wide_item *wide,
+                     struct plan_item *item, struct error *err)
 {
     size_t rows = item_rows(item), step = fit_step(item);
     for (size_t row = 0; row < rows; row += step) {
@@ -183,8 +184,9 @@ static bool cut_rows(struct chunks *chunks, struct plan_item *item, struct error
             end = at;
             break;
         }
-        struct chunk chunk = {CHUNK_BOTH, .item = item, .first_row = first,
-                              .row_count = next - first, .begin = begin, .end = end};
+        struct chunk chunk = {CHUNK_BOTH,         .item = item,
+                              .first_row = first, .row_count = next - first,
+                              .begin = begin,     .end = end};
         if (!push_work(chunks, chunk, err))
             return false;
     }
@@ -237,9 +239,10 @@ static bool cut_panels(struct chunks *chunks, struct plan_item *item, struct err
         size_t count = rows - first < step ? rows - first : step;
         size_t end = first + count < rows ? row_begin(&item->shape, first + count)
                                           : (size_t)item->elements;
-        struct chunk chunk = {CHUNK_PANEL, .panel = panel, .item = item,
-                              .first_row = first, .row_count = count,
-                              .begin = row_begin(&item->shape, first), .end = end};
+        struct chunk chunk = {CHUNK_PANEL,        .panel = panel,
+                              .item = item,       .first_row = first,
+                              .row_count = count, .begin = row_begin(&item->shape, first),
+                              .end = end};
         if (!push_work(chunks, chunk, err))
             return false;
     }

@@ -22,8 +22,8 @@ enum chunk_work {
 
 struct chunk {
     enum chunk_work work;
-    struct wide_item *wide;      /* RANGE, FIT, ENCODE: the parameters of the whole weight */
-    struct panel_item *panel;    /* PANEL: where all of the weight is stored */
+    struct wide_item *wide;   /* RANGE, FIT, ENCODE: the parameters of the whole weight */
+    struct panel_item *panel; /* PANEL: where all of the weight is stored */
     struct plan_item *item;
     size_t first_row, row_count; /* FIT, BOTH, PANEL: as quant_fit counts them */
     size_t begin, end;           /* all but FIT: elements; begin is even */

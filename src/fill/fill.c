@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum {
-    SEGMENT = 64 << 10, /* codes made, packed and written at a time */
+    SEGMENT = 64 << 10,  /* codes made, packed and written at a time */
     BATCH_CHUNKS = 4096, /* weights are worked on in batches of about so many chunks, */
 };
 /* or of so many bytes that are read twice, which bounds what stays resident. */
@@ -40,7 +40,8 @@ struct fill {
 
 /* ---- buffers -------------------------------------------------------- */
 
-static bool reserve_bytes(struct worker *worker, uint8_t **buffer, size_t *room, size_t size)
+static bool reserve_bytes(struct worker *worker, uint8_t **buffer, size_t *room,
+                          size_t size)
 {
     if (size <= *room)
         return true;
@@ -130,7 +131,8 @@ static bool encode(struct fill *fill, struct chunk *chunk, struct worker *worker
 {
     const struct plan_item *item = chunk->item;
     const struct kernels *kernels = fill->options->kernels;
-    size_t unit = packing_unit(item), segment = unit > SEGMENT ? unit : SEGMENT / unit * unit;
+    size_t unit = packing_unit(item),
+           segment = unit > SEGMENT ? unit : SEGMENT / unit * unit;
     if (!reserve_bytes(worker, &worker->codes, &worker->code_room, segment))
         return false;
     for (size_t at = chunk->begin, n; at < chunk->end; at += n) {
@@ -167,9 +169,9 @@ static bool work_both(struct fill *fill, struct chunk *chunk, struct worker *wor
     size_t first = chunk->first_row * width, groups = chunk->row_count * width;
     if (!reserve_groups(worker, groups))
         return false;
-    chunk->fit = quant_fit(kernels, &item->scheme, item_source(item), &item->shape,
-                           chunk->first_row, chunk->row_count, worker->scales,
-                           worker->zeros);
+    chunk->fit =
+        quant_fit(kernels, &item->scheme, item_source(item), &item->shape,
+                  chunk->first_row, chunk->row_count, worker->scales, worker->zeros);
     if (chunk->fit != QUANT_FIT_OK)
         return true;
     return parameters_write(kernels, item, first, groups, worker->scales, worker->zeros,
@@ -201,10 +203,8 @@ static bool work(void *context, size_t index, int number)
 {
     static bool (*const works[CHUNK_WORKS])(struct fill *, struct chunk *,
                                             struct worker *) = {
-        [CHUNK_RANGE] = work_range,
-        [CHUNK_FIT] = work_fit,
-        [CHUNK_ENCODE] = work_encode,
-        [CHUNK_BOTH] = work_both,
+        [CHUNK_RANGE] = work_range,   [CHUNK_FIT] = work_fit,
+        [CHUNK_ENCODE] = work_encode, [CHUNK_BOTH] = work_both,
         [CHUNK_PANEL] = work_panel,
     };
     struct fill *fill = context;
@@ -224,12 +224,16 @@ static bool loop(struct fill *fill, struct chunk *chunks, size_t count, int thre
                  struct error *err)
 {
     fill->chunks = chunks;
-    if (parallel_for(count, (size_t)threads < count ? threads : count ? (int)count : 1, work,
-                     fill))
+    if (parallel_for(count,
+                     (size_t)threads < count ? threads
+                     : count                 ? (int)count
+                                             : 1,
+                     work, fill))
         return true;
     for (int i = 0; i < threads; i++)
         if (fill->workers[i].err.status != STATUS_OK)
-            error_set(err, fill->workers[i].err.status, "%s", fill->workers[i].err.message);
+            error_set(err, fill->workers[i].err.status, "%s",
+                      fill->workers[i].err.message);
     return false;
 }
 
@@ -250,9 +254,9 @@ static void fit_ranges(struct chunks *chunks)
 {
     for (struct wide_item *wide = chunks->wides; wide; wide = wide->next)
         if (wide->ranges)
-            wide->item->fit =
-                quant_ranges_fit(&wide->item->scheme, wide->ranges,
-                                 quant_groups(&wide->item->shape), wide->scales, wide->zeros);
+            wide->item->fit = quant_ranges_fit(&wide->item->scheme, wide->ranges,
+                                               quant_groups(&wide->item->shape),
+                                               wide->scales, wide->zeros);
 }
 
 /* Squares of values below 1e-22 vanish in float. A weight of nothing but such, whose
@@ -281,7 +285,8 @@ static void drop_pages(const struct chunks *chunks)
     const struct file *file = NULL;
     const uint8_t *begin = NULL, *end = NULL;
     for (size_t i = 0; i <= chunks->work_count; i++) {
-        const struct plan_item *item = i < chunks->work_count ? chunks->works[i].item : NULL;
+        const struct plan_item *item =
+            i < chunks->work_count ? chunks->works[i].item : NULL;
         const struct payload *source = item ? item->source : NULL;
         if (source && source->file == file && source->data >= begin) {
             end = source->data + source->size > end ? source->data + source->size : end;
@@ -318,7 +323,8 @@ static bool run_all(struct fill *fill, struct plan *plan, int threads, struct er
     for (size_t i = 0; ok && i < plan->count; i++) {
         if (plan->items[i].quantize)
             ok = chunks_add(&chunks, &plan->items[i], err);
-        if (ok && (chunks.work_count >= BATCH_CHUNKS || chunks.wide_bytes >= BATCH_WIDE_BYTES))
+        if (ok &&
+            (chunks.work_count >= BATCH_CHUNKS || chunks.wide_bytes >= BATCH_WIDE_BYTES))
             ok = run_batch(fill, &chunks, threads, err);
     }
     ok = ok && run_batch(fill, &chunks, threads, err);

@@ -11,7 +11,8 @@ struct fill_options {
     const struct kernels *kernels;
     int threads; /* 0: one for each CPU */
     const volatile int *cancel;
-    void (*progress)(void *data, uint64_t done, uint64_t total); /* in bytes; may be NULL */
+    void (*progress)(void *data, uint64_t done,
+                     uint64_t total); /* in bytes; may be NULL */
     void *progress_data;
 };
 

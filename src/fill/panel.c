@@ -14,7 +14,8 @@ enum { TURN_COLUMNS = 64 }; /* columns turned at a time: they stay in the cache 
 static bool map_payload(const struct payload *payload, struct output_map *map,
                         struct error *err)
 {
-    return !payload || output_map(payload->output, payload->place, payload->size, map, err);
+    return !payload ||
+           output_map(payload->output, payload->place, payload->size, map, err);
 }
 
 bool panels_map(struct panel_item *panels, struct error *err)
@@ -37,8 +38,8 @@ void panel_buffers_free(struct panel_buffers *buffers)
     *buffers = (struct panel_buffers){0};
 }
 
-static bool reserve(struct panel_buffers *buffers, size_t codes, size_t rows, size_t groups,
-                    struct error *err)
+static bool reserve(struct panel_buffers *buffers, size_t codes, size_t rows,
+                    size_t groups, struct error *err)
 {
     size_t turned = rows * TURN_COLUMNS;
     if (codes <= buffers->code_room && groups <= buffers->group_room)
@@ -78,8 +79,8 @@ static struct group_matrix groups_of(const struct chunk *chunk)
     bool down = shape->block != 0 && item->axis == 0;
     size_t all = down ? groups / shape->inner : (size_t)item->tensor->dims[0];
     size_t per_row = item_rows(item) / all; /* fit rows of a row of groups */
-    return (struct group_matrix){chunk->first_row / per_row, chunk->row_count / per_row, all,
-                                 groups / all};
+    return (struct group_matrix){chunk->first_row / per_row, chunk->row_count / per_row,
+                                 all, groups / all};
 }
 
 /* Row by row, while the floats are in the first-level cache. */
@@ -97,14 +98,14 @@ static bool quantize(const struct kernels *kernels, struct chunk *chunk,
             end = begin + item->shape.block * item->shape.inner;
             end = end < item->elements ? end : (size_t)item->elements;
         }
-        chunk->fit = quant_fit(kernels, &item->scheme, item_source(item), &item->shape,
-                               first, fit_rows, buffers->scales + i * width,
-                               buffers->zeros + i * width);
+        chunk->fit =
+            quant_fit(kernels, &item->scheme, item_source(item), &item->shape, first,
+                      fit_rows, buffers->scales + i * width, buffers->zeros + i * width);
         if (chunk->fit == QUANT_FIT_OK)
-            quant_encode(kernels, &item->scheme, item_source(item), &item->shape, begin, end,
-                         first * item_row_width(item), buffers->scales + i * width,
-                         buffers->zeros + i * width, buffers->codes + (begin - chunk->begin),
-                         &chunk->error);
+            quant_encode(kernels, &item->scheme, item_source(item), &item->shape, begin,
+                         end, first * item_row_width(item), buffers->scales + i * width,
+                         buffers->zeros + i * width,
+                         buffers->codes + (begin - chunk->begin), &chunk->error);
         begin = end;
     }
     return chunk->fit == QUANT_FIT_OK;
@@ -115,7 +116,8 @@ static void put_codes(const struct kernels *kernels, const struct chunk *chunk,
                       struct panel_buffers *buffers)
 {
     const struct plan_item *item = chunk->item;
-    size_t all_rows = (size_t)item->tensor->dims[0], columns = (size_t)item->tensor->dims[1];
+    size_t all_rows = (size_t)item->tensor->dims[0],
+           columns = (size_t)item->tensor->dims[1];
     size_t rows = (chunk->end - chunk->begin) / columns, first = chunk->begin / columns;
     uint8_t *out = chunk->panel->codes.data;
     for (size_t c = 0; c < columns; c += TURN_COLUMNS) {
@@ -157,7 +159,8 @@ static void put_zeros(const struct kernels *kernels, const struct chunk *chunk,
             buffers->stored[r] = buffers->zeros[r * groups->columns + c];
         size_t at = c * stride + groups->first;
         if (packed)
-            nibbles_put(kernels, chunk->panel->zeros.data, at, buffers->stored, groups->rows);
+            nibbles_put(kernels, chunk->panel->zeros.data, at, buffers->stored,
+                        groups->rows);
         else
             memcpy(chunk->panel->zeros.data + at, buffers->stored, groups->rows);
     }

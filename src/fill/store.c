@@ -2,7 +2,6 @@
 #include "fill/store.h"
 #include "core/output.h"
 
-
 static bool write_at(const struct payload *payload, uint64_t offset, const void *data,
                      size_t size, struct error *err)
 {

@@ -100,8 +100,8 @@ bool external_attach(struct model *model, Onnx__TensorProto *tensor, struct erro
     uint64_t left = file->size - entries.offset;
     uint64_t length = entries.has_length ? entries.length : left;
     if (length > left)
-        return refuse(model, tensor, "it runs over the end of the file: is that truncated?",
-                      err);
+        return refuse(model, tensor,
+                      "it runs over the end of the file: is that truncated?", err);
     struct payload *payload =
         payload_add(&model->payloads, file->data + entries.offset, length, file);
     if (!payload)

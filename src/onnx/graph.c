@@ -45,8 +45,8 @@ static struct value *define(struct builder *b, struct scope *scope, const char *
     return value;
 }
 
-static bool define_tensor(struct builder *b, struct scope *scope, Onnx__TensorProto *tensor,
-                          enum value_kind kind)
+static bool define_tensor(struct builder *b, struct scope *scope,
+                          Onnx__TensorProto *tensor, enum value_kind kind)
 {
     struct value *value = define(b, scope, text(tensor->name), kind);
     if (!value)
@@ -116,8 +116,9 @@ static bool index_body(struct builder *b, struct scope *scope, Onnx__NodeProto *
                        const Onnx__AttributeProto *attribute, Onnx__GraphProto *body)
 {
     const char *label = *text(node->name) ? node->name : node_output(node, 0);
-    const char *path = arena_printf(b->index->arena, "%s%s%s.%s", scope->path,
-                                    *scope->path ? "/" : "", label, text(attribute->name));
+    const char *path =
+        arena_printf(b->index->arena, "%s%s%s.%s", scope->path, *scope->path ? "/" : "",
+                     label, text(attribute->name));
     return index_graph(b, scope, body, path);
 }
 

@@ -15,12 +15,12 @@ enum value_kind {
 
 /* A place where names are defined. */
 struct scope {
-    struct scope *parent;          /* whose names are seen here; NULL: none */
-    Onnx__GraphProto *graph;       /* one of these two */
+    struct scope *parent;    /* whose names are seen here; NULL: none */
+    Onnx__GraphProto *graph; /* one of these two */
     Onnx__FunctionProto *function;
-    struct scope *next;            /* all scopes, the newest first */
-    struct place *place;           /* place.h: what is to be changed here */
-    const char *path;              /* "" main graph; "If_12/then_branch"; "function f" */
+    struct scope *next;  /* all scopes, the newest first */
+    struct place *place; /* place.h: what is to be changed here */
+    const char *path;    /* "" main graph; "If_12/then_branch"; "function f" */
     struct map values;
 };
 

@@ -25,7 +25,8 @@ static void unpack_free(void *arena, void *pointer)
     (void)pointer;
 }
 
-static bool unpack(struct model *model, const struct skeleton *skeleton, struct error *err)
+static bool unpack(struct model *model, const struct skeleton *skeleton,
+                   struct error *err)
 {
     uint64_t bytes = model->file->size - payloads_size(&model->payloads);
     model->arena = arena_create((size_t)(UNPACKED_BASE + bytes * UNPACKED_FACTOR));
@@ -37,10 +38,11 @@ static bool unpack(struct model *model, const struct skeleton *skeleton, struct 
     if (model->proto)
         return true;
     if (arena_exhausted(model->arena))
-        return error_set(err, STATUS_MEMORY,
-                         "%s: needs more memory than its %llu bytes can be worth: damaged, or "
-                         "made to do harm",
-                         model->file->path, (unsigned long long)model->file->size);
+        return error_set(
+            err, STATUS_MEMORY,
+            "%s: needs more memory than its %llu bytes can be worth: damaged, or "
+            "made to do harm",
+            model->file->path, (unsigned long long)model->file->size);
     return error_set(err, STATUS_MALFORMED, "%s: damaged: its fields don't parse",
                      model->file->path);
 }

@@ -17,7 +17,8 @@ static bool take(struct model *model, const char *name)
 
 static bool take_nodes(struct model *model, Onnx__NodeProto *const *nodes, size_t count);
 
-static bool take_values(struct model *model, Onnx__ValueInfoProto *const *infos, size_t count)
+static bool take_values(struct model *model, Onnx__ValueInfoProto *const *infos,
+                        size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (!take(model, infos[i]->name))
@@ -53,7 +54,8 @@ static bool take_nodes(struct model *model, Onnx__NodeProto *const *nodes, size_
 {
     for (size_t i = 0; i < count; i++) {
         const Onnx__NodeProto *node = nodes[i];
-        if (!take(model, node->name) || !take_strings(model, node->input, node->n_input) ||
+        if (!take(model, node->name) ||
+            !take_strings(model, node->input, node->n_input) ||
             !take_strings(model, node->output, node->n_output))
             return false;
         for (size_t j = 0; j < node->n_attribute; j++) {

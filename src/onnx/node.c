@@ -27,8 +27,8 @@ const char *node_label(struct model *model, const Onnx__NodeProto *node)
 {
     if (*text(node->name))
         return node->name;
-    const char *label = arena_printf(model->arena, "(unnamed, makes '%s')",
-                                     node_output(node, 0));
+    const char *label =
+        arena_printf(model->arena, "(unnamed, makes '%s')", node_output(node, 0));
     return label ? label : "(unnamed)";
 }
 
@@ -82,7 +82,8 @@ static Onnx__AttributeProto *attribute_fresh(struct model *model, Onnx__NodeProt
     return attribute->name ? attribute : NULL;
 }
 
-bool node_set_int(struct model *model, Onnx__NodeProto *node, const char *name, int64_t value)
+bool node_set_int(struct model *model, Onnx__NodeProto *node, const char *name,
+                  int64_t value)
 {
     Onnx__AttributeProto *attribute = attribute_fresh(model, node, name);
     if (!attribute)
@@ -196,8 +197,8 @@ bool node_set_input(struct model *model, Onnx__NodeProto *node, size_t index,
 
 /* ---- lists ---------------------------------------------------------- */
 
-bool list_insert(struct model *model, void *items, size_t *n, size_t at, void *const *added,
-                 size_t count)
+bool list_insert(struct model *model, void *items, size_t *n, size_t at,
+                 void *const *added, size_t count)
 {
     void **old;
     memcpy(&old, items, sizeof old);
@@ -215,7 +216,8 @@ bool list_insert(struct model *model, void *items, size_t *n, size_t at, void *c
     return true;
 }
 
-void list_filter(void *items, size_t *n, bool (*keep)(void *, const void *), void *context)
+void list_filter(void *items, size_t *n, bool (*keep)(void *, const void *),
+                 void *context)
 {
     void **list;
     size_t kept = 0;

@@ -29,7 +29,8 @@ bool node_string_is(const Onnx__NodeProto *node, const char *name, const char *v
                     const char *absent);
 
 /* Sets an attribute, replacing one of that name. */
-bool node_set_int(struct model *model, Onnx__NodeProto *node, const char *name, int64_t value);
+bool node_set_int(struct model *model, Onnx__NodeProto *node, const char *name,
+                  int64_t value);
 bool node_set_ints(struct model *model, Onnx__NodeProto *node, const char *name,
                    const int64_t *values, size_t count);
 bool node_set_string(struct model *model, Onnx__NodeProto *node, const char *name,
@@ -57,10 +58,11 @@ bool node_set_input(struct model *model, Onnx__NodeProto *node, size_t index,
 /* ---- lists of protobuf-c's form, T **items and size_t n ---------------- */
 
 /* Puts `count` items before item `at`. Costs a copy of the list. */
-bool list_insert(struct model *model, void *items, size_t *n, size_t at, void *const *added,
-                 size_t count);
+bool list_insert(struct model *model, void *items, size_t *n, size_t at,
+                 void *const *added, size_t count);
 
 /* Keeps the items for which keep(context, item) is true, in their order. */
-void list_filter(void *items, size_t *n, bool (*keep)(void *, const void *), void *context);
+void list_filter(void *items, size_t *n, bool (*keep)(void *, const void *),
+                 void *context);
 
 #endif

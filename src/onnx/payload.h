@@ -12,7 +12,7 @@
 #include "core/file.h"
 
 struct payload {
-    const uint8_t *data;     /* NULL: reserved, of known size and no contents yet */
+    const uint8_t *data; /* NULL: reserved, of known size and no contents yet */
     uint64_t size;
     const struct file *file; /* the mapping that data lies in; NULL: the arena */
     struct output *output;   /* where the writer has put it ... */

@@ -38,7 +38,8 @@ struct place *place_of(struct places *places, struct scope *scope)
 }
 
 /* Room for one more in an array of the arena. */
-static void *grow(struct place *place, void *items, size_t count, size_t *room, size_t size)
+static void *grow(struct place *place, void *items, size_t count, size_t *room,
+                  size_t size)
 {
     if (count < *room)
         return items;
@@ -92,7 +93,8 @@ bool place_tensor(struct place *place, Onnx__TensorProto *tensor)
         return true;
     }
     const char *output = tensor->name, *name = name_fresh(model, output, "Constant");
-    Onnx__NodeProto *node = name ? node_new(model, "Constant", name, NULL, 0, &output, 1) : NULL;
+    Onnx__NodeProto *node =
+        name ? node_new(model, "Constant", name, NULL, 0, &output, 1) : NULL;
     if (!node || !node_set_tensor(model, node, "value", tensor))
         return error_memory(place->places->err);
     return place_node(place, NULL, node);

@@ -20,7 +20,8 @@ struct place *place_of(struct places *places, struct scope *scope);
 bool place_tensor(struct place *place, Onnx__TensorProto *tensor);
 
 /* A node before `anchor`, behind those placed there before; NULL: at the head. */
-bool place_node(struct place *place, const Onnx__NodeProto *anchor, Onnx__NodeProto *node);
+bool place_node(struct place *place, const Onnx__NodeProto *anchor,
+                Onnx__NodeProto *node);
 
 /* Takes a node out. */
 bool place_drop(struct place *place, Onnx__NodeProto *node);

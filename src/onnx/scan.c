@@ -26,7 +26,7 @@ struct scan {
 struct field {
     uint32_t number;
     enum wire wire;
-    const uint8_t *start, *value, *end; /* of the tag, of the value, behind it */
+    const uint8_t *start, *value, *end;         /* of the tag, of the value, behind it */
     const ProtobufCFieldDescriptor *descriptor; /* NULL: unknown */
 };
 
@@ -72,9 +72,9 @@ static bool malformed(struct scan *scan, const uint8_t *at, const char *what)
     uint64_t offset = (uint64_t)(at - scan->file->data);
     const char *hint = offset < 64 ? " (is this an ONNX model?)" : "";
     return error_set(scan->err, STATUS_MALFORMED,
-                     "%s: damaged or truncated at byte %llu of %llu: %s%s", scan->file->path,
-                     (unsigned long long)offset, (unsigned long long)scan->file->size, what,
-                     hint);
+                     "%s: damaged or truncated at byte %llu of %llu: %s%s",
+                     scan->file->path, (unsigned long long)offset,
+                     (unsigned long long)scan->file->size, what, hint);
 }
 
 /* Reads a varint of at most 10 bytes; NULL where it does not end. */
@@ -188,7 +188,8 @@ static uint32_t typed_payload(struct scan *scan, const uint8_t *at, const uint8_
     for (struct field field; at < end; at = field.end) {
         if (!read_extent(scan, at, end, &field))
             return 0;
-        bool typed = field.number == TENSOR_FLOAT_DATA || field.number == TENSOR_DOUBLE_DATA;
+        bool typed =
+            field.number == TENSOR_FLOAT_DATA || field.number == TENSOR_DOUBLE_DATA;
         if (field.number == TENSOR_RAW_DATA || (typed && found))
             return 0;
         if (!typed)
@@ -215,7 +216,8 @@ static bool scan_nested(struct scan *scan, const struct field *field, int depth)
     if (!emit_key(scan, field->number, LENGTH) || !emit(scan, placeholder, LENGTH_SIZE))
         return false;
     size_t start = scan->size;
-    if (!scan_message(scan, field->descriptor->descriptor, field->value, field->end, depth + 1))
+    if (!scan_message(scan, field->descriptor->descriptor, field->value, field->end,
+                      depth + 1))
         return false;
     size_t length = scan->size - start;
     if (length > INT32_MAX)
@@ -246,8 +248,8 @@ static bool scan_message(struct scan *scan, const ProtobufCMessageDescriptor *me
     return true;
 }
 
-bool scan_model(const struct file *file, struct payloads *payloads, struct skeleton *skeleton,
-                struct error *err)
+bool scan_model(const struct file *file, struct payloads *payloads,
+                struct skeleton *skeleton, struct error *err)
 {
     struct scan scan = {.file = file, .payloads = payloads, .err = err};
     bool ok = scan_message(&scan, &onnx__model_proto__descriptor, file->data,

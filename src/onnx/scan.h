@@ -13,7 +13,7 @@ struct skeleton {
 
 /* raw_data in the skeleton is 8 bytes, a struct payload *; model_read turns
  * them into the form that payload.h tells. */
-bool scan_model(const struct file *file, struct payloads *payloads, struct skeleton *skeleton,
-                struct error *err);
+bool scan_model(const struct file *file, struct payloads *payloads,
+                struct skeleton *skeleton, struct error *err);
 
 #endif

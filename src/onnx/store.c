@@ -15,10 +15,11 @@ static bool check_overwrite(const struct store *store, const struct output *outp
     bool same = output_is_file(output, model->file);
     for (const struct external *e = model->external; e && !same; e = e->next)
         same = output_is_file(output, e->file);
-    return !same || error_set(err, STATUS_WRITE,
-                              "%s: is the input itself: name another output, or replace it "
-                              "with -f",
-                              output_path(output));
+    return !same ||
+           error_set(err, STATUS_WRITE,
+                     "%s: is the input itself: name another output, or replace it "
+                     "with -f",
+                     output_path(output));
 }
 
 bool store_open(struct store *store, const char *path, const struct model *model,
@@ -53,8 +54,9 @@ static bool split(struct store *store, struct model *model, struct error *err)
     const char *slash = strrchr(name, '/');
     store->data = output_create(name, store->options->cancel, err);
     uint64_t moved = 0;
-    bool ok = store->data && check_overwrite(store, store->data, model, err) &&
-              model_externalize(model, store->data, slash ? slash + 1 : name, &moved, err);
+    bool ok =
+        store->data && check_overwrite(store, store->data, model, err) &&
+        model_externalize(model, store->data, slash ? slash + 1 : name, &moved, err);
     free(name);
     if (ok && moved == 0) {
         output_free(store->data);

@@ -9,19 +9,19 @@ static const struct data_type_row {
     unsigned bits;
     bool is_float;
 } rows[] = {
-    [0] = {"undefined", 0, false},   [1] = {"float", 32, true},
-    [2] = {"uint8", 8, false},       [3] = {"int8", 8, false},
-    [4] = {"uint16", 16, false},     [5] = {"int16", 16, false},
-    [6] = {"int32", 32, false},      [7] = {"int64", 64, false},
-    [8] = {"string", 0, false},      [9] = {"bool", 8, false},
-    [10] = {"float16", 16, true},    [11] = {"double", 64, true},
-    [12] = {"uint32", 32, false},    [13] = {"uint64", 64, false},
-    [14] = {"complex64", 64, false}, [15] = {"complex128", 128, false},
-    [16] = {"bfloat16", 16, true},   [17] = {"float8e4m3fn", 8, false},
+    [0] = {"undefined", 0, false},       [1] = {"float", 32, true},
+    [2] = {"uint8", 8, false},           [3] = {"int8", 8, false},
+    [4] = {"uint16", 16, false},         [5] = {"int16", 16, false},
+    [6] = {"int32", 32, false},          [7] = {"int64", 64, false},
+    [8] = {"string", 0, false},          [9] = {"bool", 8, false},
+    [10] = {"float16", 16, true},        [11] = {"double", 64, true},
+    [12] = {"uint32", 32, false},        [13] = {"uint64", 64, false},
+    [14] = {"complex64", 64, false},     [15] = {"complex128", 128, false},
+    [16] = {"bfloat16", 16, true},       [17] = {"float8e4m3fn", 8, false},
     [18] = {"float8e4m3fnuz", 8, false}, [19] = {"float8e5m2", 8, false},
     [20] = {"float8e5m2fnuz", 8, false}, [21] = {"uint4", 4, false},
-    [22] = {"int4", 4, false},       [23] = {"float4e2m1", 4, false},
-    [24] = {"float8e8m0", 8, false}, [25] = {"uint2", 2, false},
+    [22] = {"int4", 4, false},           [23] = {"float4e2m1", 4, false},
+    [24] = {"float8e8m0", 8, false},     [25] = {"uint2", 2, false},
     [26] = {"int2", 2, false},
 };
 
@@ -73,7 +73,8 @@ bool tensor_elements(const Onnx__TensorProto *tensor, uint64_t *elements)
 /* ---- reading -------------------------------------------------------- */
 
 /* float16, bfloat16 and all small integers come one an int32. */
-static void *narrow_int32(struct model *model, const Onnx__TensorProto *tensor, unsigned bits)
+static void *narrow_int32(struct model *model, const Onnx__TensorProto *tensor,
+                          unsigned bits)
 {
     size_t count = tensor->n_int32_data;
     uint8_t *out = arena_array(model->arena, count, bits / 8);
@@ -131,20 +132,21 @@ struct payload *tensor_values(struct model *model, const Onnx__TensorProto *tens
     if (payload->size != expected) {
         error_set(err, STATUS_MALFORMED,
                   "%s: tensor '%s' has %llu bytes of values where its shape needs %llu",
-                  model->file->path, text(tensor->name), (unsigned long long)payload->size,
-                  (unsigned long long)expected);
+                  model->file->path, text(tensor->name),
+                  (unsigned long long)payload->size, (unsigned long long)expected);
         return NULL;
     }
     return payload;
 }
 
-int64_t *tensor_ints(struct model *model, const Onnx__TensorProto *tensor, uint64_t *count,
-                     struct error *err)
+int64_t *tensor_ints(struct model *model, const Onnx__TensorProto *tensor,
+                     uint64_t *count, struct error *err)
 {
     bool wide = tensor->data_type == DATA_INT64;
     if (!wide && tensor->data_type != DATA_INT32) {
         error_set(err, STATUS_UNSUPPORTED, "%s: tensor '%s' should hold integers, not %s",
-                  model->file->path, text(tensor->name), data_type_name(tensor->data_type));
+                  model->file->path, text(tensor->name),
+                  data_type_name(tensor->data_type));
         return NULL;
     }
     const struct payload *payload = tensor_values(model, tensor, err);

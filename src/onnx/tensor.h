@@ -23,7 +23,7 @@ enum data_type {
 
 const char *data_type_name(int type); /* "float"; "type 99" is "unknown type" */
 bool data_type_is_float(int type);    /* float, float16, bfloat16, double */
-unsigned data_type_bits(int type);    /* of one element; 0 for strings and unknown types */
+unsigned data_type_bits(int type); /* of one element; 0 for strings and unknown types */
 
 /* The product of the dims, 1 for rank 0. False on a negative dim or overflow. */
 bool tensor_elements(const Onnx__TensorProto *tensor, uint64_t *elements);
@@ -38,8 +38,8 @@ struct payload *tensor_values(struct model *model, const Onnx__TensorProto *tens
                               struct error *err);
 
 /* Reads a tensor of int32 or int64 as int64, in the arena; NULL with an error. */
-int64_t *tensor_ints(struct model *model, const Onnx__TensorProto *tensor, uint64_t *count,
-                     struct error *err);
+int64_t *tensor_ints(struct model *model, const Onnx__TensorProto *tensor,
+                     uint64_t *count, struct error *err);
 
 /* A new tensor in the arena without values; dims are copied. NULL: out of memory. */
 Onnx__TensorProto *tensor_new(struct model *model, const char *name, int type,

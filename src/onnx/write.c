@@ -59,10 +59,11 @@ bool model_write(struct model *model, struct output *output, struct error *err)
 {
     uint64_t size = model_size(model);
     if (size > INT32_MAX)
-        return error_set(err, STATUS_UNSUPPORTED,
-                         "%s: %llu bytes even without its large tensors: an ONNX file ends "
-                         "at 2 GiB",
-                         model->file->path, (unsigned long long)size);
+        return error_set(
+            err, STATUS_UNSUPPORTED,
+            "%s: %llu bytes even without its large tensors: an ONNX file ends "
+            "at 2 GiB",
+            model->file->path, (unsigned long long)size);
     struct stream stream;
     stream.base.append = stream_append;
     stream.model = model;

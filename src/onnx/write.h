@@ -8,8 +8,8 @@
 #include "onnx/model.h"
 
 enum {
-    EXTERNAL_MIN = 1 << 10,     /* smaller tensors stay in the model */
-    EXTERNAL_ALIGNMENT = 4096,  /* of offsets in the data file */
+    EXTERNAL_MIN = 1 << 10,    /* smaller tensors stay in the model */
+    EXTERNAL_ALIGNMENT = 4096, /* of offsets in the data file */
 };
 
 /* The size of the model as one file; more than INT32_MAX can't be one. */

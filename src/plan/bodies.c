@@ -21,7 +21,8 @@ static bool state_index(const Onnx__NodeProto *node, const Onnx__GraphProto *bod
            input < body->n_input - (size_t)scans;
 }
 
-static struct scope *scope_of(const struct graph_index *index, const Onnx__GraphProto *graph)
+static struct scope *scope_of(const struct graph_index *index,
+                              const Onnx__GraphProto *graph)
 {
     for (struct scope *scope = index->scopes; scope; scope = scope->next)
         if (scope->graph == graph)
@@ -66,14 +67,15 @@ static const struct use *loop_use(const struct graph_index *index, const struct 
     if (!scope || !passes_on(scope, name, text(body->output[output]->name)))
         return NULL;
     /* What comes out of the node is the weight again: nobody may want that. */
-    const char *after = node_output(use->node, node_is(use->node, "Loop") ? use->input - 2
-                                                                         : use->input);
+    const char *after =
+        node_output(use->node, node_is(use->node, "Loop") ? use->input - 2 : use->input);
     const struct value *result = *after ? scope_find(use->scope, after) : NULL;
     const struct value *value = map_get(&scope->values, name);
     return value && (!result || !result->uses) ? skip_passing(value->uses) : NULL;
 }
 
-static const struct use *function_use(const struct graph_index *index, const struct use *use)
+static const struct use *function_use(const struct graph_index *index,
+                                      const struct use *use)
 {
     for (struct scope *scope = index->function_count ? index->scopes : NULL; scope;
          scope = scope->next) {
@@ -82,10 +84,11 @@ static const struct use *function_use(const struct graph_index *index, const str
             strcmp(text(function->domain), text(use->node->domain)) != 0 ||
             use->input >= function->n_input)
             continue;
-        const struct value *value = map_get(&scope->values,
-                                            text(function->input[use->input]));
+        const struct value *value =
+            map_get(&scope->values, text(function->input[use->input]));
         /* What the function hands back would be the weight itself. */
-        for (const struct use *inner = value ? value->uses : NULL; inner; inner = inner->next)
+        for (const struct use *inner = value ? value->uses : NULL; inner;
+             inner = inner->next)
             if (!inner->node)
                 return NULL;
         return value ? value->uses : NULL;

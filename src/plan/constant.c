@@ -120,11 +120,12 @@ static bool from_tensor(struct evaluation *evaluation, Onnx__TensorProto *tensor
 {
     if (!data_type_is_float(tensor->data_type) || tensor->n_dims > CONSTANT_RANK_MAX)
         return false;
-    const struct payload *payload = tensor_values(evaluation->model, tensor, evaluation->err);
+    const struct payload *payload =
+        tensor_values(evaluation->model, tensor, evaluation->err);
     if (!payload || !payload->data || payload->size == 0)
         return false;
-    *constant = (struct constant){.data = payload->data, .data_type = tensor->data_type,
-                                  .rank = tensor->n_dims};
+    *constant = (struct constant){
+        .data = payload->data, .data_type = tensor->data_type, .rank = tensor->n_dims};
     for (size_t i = 0; i < tensor->n_dims; i++)
         constant->dims[i] = (size_t)tensor->dims[i];
     constant_set_strides(constant);
@@ -135,7 +136,8 @@ static bool evaluate(struct evaluation *evaluation, struct value *value,
                      struct constant *constant)
 {
     bool fixed = !value->is_input || evaluation->model->proto->ir_version < 4;
-    if (value->is_ambiguous || value->is_trained || !fixed || evaluation->depth > DEPTH_MAX)
+    if (value->is_ambiguous || value->is_trained || !fixed ||
+        evaluation->depth > DEPTH_MAX)
         return false;
     if (value->kind == VALUE_INITIALIZER)
         return from_tensor(evaluation, value->tensor, constant);
@@ -143,7 +145,8 @@ static bool evaluate(struct evaluation *evaluation, struct value *value,
         return false;
     if (node_is(value->node, "Constant")) {
         const Onnx__AttributeProto *attribute = node_attribute(value->node, "value");
-        return attribute && attribute->t && from_tensor(evaluation, attribute->t, constant);
+        return attribute && attribute->t &&
+               from_tensor(evaluation, attribute->t, constant);
     }
     const struct mover *mover = mover_of(value->node);
     evaluation->depth++;

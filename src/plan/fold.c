@@ -53,7 +53,8 @@ static bool is_weight(struct folder *f, const struct value *value,
     for (size_t i = 0; i < constant->rank; i++)
         dims[i] = (int64_t)constant->dims[i];
     for (const struct use *use = value->uses; use; use = use->next)
-        if (operator_layout(f->index->arena, f->index, use, dims, constant->rank, &layout))
+        if (operator_layout(f->index->arena, f->index, use, dims, constant->rank,
+                            &layout))
             return false;
     return true;
 }
@@ -238,8 +239,11 @@ static bool bypass_identity(struct folder *f, struct value *value)
 bool fold_constants(struct model *model, const struct graph_index *index,
                     const struct plan_options *options, bool *changed, struct error *err)
 {
-    struct folder f = {.model = model, .index = index, .options = options,
-                       .places = {.model = model, .err = err}, .err = err,
+    struct folder f = {.model = model,
+                       .index = index,
+                       .options = options,
+                       .places = {.model = model, .err = err},
+                       .err = err,
                        .evaluation = {model, err, ROOM_BASE + 2 * model->bytes, 0}};
     for (struct value *value = index->values; value; value = value->next) {
         if (value->kind != VALUE_NODE || value->is_ambiguous || !value->uses ||

@@ -234,7 +234,8 @@ static bool evaluate_split(struct evaluation *evaluation, struct value *value,
     struct ints split;
     size_t axis, index = output_index(value), count = value->node->n_output;
     if (!get_ints(evaluation, value, "split", 1, &split) ||
-        (split.present && split.count != count) || !first_input(evaluation, value, constant) ||
+        (split.present && split.count != count) ||
+        !first_input(evaluation, value, constant) ||
         !to_axis(node_int(value->node, "axis", 0), constant->rank, &axis))
         return false;
     size_t length = constant->dims[axis], even = (length + count - 1) / count;
@@ -284,7 +285,8 @@ static bool evaluate_concat(struct evaluation *evaluation, struct value *value,
         if (!join_dims(&parts[i], axis, constant))
             return false;
     constant_set_strides(constant);
-    uint64_t size = constant_elements(constant) * (data_type_bits(constant->data_type) / 8);
+    uint64_t size =
+        constant_elements(constant) * (data_type_bits(constant->data_type) / 8);
     uint8_t *out = constant_room(evaluation, size, &file);
     if (!out)
         return false;

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-struct operator {
+struct operator
+{
     const char *domain, *op_type;
     size_t input; /* that may be a weight */
     size_t rank_min, rank_max;
@@ -27,7 +28,8 @@ static bool is_before_activation(const struct use *use)
     const struct value *value = scope_find(use->scope, node_output(use->node, 0));
     const struct use *only = value && value->use_count == 1 ? value->uses : NULL;
     const char *after;
-    if (!only || !only->node || !(node_is(only->node, "Relu") || node_is(only->node, "Clip")))
+    if (!only || !only->node ||
+        !(node_is(only->node, "Relu") || node_is(only->node, "Clip")))
         return false;
     after = node_output(only->node, 0);
     value = *after ? scope_find(only->scope, after) : NULL;
@@ -52,7 +54,8 @@ static void adjust_gemm(const struct use *use, const int64_t *dims, size_t rank,
     const Onnx__NodeProto *node = use->node;
     (void)dims;
     (void)rank;
-    bool scaled = node_float(node, "alpha", 1) != 1.0f || node_float(node, "beta", 1) != 1.0f;
+    bool scaled =
+        node_float(node, "alpha", 1) != 1.0f || node_float(node, "beta", 1) != 1.0f;
     if (scaled || node_int(node, "transA", 0) != 0 || is_before_activation(use))
         layout->consumer = CONSUMER_PLAIN;
 }
@@ -124,25 +127,32 @@ enum { RANK_ANY = 64 };
 #define MICROSOFT "com.microsoft"
 
 static const struct operator operators[] = {
-    {STANDARD, "MatMul", 1, 2, RANK_ANY, -1, -2, CONSUMER_FUSED, true, NULL, adjust_matmul},
+    {STANDARD, "MatMul", 1, 2, RANK_ANY, -1, -2, CONSUMER_FUSED, true, NULL,
+     adjust_matmul},
     {STANDARD, "MatMul", 0, 2, RANK_ANY, -2, -1, CONSUMER_PLAIN, true, NULL, NULL},
     {STANDARD, "Gemm", 1, 2, 2, 1, 0, CONSUMER_FUSED, true, "transB", adjust_gemm},
     {STANDARD, "Gemm", 0, 2, 2, 0, 1, CONSUMER_PLAIN, true, "transA", NULL},
     {STANDARD, "Conv", 1, 3, RANK_ANY, 0, 1, CONSUMER_PLAIN, false, NULL, NULL},
     {STANDARD, "ConvTranspose", 1, 3, RANK_ANY, 1, 0, CONSUMER_PLAIN, false, NULL,
      adjust_conv_transpose},
-    {STANDARD, "Gather", 0, 2, RANK_ANY, 0, -1, CONSUMER_LOOKUP, false, NULL, adjust_gather},
+    {STANDARD, "Gather", 0, 2, RANK_ANY, 0, -1, CONSUMER_LOOKUP, false, NULL,
+     adjust_gather},
     {STANDARD, "LSTM", 1, 3, 3, 1, 2, CONSUMER_PLAIN, false, NULL, adjust_recurrent},
     {STANDARD, "LSTM", 2, 3, 3, 1, 2, CONSUMER_PLAIN, false, NULL, adjust_recurrent},
     {STANDARD, "GRU", 1, 3, 3, 1, 2, CONSUMER_PLAIN, false, NULL, adjust_recurrent},
     {STANDARD, "GRU", 2, 3, 3, 1, 2, CONSUMER_PLAIN, false, NULL, adjust_recurrent},
     {STANDARD, "RNN", 1, 3, 3, 1, 2, CONSUMER_PLAIN, false, NULL, adjust_recurrent},
     {STANDARD, "RNN", 2, 3, 3, 1, 2, CONSUMER_PLAIN, false, NULL, adjust_recurrent},
-    {STANDARD, "Einsum", 0, 2, RANK_ANY, -1, -2, CONSUMER_PLAIN, false, NULL, adjust_einsum},
-    {STANDARD, "Einsum", 1, 2, RANK_ANY, -1, -2, CONSUMER_PLAIN, false, NULL, adjust_einsum},
-    {STANDARD, "Einsum", 2, 2, RANK_ANY, -1, -2, CONSUMER_PLAIN, false, NULL, adjust_einsum},
-    {MICROSOFT, "FusedMatMul", 1, 2, RANK_ANY, -1, -2, CONSUMER_PLAIN, true, "transB", NULL},
-    {MICROSOFT, "FusedMatMul", 0, 2, RANK_ANY, -2, -1, CONSUMER_PLAIN, true, "transA", NULL},
+    {STANDARD, "Einsum", 0, 2, RANK_ANY, -1, -2, CONSUMER_PLAIN, false, NULL,
+     adjust_einsum},
+    {STANDARD, "Einsum", 1, 2, RANK_ANY, -1, -2, CONSUMER_PLAIN, false, NULL,
+     adjust_einsum},
+    {STANDARD, "Einsum", 2, 2, RANK_ANY, -1, -2, CONSUMER_PLAIN, false, NULL,
+     adjust_einsum},
+    {MICROSOFT, "FusedMatMul", 1, 2, RANK_ANY, -1, -2, CONSUMER_PLAIN, true, "transB",
+     NULL},
+    {MICROSOFT, "FusedMatMul", 0, 2, RANK_ANY, -2, -1, CONSUMER_PLAIN, true, "transA",
+     NULL},
     {MICROSOFT, "FusedGemm", 1, 2, 2, 1, 0, CONSUMER_PLAIN, true, "transB", NULL},
     {MICROSOFT, "FusedConv", 1, 3, RANK_ANY, 0, 1, CONSUMER_PLAIN, false, NULL, NULL},
     {MICROSOFT, "Attention", 1, 2, 2, 1, 0, CONSUMER_PLAIN, true, NULL, NULL},
@@ -150,7 +160,7 @@ static const struct operator operators[] = {
 
 /* ---- look-up -------------------------------------------------------- */
 
-static bool is_operator(const Onnx__NodeProto *node, const struct operator *row)
+static bool is_operator(const Onnx__NodeProto *node, const struct operator* row)
 {
     if (strcmp(text(node->op_type), row->op_type) != 0)
         return false;
@@ -158,7 +168,7 @@ static bool is_operator(const Onnx__NodeProto *node, const struct operator *row)
                         : domain_is_standard(node->domain);
 }
 
-static const struct operator *find(const struct use *use, bool *known)
+static const struct operator* find(const struct use *use, bool *known)
 {
     *known = false;
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
@@ -181,13 +191,12 @@ static const char *say(const char *message)
     return message ? message : "out of memory";
 }
 
-static const char *row_layout(struct arena *arena, const struct operator *row,
+static const char *row_layout(struct arena *arena, const struct operator* row,
                               const struct use *use, const int64_t *dims, size_t rank,
                               struct layout *layout)
 {
     if (rank < row->rank_min || rank > row->rank_max)
-        return say(arena_printf(arena, "rank %zu does not suit %s", rank,
-                                row->op_type));
+        return say(arena_printf(arena, "rank %zu does not suit %s", rank, row->op_type));
     *layout = (struct layout){.channel = axis_of(row->channel, rank),
                               .reduction = axis_of(row->reduction, rank),
                               .cut = row->cut,
@@ -243,7 +252,7 @@ static const char *find_layout(struct search *search, const struct use *use,
     if (search->left-- == 0)
         return "it is handed to too many functions and bodies";
     const char *op_type = text(use->node->op_type);
-    const struct operator *row = find(use, &known);
+    const struct operator* row = find(use, &known);
     if (row)
         return row_layout(search->arena, row, use, dims, rank, layout);
     if (known)
@@ -252,7 +261,8 @@ static const char *find_layout(struct search *search, const struct use *use,
     const struct use *inner = body_use(search->index, use);
     if (inner)
         return inner_layout(search, inner, dims, rank, layout);
-    return say(arena_printf(search->arena, "used by %s, which keeps float weights", op_type));
+    return say(
+        arena_printf(search->arena, "used by %s, which keeps float weights", op_type));
 }
 
 const char *operator_layout(struct arena *arena, const struct graph_index *index,

@@ -32,7 +32,9 @@ static const char *reason_kind(struct planner *p, const struct plan_item *item)
     (void)p;
     if (item->value->kind == VALUE_SPARSE)
         return "sparse initializers stay as they are";
-    return item->tensor && item->tensor->n_dims >= 2 ? NULL : "biases and other vectors stay float";
+    return item->tensor && item->tensor->n_dims >= 2
+               ? NULL
+               : "biases and other vectors stay float";
 }
 
 static const char *reason_small(struct planner *p, const struct plan_item *item)
@@ -42,8 +44,9 @@ static const char *reason_small(struct planner *p, const struct plan_item *item)
         return "it has no elements";
     if (item->elements >= least)
         return NULL;
-    return say(p, arena_printf(p->plan->arena, "fewer than %llu elements (--min-elements)",
-                               (unsigned long long)least));
+    return say(p,
+               arena_printf(p->plan->arena, "fewer than %llu elements (--min-elements)",
+                            (unsigned long long)least));
 }
 
 static const char *reason_rules(struct planner *p, const struct plan_item *item)
@@ -100,11 +103,12 @@ static bool check_block(struct planner *p, const struct layout *layout)
         p->options->target != TARGET_ONNXRUNTIME || p->options->decode == DECODE_LOAD ||
         p->options->decode == DECODE_PORTABLE)
         return true;
-    return error_set(p->err, STATUS_INVALID,
-                     "blocks of %llu on '%s' of a MatMul or Gemm: ONNX Runtime up to 1.26 "
-                     "computes powers of two above 256 wrongly; use 16 to 256, or --target "
-                     "generic",
-                     (unsigned long long)block, p->item->value->name);
+    return error_set(
+        p->err, STATUS_INVALID,
+        "blocks of %llu on '%s' of a MatMul or Gemm: ONNX Runtime up to 1.26 "
+        "computes powers of two above 256 wrongly; use 16 to 256, or --target "
+        "generic",
+        (unsigned long long)block, p->item->value->name);
 }
 
 /* One group of consumers: an item of its own. */
@@ -144,7 +148,8 @@ static bool decide(struct planner *p, struct plan_item *item)
     /* Impossible dims: reading the values says so. */
     if (item->tensor && !tensor_elements(item->tensor, &elements))
         return tensor_values(p->model, item->tensor, p->err) != NULL;
-    if (!(item->reason = reason_kind(p, item)) && !(item->reason = reason_small(p, item)) &&
+    if (!(item->reason = reason_kind(p, item)) &&
+        !(item->reason = reason_small(p, item)) &&
         !(item->reason = reason_rules(p, item))) {
         item->asked = true;
         if (!(item->reason = reason_role(p, item)) &&
@@ -183,7 +188,8 @@ static const Onnx__AttributeProto *constant_floats(const Onnx__NodeProto *node)
 static bool is_float_constant(struct plan_item *item, struct value *value)
 {
     bool constant = value->kind == VALUE_NODE && node_is(value->node, "Constant");
-    *item = (struct plan_item){.value = value, .tensor = value->tensor, .use = value->uses};
+    *item =
+        (struct plan_item){.value = value, .tensor = value->tensor, .use = value->uses};
     if (constant)
         item->tensor = constant_tensor(value->node);
     item->data_type = item->tensor ? item->tensor->data_type : DATA_FLOAT;
@@ -227,8 +233,8 @@ static size_t count_items(const struct graph_index *index)
 bool plan_make(struct model *model, const struct graph_index *index,
                const struct plan_options *options, struct plan *plan, struct error *err)
 {
-    struct planner p = {.model = model, .index = index, .options = options, .plan = plan,
-                        .err = err};
+    struct planner p = {
+        .model = model, .index = index, .options = options, .plan = plan, .err = err};
     struct plan_item item;
     size_t count = count_items(index);
     *plan = (struct plan){.arena = arena_create(SIZE_MAX / 4)};
@@ -285,7 +291,8 @@ int64_t plan_ir(const struct plan *plan)
     for (size_t i = 0; i < plan->count; i++) {
         const struct plan_item *item = &plan->items[i];
         bool narrow = quant_type_info(item->scheme.type)->bits == 4;
-        if (item->quantize && narrow && item->packing == PACK_PAIRS && item->form != FORM_NBITS)
+        if (item->quantize && narrow && item->packing == PACK_PAIRS &&
+            item->form != FORM_NBITS)
             return 10;
     }
     return 4;

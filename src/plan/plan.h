@@ -47,9 +47,9 @@ struct plan_options {
     bool freeze;
     enum decode decode;
     enum target target;
-    bool nbits;               /* com.microsoft operators where they exist */
-    bool wide_embeddings;     /* 8-bit rows though the type has 4 bits */
-    uint64_t copy_bytes;      /* up to this size each MatMul gets codes of its own */
+    bool nbits;           /* com.microsoft operators where they exist */
+    bool wide_embeddings; /* 8-bit rows though the type has 4 bits */
+    uint64_t copy_bytes;  /* up to this size each MatMul gets codes of its own */
     /* Reasons of weights whose values turned out not to allow it, by plan_key. */
     const struct map *unfit;
 };
@@ -72,7 +72,7 @@ struct plan_item {
     /* Of one that is quantized: */
     struct payload *source;
     struct quant_scheme scheme;
-    struct quant_shape shape; /* of the source */
+    struct quant_shape shape;     /* of the source */
     enum granularity granularity; /* never DEFAULT */
     size_t axis;                  /* of channels, or of blocks, in the source */
     size_t channel_axis;

@@ -6,8 +6,9 @@
 /* ---- granularity ---------------------------------------------------- */
 
 enum {
-    SHORT_AXIS = 16,         /* blocks on shorter axes would be tiny */
-    CUT_MIN = 16, CUT_MAX = 256, /* the blocks that ONNX Runtime fuses */
+    SHORT_AXIS = 16, /* blocks on shorter axes would be tiny */
+    CUT_MIN = 16,
+    CUT_MAX = 256, /* the blocks that ONNX Runtime fuses */
 };
 
 /* The next power of two, 16 to 256: what every ONNX Runtime fuses, computes right
@@ -41,7 +42,8 @@ static void set_shape(const struct plan_options *options, const struct layout *l
     if (granularity == GRANULARITY_DEFAULT) {
         granularity = layout->cut ? GRANULARITY_BLOCKS : GRANULARITY_CHANNEL;
         block = cut_block(length);
-    } else if (granularity == GRANULARITY_BLOCKS && length < block && length < SHORT_AXIS) {
+    } else if (granularity == GRANULARITY_BLOCKS && length < block &&
+               length < SHORT_AXIS) {
         granularity = GRANULARITY_CHANNEL;
     }
     if (granularity == GRANULARITY_CHANNEL && layout->span) {
@@ -52,11 +54,11 @@ static void set_shape(const struct plan_options *options, const struct layout *l
     item->granularity = granularity;
     item->channel_axis = layout->channel;
     item->axis = blocks ? layout->reduction : layout->channel;
-    item->shape = (struct quant_shape){.outer = span(item, 0, item->axis),
-                                       .dim = dim_at(item, item->axis),
-                                       .inner = span(item, item->axis + 1,
-                                                     item->tensor->n_dims),
-                                       .block = blocks ? (size_t)block : 0};
+    item->shape =
+        (struct quant_shape){.outer = span(item, 0, item->axis),
+                             .dim = dim_at(item, item->axis),
+                             .inner = span(item, item->axis + 1, item->tensor->n_dims),
+                             .block = blocks ? (size_t)block : 0};
     if (granularity == GRANULARITY_TENSOR)
         item->shape = (struct quant_shape){1, 1, (size_t)item->elements, 0};
 }
@@ -123,13 +125,14 @@ static bool fits_rows(const struct plan_item *item)
     bool even = !is_narrow(item) || shape->block % 2 == 0;
     return item->granularity == GRANULARITY_CHANNEL
                ? item->axis == 0
-               : last && (shape->block >= shape->dim || (shape->dim % shape->block == 0 && even));
+               : last && (shape->block >= shape->dim ||
+                          (shape->dim % shape->block == 0 && even));
 }
 
 /* ---- form ----------------------------------------------------------- */
 
-static enum form choose_form(const struct plan_options *options, const struct layout *layout,
-                             const struct plan_item *item)
+static enum form choose_form(const struct plan_options *options,
+                             const struct layout *layout, const struct plan_item *item)
 {
     if (options->target == TARGET_GENERIC)
         return FORM_DEQUANTIZE;
@@ -283,9 +286,12 @@ bool plan_is_slow(const struct plan_item *item)
 const char *form_name(enum form form)
 {
     static const char *const names[FORMS] = {
-        [FORM_DEQUANTIZE] = "DequantizeLinear", [FORM_ROWS] = "Gather",
-        [FORM_NBITS] = "MatMulNBits",           [FORM_LOOKUP] = "GatherBlockQuantized",
-        [FORM_LOAD] = "load",                   [FORM_PORTABLE] = "portable",
+        [FORM_DEQUANTIZE] = "DequantizeLinear",
+        [FORM_ROWS] = "Gather",
+        [FORM_NBITS] = "MatMulNBits",
+        [FORM_LOOKUP] = "GatherBlockQuantized",
+        [FORM_LOAD] = "load",
+        [FORM_PORTABLE] = "portable",
     };
     return names[form];
 }

@@ -112,7 +112,8 @@ bool leaves_group(const struct plan_options *options, const struct plan_item *it
 {
     const unsigned plain = 1u << CONSUMER_PLAIN, fused = 1u << CONSUMER_FUSED,
                    lookup = 1u << CONSUMER_LOOKUP;
-    bool everywhere = options->target == TARGET_GENERIC || options->decode == DECODE_LOAD ||
+    bool everywhere = options->target == TARGET_GENERIC ||
+                      options->decode == DECODE_LOAD ||
                       options->decode == DECODE_PORTABLE;
     size_t fusing = 0;
     settle(options, item, leaves);
@@ -120,7 +121,9 @@ bool leaves_group(const struct plan_options *options, const struct plan_item *it
         fusing += is_fused(&leaves->items[i]);
     /* Every fused consumer wants codes of its own; large ones share all the same. */
     bool copies = fusing == 1 || item->elements / 2 <= options->copy_bytes;
-    unsigned shared = everywhere ? plain | fused | lookup : copies ? plain : plain | fused;
+    unsigned shared = everywhere ? plain | fused | lookup
+                      : copies   ? plain
+                                 : plain | fused;
     size_t own = everywhere ? 0 : (copies ? fusing : 0);
     struct leaf *rest = link(leaves, shared);
     struct leaf *rows = everywhere ? NULL : link(leaves, lookup);

@@ -103,16 +103,17 @@ static bool decodes(enum real_type type, float value, float scale, int steps)
 }
 
 /* Whether the extremes are finite when they are decoded, as the values were. */
-static bool extremes_decode(const struct quant_scheme *scheme, size_t n, const int32_t *top,
-                            const int32_t *bottom, const float *scales,
-                            const uint8_t *zeros)
+static bool extremes_decode(const struct quant_scheme *scheme, size_t n,
+                            const int32_t *top, const int32_t *bottom,
+                            const float *scales, const uint8_t *zeros)
 {
     const struct quant_type_info *type = quant_type_info(scheme->type);
     /* Below this nothing can happen, which spares looking closer. */
     const float safe = scheme->scale_type == REAL_FLOAT16 ? 50000.0f : 1e38f;
 
     for (size_t k = 0; k < n; k++) {
-        float up = float_of_bits((uint32_t)top[k]), down = float_of_bits((uint32_t)bottom[k]);
+        float up = float_of_bits((uint32_t)top[k]),
+              down = float_of_bits((uint32_t)bottom[k]);
         int z = type->lo < 0 ? (int8_t)zeros[k] : zeros[k];
 
         if (up < safe && down < safe)

@@ -80,7 +80,8 @@ static bool add_outcome(cJSON *object, const struct nibble_weight *w)
            add_text(object, "granularity", w->granularity) &&
            add_text(object, "form", w->form) && add_text(object, "why", w->why) &&
            cJSON_AddBoolToObject(object, "slow", w->slow) &&
-           cJSON_AddBoolToObject(object, "copy", w->copy) && add_real(object, "snr_db", w->snr_db) &&
+           cJSON_AddBoolToObject(object, "copy", w->copy) &&
+           add_real(object, "snr_db", w->snr_db) &&
            cJSON_AddBoolToObject(object, "exact", isinf(w->snr_db) != 0);
 }
 

@@ -276,7 +276,8 @@ static bool same_form(const struct nibble_weight *a, const struct nibble_weight 
            strcmp(a->why, b->why) == 0;
 }
 
-static bool put_form(FILE *out, const struct nibble_report *report, size_t first, bool all)
+static bool put_form(FILE *out, const struct nibble_report *report, size_t first,
+                     bool all)
 {
     const struct nibble_weight *weights = report->weights, *w = &weights[first];
     size_t count = 0;
