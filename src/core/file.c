@@ -274,13 +274,20 @@ struct file *file_scratch(uint64_t size, struct error *err)
     return file;
 }
 
+void file_close_descriptor(struct file *file)
+{
+    if (file->fd >= 0)
+        close(file->fd);
+    file->fd = -1;
+}
+
 void file_close(struct file *file)
 {
     if (!file)
         return;
     if (file->mapped)
         munmap((void *)(uintptr_t)file->data, (size_t)file->size);
-    close(file->fd);
+    file_close_descriptor(file);
     free((char *)(uintptr_t)file->path);
     free(file);
 }

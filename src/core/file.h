@@ -13,7 +13,7 @@ struct file {
     const char *path; /* as messages name it */
     const uint8_t *data;
     uint64_t size;
-    int fd;       /* of the mapped bytes */
+    int fd;       /* of the mapped bytes; -1: given back */
     dev_t device; /* of the file named, not of the temporary one */
     ino_t inode;
     bool is_stdin, mapped;
@@ -31,6 +31,10 @@ struct file *file_open_beside(const struct file *model, const char *location,
 /* A new file of that size in $TMPDIR, without a name, mapped for reading and
  * writing: its data may be written to. */
 struct file *file_scratch(uint64_t size, struct error *err);
+
+/* Gives the descriptor back: the mapping needs none, and models may have more files
+ * of external data than a process may have open. */
+void file_close_descriptor(struct file *file);
 
 void file_close(struct file *file); /* NULL is fine */
 

@@ -57,7 +57,9 @@ bool gzip_inflate(int in, int out, const char *path, const volatile int *cancel,
         }
     }
     gzerror(stream, &code);
-    if (n < 0 || (code != Z_OK && code != Z_STREAM_END))
+    if (code == Z_MEM_ERROR)
+        error_memory(err);
+    else if (n < 0 || (code != Z_OK && code != Z_STREAM_END))
         error_set(err, STATUS_MALFORMED, "%s: damaged or truncated gzip file", path);
     if (gzclose(stream) != Z_OK)
         error_set(err, STATUS_MALFORMED, "%s: truncated gzip file", path);

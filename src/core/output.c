@@ -157,7 +157,7 @@ bool output_copy(struct output *output, uint64_t offset, const struct file *file
 {
     off_t from = (off_t)(data - file->data), to = (off_t)offset;
     uint64_t left = size;
-    while (left > 0) {
+    while (left > 0 && file->fd >= 0) {
         size_t step = left < (64u << 20) ? (size_t)left : 64u << 20;
         ssize_t n = copy_file_range(file->fd, &from, output->fd, &to, step, 0);
         if (n <= 0)

@@ -12,6 +12,8 @@ static bool refuse(const struct model *model, const Onnx__TensorProto *tensor,
                      model->file->path, text(tensor->name), reason);
 }
 
+enum { DESCRIPTORS = 16 }; /* files that keep theirs, for copies inside the system */
+
 /* Puts a file on the model's list; closes it where that fails. */
 static struct file *keep_file(struct model *model, struct file *file, struct error *err)
 {
@@ -25,6 +27,8 @@ static struct file *keep_file(struct model *model, struct file *file, struct err
         return NULL;
     *external = (struct external){.next = model->external, .file = file};
     model->external = external;
+    if (model->external_count++ >= DESCRIPTORS)
+        file_close_descriptor(file);
     return file;
 }
 

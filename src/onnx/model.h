@@ -14,9 +14,10 @@ struct model {
     const struct file *file;
     struct file *owned;        /* the same, where model_read has opened it */
     struct external *external; /* files of external data, the newest first */
-    struct map externals;      /* the same by location */
-    struct map names;          /* taken names, see names.h */
-    uint64_t bytes;            /* of the file and of all external data in use */
+    size_t external_count;
+    struct map externals; /* the same by location */
+    struct map names;     /* taken names, see names.h */
+    uint64_t bytes;       /* of the file and of all external data in use */
 };
 
 /* Reads the model at path ("-": standard input). NULL on failure. */

@@ -1,7 +1,6 @@
 /* The scale and zero point of least squared error, by visiting all codes that any
  * scale gives. Slow, on purpose simple: what the search is measured by. Groups of
  * more than VALUES elements are left to the search. */
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -191,13 +190,14 @@ static struct optimum optimum_find(const struct exact *e,
     return best;
 }
 
-/* Takes a scale and zero point if they can be stored and are better. */
-static void take(const struct exact *e, float scale, int zero, double *error,
-                 float *best_scale, uint8_t *best_zero)
+/* Takes a scale, once rounded, and a zero point if they are usable and better. */
+static void take(const struct exact *e, enum real_type type, double wanted, int zero,
+                 double *error, float *best_scale, uint8_t *best_zero)
 {
+    float scale = real_round(type, (float)wanted);
     double got;
 
-    if (!(scale >= FLT_MIN && scale <= FLT_MAX))
+    if (!fit_usable(type, scale, (float)(e->type->hi - e->type->lo)))
         return;
     got = exact_error(e, scale, zero);
     if (!(got < *error))
@@ -219,9 +219,8 @@ static void exact_group(struct exact *e, const struct quant_scheme *scheme, floa
     qsort(e->x, e->n, sizeof *e->x, falling);
     best = optimum_find(e, scheme, start);
     if (scheme->symmetric && scheme->mirrored)
-        take(e, real_round(scheme->scale_type, plain), middle, &error, scale, zero);
-    take(e, real_round(scheme->scale_type, (float)best.scale), best.zero, &error, scale,
-         zero);
+        take(e, scheme->scale_type, (double)plain, middle, &error, scale, zero);
+    take(e, scheme->scale_type, best.scale, best.zero, &error, scale, zero);
 }
 
 enum quant_fit fit_exact(const struct fit *fit, const struct band *band, size_t from,

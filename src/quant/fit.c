@@ -93,10 +93,6 @@ enum quant_fit quant_fit(const struct kernels *kernels, const struct quant_schem
 
         result = fit_worse(result,
                            methods[scheme->method](&fit, &band, from, n, scales, zeros));
-        /* rtn knows the extremes, and has looked at what becomes of them. */
-        if (result == QUANT_FIT_OK && scheme->method != QUANT_RTN &&
-            !rtn_decodes(scheme, n, scales, zeros))
-            result = QUANT_FIT_SCALE_RANGE;
         scales += n;
         zeros += n;
         group += n;

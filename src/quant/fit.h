@@ -3,6 +3,8 @@
 #ifndef NIBBLE_QUANT_FIT_H
 #define NIBBLE_QUANT_FIT_H
 
+#include <float.h>
+
 #include "quant/layout.h"
 #include "quant/quant.h"
 
@@ -30,6 +32,17 @@ static inline enum quant_fit fit_worse(enum quant_fit a, enum quant_fit b)
     if (a == QUANT_FIT_OK || b == QUANT_FIT_NOT_FINITE)
         return b;
     return a;
+}
+
+/* Whether a scale that was found can stand for round to nearest's: it is a normal
+ * number, and codes as far as `side` from z are finite once decoded to its type. */
+static inline bool fit_usable(enum real_type type, float scale, float side)
+{
+    const float largest = type == REAL_FLOAT16    ? 65504.0f
+                          : type == REAL_BFLOAT16 ? 0x1.fep127f
+                                                  : FLT_MAX;
+
+    return scale >= FLT_MIN && side * scale <= largest; /* NaN is not */
 }
 
 static inline const void *fit_data(const struct fit *fit, size_t element)

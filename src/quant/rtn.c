@@ -125,22 +125,6 @@ static bool extremes_decode(const struct quant_scheme *scheme, size_t n,
     return true;
 }
 
-bool rtn_decodes(const struct quant_scheme *scheme, size_t n, const float *scales,
-                 const uint8_t *zeros)
-{
-    const struct quant_type_info *type = quant_type_info(scheme->type);
-
-    for (size_t k = 0; k < n; k++) {
-        int z = type->lo < 0 ? (int8_t)zeros[k] : zeros[k];
-        int up = type->hi - z, down = z - type->lo;
-        float most = (float)(up > down ? up : down) * scales[k];
-
-        if (!(most < 50000.0f) && !(real_round(scheme->scale_type, most) <= FLT_MAX))
-            return false;
-    }
-    return true;
-}
-
 enum quant_fit rtn_solve(const struct quant_scheme *scheme, size_t n, const int32_t *top,
                          const int32_t *bottom, float *scales, uint8_t *zeros)
 {

@@ -10,9 +10,4 @@
 enum quant_fit rtn_solve(const struct quant_scheme *scheme, size_t n, const int32_t *top,
                          const int32_t *bottom, float *scales, uint8_t *zeros);
 
-/* Whether what the outermost codes stand for is finite in the scale's type, which is
- * the type that codes are decoded to. */
-bool rtn_decodes(const struct quant_scheme *scheme, size_t n, const float *scales,
-                 const uint8_t *zeros);
-
 #endif

@@ -1,7 +1,6 @@
 /* The search for scales and zero points of least squared error: passes over the elements
  * for what tries.c wants tried, and that nothing is taken that is worse than round to
  * nearest. The sums are the kernels' (kernels/search.h). */
-#include <float.h>
 #include <math.h>
 
 #include "quant/kernels/kernels.h"
@@ -87,12 +86,12 @@ static void choice_measure(const struct search *s, const struct choice *choice,
 static void choose_best(const struct search *s, const struct search_tile *t,
                         const struct choice *rtn, struct choice *choice)
 {
-    for (size_t g = 0; g < TILE; g++) {
-        float scale = t->best_xl[g] / t->best_ll[g] / t->inverse[g];
-        bool good;
+    enum real_type type = s->fit->scheme->scale_type;
 
-        scale = real_round(s->fit->scheme->scale_type, scale);
-        good = scale >= FLT_MIN && scale <= FLT_MAX; /* nor NaN */
+    for (size_t g = 0; g < TILE; g++) {
+        float scale = real_round(type, t->best_xl[g] / t->best_ll[g] / t->inverse[g]);
+        bool good = fit_usable(type, scale, s->steps);
+
         choice->scale[g] = good ? scale : rtn->scale[g];
         choice->zero[g] = good ? t->best_zero[g] : rtn->zero[g];
     }
@@ -102,10 +101,12 @@ static void choose_best(const struct search *s, const struct search_tile *t,
 static void choose_plain(const struct search *s, const struct choice *rtn,
                          struct choice *choice)
 {
+    enum real_type type = s->fit->scheme->scale_type;
+
     for (size_t g = 0; g < TILE; g++) {
         float extreme = rtn->scale[g] * s->middle; /* exact, unless infinite */
-        float scale = real_round(s->fit->scheme->scale_type, extreme / (s->middle - 1));
-        bool good = scale <= FLT_MAX;
+        float scale = real_round(type, extreme / (s->middle - 1));
+        bool good = fit_usable(type, scale, s->middle);
 
         choice->scale[g] = good ? scale : rtn->scale[g];
         choice->zero[g] = good ? s->middle : rtn->zero[g];

@@ -230,6 +230,63 @@ static void test_not_constant(void **state)
     }
 }
 
+/* Arguments that no exporter writes: nothing is read beyond the values. */
+static void test_hostile_arguments(void **state)
+{
+    (void)state;
+    const struct {
+        const char *op_type, *name;
+        const int64_t *values;
+        size_t count;
+    } rows[] = {
+        {"Transpose", "perm", DIMS(0, 0)},
+        {"Transpose", "perm", DIMS(1, 1)},
+        {"Transpose", "perm", DIMS(0, -2)},
+        {"Transpose", "perm", DIMS(0, 2)},
+        {"Squeeze", "axes", DIMS(0, 0)},
+        {"Unsqueeze", "axes", DIMS(0, 0)},
+        {"Unsqueeze", "axes", DIMS(INT64_MIN)},
+        {"Split", "split", DIMS(INT64_MAX)},
+        {"Split", "split", DIMS(-1)},
+        {"Split", "split", DIMS(7)},
+        {"Split", "split", DIMS(INT64_MAX, INT64_MAX, 1)},
+        {"Split", "split", DIMS(-1, 7, 1)},
+        {"Split", "split", DIMS(INT64_MIN, INT64_MIN, 6)},
+        {"Reshape", "shape", DIMS(-1, -1)},
+        {"Reshape", "shape", DIMS(5, -1)},
+        {"Reshape", "shape", DIMS(INT64_MAX, INT64_MAX)},
+        {"Reshape", "shape", DIMS(-2, 12)},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        bool changed;
+        Onnx__ModelProto *proto = make_chain();
+        bool three = rows[i].count == 3;
+        put_int(put_node(proto->graph, make_node("Cast", "W", "c")), "to", DATA_FLOAT);
+        Onnx__NodeProto *node = make_node(rows[i].op_type, "c", three ? "a b V" : "V");
+        put_ints(node, rows[i].name, rows[i].values, rows[i].count);
+        put_node(proto->graph, node);
+        fold(proto, &changed);
+        if (changed)
+            print_error("%s, row %zu\n", rows[i].op_type, i);
+        assert_false(changed);
+    }
+}
+
+/* A step beyond the end takes one element. */
+static void test_huge_step(void **state)
+{
+    (void)state;
+    bool changed;
+    Onnx__ModelProto *proto = make_chain();
+    put_list(proto->graph, "starts", DIMS(2));
+    put_list(proto->graph, "ends", DIMS(INT64_MAX));
+    put_list(proto->graph, "axes", DIMS(0));
+    put_list(proto->graph, "steps", DIMS(INT64_MAX));
+    put_node(proto->graph, make_node("Slice", "W starts ends axes steps", "V"));
+    const float wanted[] = {8, 9, 10, 11};
+    assert_folded(fold(proto, &changed), DIMS(1, 4), wanted, COUNT(wanted));
+}
+
 /* ---- no model takes long ---------------------------------------------- */
 
 /* Each Concat doubles the one before: 2^40 values, if anybody made them. */
@@ -294,6 +351,8 @@ int main(void)
         TEST(test_identity),
         TEST(test_shared),
         TEST(test_not_constant),
+        TEST(test_hostile_arguments),
+        TEST(test_huge_step),
         TEST(test_doubling),
         TEST(test_shared_views),
         TEST(test_empty),
