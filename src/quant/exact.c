@@ -197,7 +197,7 @@ static void take(const struct exact *e, enum real_type type, double wanted, int 
     float scale = real_round(type, (float)wanted);
     double got;
 
-    if (!fit_usable(type, scale, (float)(e->type->hi - e->type->lo)))
+    if (!fit_usable(type, scale, (float)zero, (float)(e->type->hi - e->type->lo)))
         return;
     got = exact_error(e, scale, zero);
     if (!(got < *error))

@@ -35,9 +35,11 @@ static inline enum quant_fit fit_worse(enum quant_fit a, enum quant_fit b)
 }
 
 /* Whether a scale that was found can stand for round to nearest's: it is a normal
- * number, and codes as far as `side` from z are finite once decoded to its type. */
-static inline bool fit_usable(enum real_type type, float scale, float side)
+ * number, and codes at either end, `zero` below z and the others of `steps` above,
+ * are finite once decoded to its type. */
+static inline bool fit_usable(enum real_type type, float scale, float zero, float steps)
 {
+    const float side = zero > steps - zero ? zero : steps - zero;
     const float largest = type == REAL_FLOAT16    ? 65504.0f
                           : type == REAL_BFLOAT16 ? 0x1.fep127f
                                                   : FLT_MAX;

@@ -90,7 +90,7 @@ static void choose_best(const struct search *s, const struct search_tile *t,
 
     for (size_t g = 0; g < TILE; g++) {
         float scale = real_round(type, t->best_xl[g] / t->best_ll[g] / t->inverse[g]);
-        bool good = fit_usable(type, scale, s->steps);
+        bool good = fit_usable(type, scale, t->best_zero[g], s->steps);
 
         choice->scale[g] = good ? scale : rtn->scale[g];
         choice->zero[g] = good ? t->best_zero[g] : rtn->zero[g];
@@ -106,7 +106,7 @@ static void choose_plain(const struct search *s, const struct choice *rtn,
     for (size_t g = 0; g < TILE; g++) {
         float extreme = rtn->scale[g] * s->middle; /* exact, unless infinite */
         float scale = real_round(type, extreme / (s->middle - 1));
-        bool good = fit_usable(type, scale, s->middle);
+        bool good = fit_usable(type, scale, s->middle, s->steps);
 
         choice->scale[g] = good ? scale : rtn->scale[g];
         choice->zero[g] = good ? s->middle : rtn->zero[g];
