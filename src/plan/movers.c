@@ -84,14 +84,16 @@ static bool evaluate_transpose(struct evaluation *evaluation, struct value *valu
                                struct constant *constant)
 {
     struct constant from;
+    bool taken[CONSTANT_RANK_MAX] = {false};
     const Onnx__AttributeProto *perm = node_attribute(value->node, "perm");
     if (!first_input(evaluation, value, &from) || (perm && perm->n_ints != from.rank))
         return false;
     *constant = from;
     for (size_t i = 0; i < from.rank; i++) {
         size_t axis = from.rank - 1 - i;
-        if (perm && !to_axis(perm->ints[i], from.rank, &axis))
+        if (perm && (!to_axis(perm->ints[i], from.rank, &axis) || taken[axis]))
             return false;
+        taken[axis] = true;
         constant->dims[i] = from.dims[axis];
         constant->strides[i] = from.strides[axis];
     }
@@ -195,6 +197,7 @@ static bool slice_axis(struct constant *constant, size_t axis, int64_t start, in
     int64_t length = (int64_t)constant->dims[axis];
     if (step < 1) /* backwards: nobody slices a weight so */
         return false;
+    step = step < length ? step : length; /* one element in any case */
     start += start < 0 ? length : 0;
     end += end < 0 ? length : 0;
     start = start < 0 ? 0 : start > length ? length : start;
@@ -238,14 +241,19 @@ static bool evaluate_split(struct evaluation *evaluation, struct value *value,
         !first_input(evaluation, value, constant) ||
         !to_axis(node_int(value->node, "axis", 0), constant->rank, &axis))
         return false;
-    size_t length = constant->dims[axis], even = (length + count - 1) / count;
-    int64_t start = 0;
-    for (size_t i = 0; split.present && i < index; i++)
-        start += split.values[i];
-    int64_t size = split.present ? split.values[index] : (int64_t)even;
-    if (!split.present)
-        start = (int64_t)(even * index);
-    return start >= 0 && size > 0 && slice_axis(constant, axis, start, start + size, 1);
+    int64_t length = (int64_t)constant->dims[axis], sum = 0, start = 0, size;
+    int64_t even = (length + (int64_t)count - 1) / (int64_t)count;
+    for (size_t i = 0; split.present && i < count; i++) {
+        if (split.values[i] < 0 || split.values[i] > length - sum)
+            return false;
+        start += i < index ? split.values[i] : 0;
+        sum += split.values[i];
+    }
+    if (split.present && sum != length)
+        return false;
+    size = split.present ? split.values[index] : even;
+    start = split.present ? start : even * (int64_t)index;
+    return size > 0 && slice_axis(constant, axis, start, start + size, 1);
 }
 
 static bool evaluate_identity(struct evaluation *evaluation, struct value *value,
