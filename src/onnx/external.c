@@ -45,9 +45,10 @@ static struct file *file_at(struct model *model, const char *location, struct er
     file = keep_file(model, file_open_beside(model->file, location, err), err);
     if (!file)
         return NULL;
-    if (!map_put(&model->externals, location, file))
-        error_memory(err);
-    return file;
+    if (map_put(&model->externals, location, file))
+        return file;
+    error_memory(err);
+    return NULL;
 }
 
 /* A decimal number and nothing else. */

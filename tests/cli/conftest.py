@@ -3,6 +3,7 @@ which is the working folder of the program, with small models in it."""
 
 import os
 import pathlib
+import signal
 import subprocess
 import types
 
@@ -12,6 +13,12 @@ import models
 
 PROGRAM = pathlib.Path(os.environ.get("NIBBLE", "build/nibble")).resolve()
 TIMEOUT = 120
+
+
+def default_signals():
+    """A shell starts background jobs with SIGINT ignored, and children inherit that."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Program:
@@ -29,7 +36,7 @@ class Program:
 
     def start(self, *arguments, **options):
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
-                   "stderr": subprocess.PIPE, **options}
+                   "stderr": subprocess.PIPE, "preexec_fn": default_signals, **options}
         return subprocess.Popen([PROGRAM, *arguments], cwd=self.folder, **options)
 
 
