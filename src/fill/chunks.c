@@ -40,17 +40,7 @@ static bool push_work(struct chunks *chunks, struct chunk chunk, struct error *e
 
 struct quant_source item_source(const struct plan_item *item)
 {
-    static const struct {
-        int data_type;
-        enum real_type real;
-    } types[] = {{DATA_FLOAT16, REAL_FLOAT16},
-                 {DATA_BFLOAT16, REAL_BFLOAT16},
-                 {DATA_DOUBLE, REAL_FLOAT64}};
-    struct quant_source source = {item->source->data, REAL_FLOAT32};
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (types[i].data_type == item->data_type)
-            source.type = types[i].real;
-    return source;
+    return (struct quant_source){item->source->data, data_type_real(item->data_type)};
 }
 
 size_t item_row_width(const struct plan_item *item)

@@ -1,6 +1,5 @@
 /* Tensors. Knows sizes and where values lie, not what they mean. */
 #include "onnx/tensor.h"
-#include "quant/quant.h"
 
 #include <string.h>
 
@@ -40,6 +39,14 @@ const char *data_type_name(int type)
 bool data_type_is_float(int type)
 {
     return row_of(type)->is_float;
+}
+
+enum real_type data_type_real(int type)
+{
+    return type == DATA_FLOAT16    ? REAL_FLOAT16
+           : type == DATA_BFLOAT16 ? REAL_BFLOAT16
+           : type == DATA_DOUBLE   ? REAL_FLOAT64
+                                   : REAL_FLOAT32;
 }
 
 unsigned data_type_bits(int type)
@@ -226,10 +233,7 @@ Onnx__TensorProto *tensor_new_float(struct model *model, const char *name, int t
     if (type == DATA_DOUBLE)
         *copy = (double)value;
     else
-        real_store(type == DATA_FLOAT16    ? REAL_FLOAT16
-                   : type == DATA_BFLOAT16 ? REAL_BFLOAT16
-                                           : REAL_FLOAT32,
-                   &value, 1, copy);
+        real_store(data_type_real(type), &value, 1, copy);
     uint64_t size = data_type_bytes(type, 1);
     return tensor_set_values(model, tensor, copy, size) ? tensor : NULL;
 }

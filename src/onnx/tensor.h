@@ -3,6 +3,7 @@
 #define NIBBLE_ONNX_TENSOR_H
 
 #include "onnx/model.h"
+#include "quant/quant.h"
 
 /* TensorProto.DataType, as far as nibble names them. */
 enum data_type {
@@ -21,8 +22,9 @@ enum data_type {
     DATA_INT4 = 22,
 };
 
-const char *data_type_name(int type); /* "float"; "type 99" is "unknown type" */
-bool data_type_is_float(int type);    /* float, float16, bfloat16, double */
+const char *data_type_name(int type);    /* "float"; "type 99" is "unknown type" */
+bool data_type_is_float(int type);       /* float, float16, bfloat16, double */
+enum real_type data_type_real(int type); /* of a float type; float32 for any other */
 unsigned data_type_bits(int type); /* of one element; 0 for strings and unknown types */
 
 /* The product of the dims, 1 for rank 0. False on a negative dim or overflow. */

@@ -3,7 +3,6 @@
  * inputs. What they do not understand they leave alone. */
 #include "plan/movers.h"
 #include "onnx/node.h"
-#include "quant/quant.h"
 
 #include <string.h>
 
@@ -306,14 +305,6 @@ static bool evaluate_concat(struct evaluation *evaluation, struct value *value,
     return true;
 }
 
-static enum real_type real_of(int data_type)
-{
-    return data_type == DATA_FLOAT16    ? REAL_FLOAT16
-           : data_type == DATA_BFLOAT16 ? REAL_BFLOAT16
-           : data_type == DATA_DOUBLE   ? REAL_FLOAT64
-                                        : REAL_FLOAT32;
-}
-
 /* Only to float: every weight is one in the end, and nothing is lost on the way but
  * what float itself can't hold. */
 static bool evaluate_cast(struct evaluation *evaluation, struct value *value,
@@ -326,7 +317,7 @@ static bool evaluate_cast(struct evaluation *evaluation, struct value *value,
         return false;
     if (constant->data_type == DATA_FLOAT)
         return true;
-    enum real_type type = real_of(constant->data_type);
+    enum real_type type = data_type_real(constant->data_type);
     uint64_t elements = constant_elements(constant);
     float *out = constant_room(evaluation, elements * sizeof *out, &file);
     if (!out)

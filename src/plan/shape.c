@@ -217,20 +217,15 @@ static void cut_lookup(const struct plan_options *options, struct layout *layout
         layout->cut = true;
 }
 
-static enum real_type scale_type_of(int data_type)
-{
-    return data_type == DATA_FLOAT16    ? REAL_FLOAT16
-           : data_type == DATA_BFLOAT16 ? REAL_BFLOAT16
-                                        : REAL_FLOAT32;
-}
-
 void shape_item(const struct plan_options *options, const struct layout *layout,
                 struct plan_item *item)
 {
     struct layout local = *layout;
     bool rows = local.consumer == CONSUMER_LOOKUP;
     item->scheme = options->scheme;
-    item->scheme.scale_type = scale_type_of(item->data_type);
+    /* A double's scales are floats. */
+    item->scheme.scale_type =
+        data_type_real(item->data_type == DATA_DOUBLE ? DATA_FLOAT : item->data_type);
     cut_lookup(options, &local);
     set_shape(options, &local, item);
     item->form = choose_form(options, &local, item);
