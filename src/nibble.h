@@ -64,12 +64,13 @@ NIBBLE_API const char *nibble_version(void);
 /* The integer type of the codes: 4-bit codes are packed two a byte. */
 enum nibble_type { NIBBLE_INT4, NIBBLE_UINT4, NIBBLE_INT8, NIBBLE_UINT8 };
 
-/* Whether zero points are used: x = (code - zero point) * scale. Symmetric: the
- * zero point is the middle of the range. Asymmetric: it is fitted. */
+/* Whether zero points are used: x = (code - zero point) * scale. */
 enum nibble_symmetry {
-    NIBBLE_BY_TYPE /* int symmetric, uint asymmetric */,
-    NIBBLE_SYMMETRIC,
-    NIBBLE_ASYMMETRIC
+    NIBBLE_BY_TYPE,   /* uint asymmetric, int symmetric. But a method other than RTN turns
+                         a 4-bit grid round where that is better: -1 as zero point, for 0,
+                         makes -7..8 of -8..7 */
+    NIBBLE_SYMMETRIC, /* the zero point is the middle of the range */
+    NIBBLE_ASYMMETRIC /* it is fitted */
 };
 
 /* Which elements share a scale. */
@@ -140,7 +141,7 @@ struct nibble_options {
                                    A signal handler may set it. */
 };
 
-/* Sets every option to its default: int4, default granularity, RTN. */
+/* Sets every option to its default: int4, default granularity, SEARCH. */
 NIBBLE_API void nibble_options_init(struct nibble_options *options);
 
 /* The names of enumerators as the command line spells them ("int4", "rtn"),

@@ -21,7 +21,11 @@ static const char *const target_names[] = {
 void nibble_options_init(struct nibble_options *options)
 {
     *options = (struct nibble_options){
-        .type = NIBBLE_INT4, .min_elements = 1024, .copy_bytes = 1 << 20};
+        .type = NIBBLE_INT4,
+        .method = NIBBLE_SEARCH,
+        .min_elements = 1024,
+        .copy_bytes = 1 << 20,
+    };
 }
 
 /* ---- names ---------------------------------------------------------- */
@@ -160,6 +164,9 @@ bool options_planning(const struct nibble_options *options, struct plan_options 
     planning->scheme.symmetric = options->symmetry == NIBBLE_BY_TYPE
                                      ? quant_type_info(type)->symmetric
                                      : options->symmetry == NIBBLE_SYMMETRIC;
+    /* Round to nearest stays what everybody means by it. */
+    planning->scheme.mirrored =
+        options->symmetry == NIBBLE_BY_TYPE && options->method != NIBBLE_RTN;
     return compile(options->include, "--include", &planning->include, err) &&
            compile(options->exclude, "--exclude", &planning->exclude, err);
 }

@@ -245,7 +245,7 @@ const struct option_row option_rows[] = {
     {PLANNING, 0, "type", "TYPE", 0, false, set_type,
      "int4, uint4, int8 or uint8 (int4)"},
     {PLANNING, 0, "symmetric", NULL, SYMMETRY, false, set_symmetric,
-     "no zero points (what int4 and int8 do)"},
+     "no zero points"},
     {PLANNING, 0, "asymmetric", NULL, SYMMETRY, false, set_asymmetric,
      "fitted zero points (what uint4 and uint8 do)"},
     {PLANNING, 0, "per-channel", NULL, GRANULARITY, false, set_per_channel,
@@ -257,7 +257,7 @@ const struct option_row option_rows[] = {
      "default MatMul and Gemm have blocks of 256, others\n"
      "one scale for each channel"},
     {PLANNING, 0, "method", "NAME", 0, false, set_method,
-     "rtn, search (less error) or exact (slow) (rtn)"},
+     "search, rtn (more error) or exact (slow) (search)"},
 
     HEADING(PLANNING, "Form (what stands in the graph for a weight)"),
     {PLANNING, 0, "decode", "HOW", 0, false, set_decode,

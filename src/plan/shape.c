@@ -231,6 +231,8 @@ void shape_item(const struct plan_options *options, const struct layout *layout,
     item->form = choose_form(options, &local, item);
     if (rows && item->form == FORM_ROWS && options->wide_embeddings)
         item->scheme.type = QUANT_UINT8;
+    /* One step more is worth a stored zero point among 16, not among 256. */
+    item->scheme.mirrored &= item->scheme.symmetric && is_narrow(item);
     item->fused = fuses(options, &local, item);
     set_packing(item);
 }
@@ -240,7 +242,7 @@ void shape_item(const struct plan_options *options, const struct layout *layout,
 bool plan_has_zeros(const struct plan_item *item)
 {
     bool is_signed = quant_type_info(item->scheme.type)->lo < 0;
-    if (!item->scheme.symmetric)
+    if (!item->scheme.symmetric || item->scheme.mirrored)
         return true;
     /* Up to 1.27 ONNX Runtime gets a DequantizeLinear without zero point in front of a
      * Transpose wrong. */

@@ -8,7 +8,7 @@ PAGE = """\
 model.onnx -> out.onnx: opset 21, IR 10
 
 WEIGHT           OP     SHAPE TYPE           BEFORE ->   AFTER   SNR
-layers.0.weight  MatMul 64x32 int4 block 64 8.19 kB -> 1.15 kB exact
+layers.0.weight  MatMul 64x32 int4 block 64 8.19 kB -> 1.17 kB exact
 
 forms:
      1  DequantizeLinear, computed on the codes
@@ -16,8 +16,8 @@ forms:
 left float:
      1     512 B  fewer than 1024 elements (--min-elements)
 
-quantized  1 of 2 constants, 94.1 % of 2.18 k elements, 4.50 bits per weight
-constants  8.70 kB -> 1.66 kB
+quantized  1 of 2 constants, 94.1 % of 2.18 k elements, 4.56 bits per weight
+constants  8.70 kB -> 1.68 kB
 """
 
 
@@ -44,7 +44,7 @@ def test_dry_run(nibble, folder):
         run = nibble(*arguments)
         assert (run.status, run.err) == (0, "")
         assert run.text.startswith("model.onnx: opset 21, IR 10\n")
-        assert "int4 block 64 8.19 kB -> 1.15 kB   -\n" in run.text
+        assert "int4 block 64 8.19 kB -> 1.17 kB   -\n" in run.text
         assert "(nothing written)" in run.text
         assert not (folder / "out.onnx").exists()
 
@@ -61,7 +61,7 @@ def test_json(nibble, folder):
     weight, small = report["weights"]
     assert weight["name"] == "layers.0.weight" and weight["dims"] == [64, 32]
     assert weight["quantized"] and weight["exact"] and weight["snr_db"] is None
-    assert weight["bytes"] == {"before": 8192, "after": 1152}
+    assert weight["bytes"] == {"before": 8192, "after": 1168}
     assert small["name"] == "small" and not small["quantized"] and not small["asked"]
 
 

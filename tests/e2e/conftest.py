@@ -7,7 +7,6 @@ filled; these are the defaults. NIBBLE_SLOW=1 runs the slow tests, too.
 """
 
 import dataclasses
-import functools
 import json
 import os
 import pathlib
@@ -128,8 +127,12 @@ def quantize(run, tmp_path):
 
 @pytest.fixture
 def generic(quantize):
-    """The same with DequantizeLinear in its plainest layout, which verify reads."""
-    return functools.partial(quantize, target="generic")
+    """The same by round to nearest, with DequantizeLinear in its plainest layout: what
+    verify reads."""
+    def generic(model, *options, **settings):
+        return quantize(model, "--method", "rtn", *options, target="generic", **settings)
+
+    return generic
 
 
 OUTPUTS = {"out.onnx", "out.onnx.data"}

@@ -28,8 +28,8 @@ class Unfit(Exception):
 
 @dataclasses.dataclass
 class Scheme:
-    """What the command line asks for. granularity: "default", "channel",
-    "tensor" or a block size."""
+    """What the command line asks for, with round to nearest, which can be done again
+    bit for bit. granularity: "default", "channel", "tensor" or a block size."""
     type: str = "int4"
     granularity: object = "default"
     symmetric: bool = None
@@ -50,7 +50,8 @@ class Scheme:
         return not self.symmetric or self.middle != 0
 
     def options(self):
-        words = ["--type", self.type, "--min-elements", str(self.min_elements)]
+        words = ["--method", "rtn", "--type", self.type,
+                 "--min-elements", str(self.min_elements)]
         if self.granularity in ("channel", "tensor"):
             words.append(f"--per-{self.granularity}")
         elif self.granularity != "default":
