@@ -18,8 +18,8 @@ struct run {
     struct plan_options planning;
     struct store_options storing;
     struct fill_options filling;
-    struct map unfit;          /* reasons by plan_key, kept from pass to pass */
-    struct arena *unfit_arena; /* of its keys */
+    struct map unfit, wide_scales; /* by plan_key, kept from pass to pass */
+    struct arena *unfit_arena;     /* of their keys */
 
     struct file *input; /* opened once: it may be a pipe */
     struct model *model;
@@ -133,8 +133,11 @@ static bool note_unfit(struct run *run, struct error *err)
         const struct plan_item *item = &run->plan.items[i];
         if (!item->quantize || item->fit == QUANT_FIT_OK)
             continue;
+        bool narrowed = item->scheme.scale_type != plan_scale_type(item);
+        bool widen = narrowed && item->fit == QUANT_FIT_SCALE_RANGE;
         const char *key = plan_key(run->unfit_arena, item->value);
-        if (!key || !map_put(&run->unfit, key, (void *)(uintptr_t)reasons[item->fit]))
+        if (!key || !map_put(widen ? &run->wide_scales : &run->unfit, key,
+                             (void *)(uintptr_t)reasons[item->fit]))
             return error_memory(err);
         run->again = true;
     }
@@ -200,6 +203,7 @@ static void run_end(struct run *run)
     store_close(&run->store);
     file_close(run->input);
     map_free(&run->unfit);
+    map_free(&run->wide_scales);
     arena_destroy(run->unfit_arena);
     options_free(&run->planning);
 }
@@ -216,6 +220,7 @@ static bool run_begin(struct run *run, const struct nibble_options *options,
         !options_filling(options, &run->filling, err))
         return false;
     run->planning.unfit = &run->unfit;
+    run->planning.wide_scales = &run->wide_scales;
     run->facts.cpu = quant_kernels_name(run->filling.kernels);
     return true;
 }

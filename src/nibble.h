@@ -73,6 +73,11 @@ enum nibble_symmetry {
     NIBBLE_ASYMMETRIC /* it is fitted */
 };
 
+/* How scales are stored, for weights of float and double; others have scales of their
+ * own type. FLOAT16 halves what scales take. They are widened when the model is
+ * loaded. A weight whose scales float16 can't hold keeps FLOAT32. */
+enum nibble_scale_type { NIBBLE_SCALE_FLOAT32, NIBBLE_SCALE_FLOAT16 };
+
 /* Which elements share a scale. */
 enum nibble_granularity {
     NIBBLE_DEFAULT,     /* per channel; MatMul and Gemm channels cut into blocks of
@@ -117,6 +122,7 @@ struct nibble_options {
     enum nibble_granularity granularity;
     size_t block_size; /* for NIBBLE_BLOCKS: 2 or more */
     enum nibble_method method;
+    enum nibble_scale_type scale_type;
     const char *include; /* POSIX extended regular expression over weight names:
                             only these are quantized; NULL for all */
     const char *exclude; /* these stay float; NULL for none */
@@ -154,6 +160,8 @@ NIBBLE_API const char *nibble_format_name(enum nibble_format format);
 NIBBLE_API bool nibble_format_parse(const char *name, enum nibble_format *format);
 NIBBLE_API const char *nibble_target_name(enum nibble_target target);
 NIBBLE_API bool nibble_target_parse(const char *name, enum nibble_target *target);
+NIBBLE_API const char *nibble_scale_type_name(enum nibble_scale_type type);
+NIBBLE_API bool nibble_scale_type_parse(const char *name, enum nibble_scale_type *type);
 NIBBLE_API const char *nibble_method_name(enum nibble_method method);
 NIBBLE_API bool nibble_method_parse(const char *name, enum nibble_method *method);
 
@@ -172,7 +180,8 @@ struct nibble_weight {
     bool quantized;
     const char *type; /* quantized: "int4" ..., otherwise element_type */
     const char
-        *granularity;   /* quantized: "channel, axis 0", "block 32, axis 1", "tensor" */
+        *granularity; /* quantized: "channel, axis 0", "block 32, axis 1", "tensor" */
+    const char *scale_type; /* quantized: "float", "float16", "bfloat16" */
     const char *form;   /* quantized: "DequantizeLinear", "MatMulNBits", "load", ... */
     const char *why;    /* quantized: what the form means at run time, in plain words */
     bool slow;          /* decoded on every run by an operator that takes its time */

@@ -9,6 +9,8 @@
 
 static const char *const method_names[] = {
     [NIBBLE_RTN] = "rtn", [NIBBLE_SEARCH] = "search", [NIBBLE_EXACT] = "exact"};
+static const char *const scale_type_names[] = {
+    [NIBBLE_SCALE_FLOAT32] = "float32", [NIBBLE_SCALE_FLOAT16] = "float16"};
 static const char *const decode_names[] = {[NIBBLE_DECODE_RUN] = "run",
                                            [NIBBLE_DECODE_LOAD] = "load",
                                            [NIBBLE_DECODE_PORTABLE] = "portable",
@@ -88,6 +90,7 @@ bool nibble_type_parse(const char *name, enum nibble_type *type)
     }
 
 NAMES(method)
+NAMES(scale_type)
 NAMES(decode)
 NAMES(format)
 NAMES(target)
@@ -146,9 +149,11 @@ bool options_planning(const struct nibble_options *options, struct plan_options 
         .nbits = options->format == NIBBLE_NBITS,
         .wide_embeddings = options->wide_embeddings,
         .copy_bytes = options->copy_bytes,
+        .half_scales = options->scale_type == NIBBLE_SCALE_FLOAT16,
     };
     if ((unsigned)options->type >= QUANT_TYPES ||
         (int)options->method >= COUNT(method_names) ||
+        (int)options->scale_type >= COUNT(scale_type_names) ||
         (int)options->decode >= COUNT(decode_names) ||
         (int)options->format >= COUNT(format_names) ||
         (int)options->target >= COUNT(target_names) ||

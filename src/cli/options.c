@@ -90,6 +90,12 @@ static bool set_method(struct settings *s, const char *value, struct usage *usag
            usage_set(usage, "--method takes rtn, search or exact, not '%s'", value);
 }
 
+static bool set_scale_type(struct settings *s, const char *value, struct usage *usage)
+{
+    return nibble_scale_type_parse(value, &s->options.scale_type) ||
+           usage_set(usage, "--scale-type takes float32 or float16, not '%s'", value);
+}
+
 static bool set_decode(struct settings *s, const char *value, struct usage *usage)
 {
     return nibble_decode_parse(value, &s->options.decode) ||
@@ -258,6 +264,9 @@ const struct option_row option_rows[] = {
      "one scale for each channel"},
     {PLANNING, 0, "method", "NAME", 0, false, set_method,
      "search, rtn (more error) or exact (slow) (search)"},
+    {PLANNING, 0, "scale-type", "TYPE", 0, false, set_scale_type,
+     "of stored scales: float32, or float16, half as many\n"
+     "bytes (float32)"},
 
     HEADING(PLANNING, "Form (what stands in the graph for a weight)"),
     {PLANNING, 0, "decode", "HOW", 0, false, set_decode,

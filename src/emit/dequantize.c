@@ -39,7 +39,7 @@ bool emit_dequantize(struct emitter *e, const char *output)
     if (!emit_parameters(e, &dims))
         return false;
     struct op op = {.type = "DequantizeLinear",
-                    .in = {e->codes, e->scales, e->zeros},
+                    .in = {e->codes, emit_scales(e), e->zeros},
                     .out = is_double ? NULL : output};
     if (item->granularity != GRANULARITY_TENSOR) {
         op.ints[0].name = "axis";

@@ -87,7 +87,7 @@ static struct scope *common_scope(const struct plan_item *item)
 
 static bool emit_consumers(struct emitter *e)
 {
-    e->owner = place_of(e->places, common_scope(e->item));
+    e->site = e->owner = place_of(e->places, common_scope(e->item));
     if (!e->owner)
         return false;
     if (!forms[e->item->form].tensors(e))

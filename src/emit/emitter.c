@@ -154,10 +154,7 @@ bool emit_parameters(struct emitter *e, const struct parameter_dims *dims)
     struct plan_item *item = e->item;
     const Onnx__TensorProto *old = item->tensor;
     Onnx__TensorProto *made = NULL;
-    enum real_type real = item->scheme.scale_type;
-    int scale_type = real == REAL_FLOAT16    ? DATA_FLOAT16
-                     : real == REAL_BFLOAT16 ? DATA_BFLOAT16
-                                             : DATA_FLOAT;
+    int scale_type = data_type_of(item->scheme.scale_type);
     e->codes = reserve(e, quant_type_info(item->scheme.type)->name, dims->code_type,
                        dims->codes, dims->codes_rank, &item->codes, &made);
     if (!e->codes)
@@ -174,4 +171,12 @@ bool emit_parameters(struct emitter *e, const struct parameter_dims *dims)
         e->zeros = reserve(e, "zero_point", dims->zero_type, dims->zeros,
                            dims->zeros_rank, &item->zeros, &made);
     return e->err->status == STATUS_OK;
+}
+
+const char *emit_scales(struct emitter *e)
+{
+    enum real_type type = plan_scale_type(e->item);
+    if (e->item->scheme.scale_type == type)
+        return e->scales;
+    return emit_cast(e, e->scales, data_type_of(type), NULL);
 }

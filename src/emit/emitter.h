@@ -58,6 +58,10 @@ struct parameter_dims {
 };
 bool emit_parameters(struct emitter *e, const struct parameter_dims *dims);
 
+/* The scales for an operator that takes them in one type only: a Cast, which runtimes
+ * compute once, at load, in front of those stored narrower. */
+const char *emit_scales(struct emitter *e);
+
 int code_data_type(enum quant_type type);
 size_t item_blocks(const struct plan_item *item); /* along the axis; 1 without blocks */
 

@@ -6,15 +6,11 @@
 
 #include <string.h>
 
-static int scale_type(const struct plan_item *item)
-{
-    return item->scheme.scale_type == REAL_FLOAT32 ? DATA_FLOAT : item->data_type;
-}
-
 static bool decode(struct emitter *e, const char *codes, const char *output)
 {
     const char *zeros = emit_zero(e);
-    const char *scales = emit_spread(e, e->scales, scale_type(e->item));
+    const char *scales =
+        emit_spread(e, e->scales, data_type_of(e->item->scheme.scale_type));
     return emit_decode(e, codes, zeros, scales, output) != NULL;
 }
 

@@ -65,7 +65,8 @@ bool emit_nbits_tensors(struct emitter *e)
         .code_type = DATA_UINT8,
         .zero_type = DATA_UINT8,
     };
-    return import_domain(e, item->value->scope) && emit_parameters(e, &dims);
+    return import_domain(e, item->value->scope) && emit_parameters(e, &dims) &&
+           (e->scales = emit_scales(e));
 }
 
 bool emit_nbits(struct emitter *e, const struct use *use)
@@ -104,7 +105,8 @@ bool emit_lookup_tensors(struct emitter *e)
         .code_type = code_data_type(item->scheme.type),
         .zero_type = code_data_type(item->scheme.type),
     };
-    return import_domain(e, item->value->scope) && emit_parameters(e, &dims);
+    return import_domain(e, item->value->scope) && emit_parameters(e, &dims) &&
+           (e->scales = emit_scales(e));
 }
 
 bool emit_lookup(struct emitter *e, const struct use *use)

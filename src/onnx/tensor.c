@@ -49,6 +49,15 @@ enum real_type data_type_real(int type)
                                    : REAL_FLOAT32;
 }
 
+int data_type_of(enum real_type type)
+{
+    static const int types[] = {[REAL_FLOAT32] = DATA_FLOAT,
+                                [REAL_FLOAT16] = DATA_FLOAT16,
+                                [REAL_BFLOAT16] = DATA_BFLOAT16,
+                                [REAL_FLOAT64] = DATA_DOUBLE};
+    return types[type];
+}
+
 unsigned data_type_bits(int type)
 {
     return row_of(type)->bits;

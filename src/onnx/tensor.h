@@ -25,6 +25,7 @@ enum data_type {
 const char *data_type_name(int type);    /* "float"; "type 99" is "unknown type" */
 bool data_type_is_float(int type);       /* float, float16, bfloat16, double */
 enum real_type data_type_real(int type); /* of a float type; float32 for any other */
+int data_type_of(enum real_type type);   /* and back */
 unsigned data_type_bits(int type); /* of one element; 0 for strings and unknown types */
 
 /* The product of the dims, 1 for rank 0. False on a negative dim or overflow. */

@@ -72,15 +72,18 @@ static const char *reason_role(struct planner *p, const struct plan_item *item)
     return NULL;
 }
 
+/* What earlier passes found out about its values. */
 static const char *reason_values(struct planner *p, struct plan_item *item)
 {
+    const struct plan_options *o = p->options;
     const char *key = plan_key(p->plan->arena, item->value);
-    const char *reason = NULL;
-    if (!key)
+    if (!key) {
         error_memory(p->err);
-    else if (p->options->unfit)
-        reason = map_get(p->options->unfit, key);
+        return NULL;
+    }
+    const char *reason = o->unfit ? map_get(o->unfit, key) : NULL;
     item->warning = reason != NULL;
+    item->wide_scales = o->wide_scales && map_get(o->wide_scales, key);
     return reason;
 }
 
@@ -261,7 +264,7 @@ static int64_t item_opset(const struct plan_item *item)
     case FORM_DEQUANTIZE:
         if (narrow || item->shape.block != 0)
             return 21;
-        return item->scheme.scale_type == REAL_FLOAT32 ? 13 : 19;
+        return plan_scale_type(item) == REAL_FLOAT32 ? 13 : 19;
     case FORM_LOAD:
         return narrow ? 21 : 9;
     case FORM_LOOKUP:

@@ -50,8 +50,10 @@ struct plan_options {
     bool nbits;           /* com.microsoft operators where they exist */
     bool wide_embeddings; /* 8-bit rows though the type has 4 bits */
     uint64_t copy_bytes;  /* up to this size each MatMul gets codes of its own */
-    /* Reasons of weights whose values turned out not to allow it, by plan_key. */
-    const struct map *unfit;
+    bool half_scales;     /* float16 scales for weights of float and double */
+    /* Weights whose values turned out not to allow it, by plan_key: reasons to stay
+     * float, and (of anything) that float16 can't hold the scales. */
+    const struct map *unfit, *wide_scales;
 };
 
 /* What becomes of one weight. A weight that serves its consumers in more than
@@ -78,10 +80,11 @@ struct plan_item {
     size_t channel_axis;
     enum form form;
     enum packing packing;
-    size_t row;      /* PACK_HALVES: elements of a row */
-    bool transposed; /* codes and scales are stored transposed; rank 2 */
-    bool padded;     /* 4-bit zero points: every row of the codes begins a byte */
-    bool fused;      /* ONNX Runtime computes on the codes */
+    size_t row;       /* PACK_HALVES: elements of a row */
+    bool transposed;  /* codes and scales are stored transposed; rank 2 */
+    bool padded;      /* 4-bit zero points: every row of the codes begins a byte */
+    bool fused;       /* ONNX Runtime computes on the codes */
+    bool wide_scales; /* float32 scales, since float16 can't hold them */
 
     /* Set by emit: reserved payloads. zeros is NULL without zero points. */
     struct payload *codes, *scales, *zeros;
@@ -119,6 +122,10 @@ uint64_t plan_bytes(const struct plan_item *item);
 
 /* Whether zero points are stored: not where the form takes the middle for granted. */
 bool plan_has_zeros(const struct plan_item *item);
+
+/* The type of scales that its operators take: that of the weight, or float32 for
+ * doubles. Those that are stored may be narrower. */
+enum real_type plan_scale_type(const struct plan_item *item);
 
 /* Runs as decoded each time the model runs, by an operator that is slow at it. */
 bool plan_is_slow(const struct plan_item *item);

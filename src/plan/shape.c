@@ -223,9 +223,10 @@ void shape_item(const struct plan_options *options, const struct layout *layout,
     struct layout local = *layout;
     bool rows = local.consumer == CONSUMER_LOOKUP;
     item->scheme = options->scheme;
-    /* A double's scales are floats. */
-    item->scheme.scale_type =
-        data_type_real(item->data_type == DATA_DOUBLE ? DATA_FLOAT : item->data_type);
+    item->scheme.scale_type = plan_scale_type(item);
+    if (options->half_scales && !item->wide_scales &&
+        item->scheme.scale_type == REAL_FLOAT32)
+        item->scheme.scale_type = REAL_FLOAT16;
     cut_lookup(options, &local);
     set_shape(options, &local, item);
     item->form = choose_form(options, &local, item);
@@ -273,6 +274,12 @@ uint64_t plan_bytes(const struct plan_item *item)
     else if (item->packing == PACK_HALVES)
         codes = codes / item->row * ((item->row + 1) / 2);
     return codes + groups * real_size(item->scheme.scale_type) + zero_bytes(item, groups);
+}
+
+enum real_type plan_scale_type(const struct plan_item *item)
+{
+    enum real_type type = data_type_real(item->data_type);
+    return type == REAL_FLOAT64 ? REAL_FLOAT32 : type;
 }
 
 bool plan_is_slow(const struct plan_item *item)

@@ -78,6 +78,7 @@ static bool add_outcome(cJSON *object, const struct nibble_weight *w)
                cJSON_AddBoolToObject(object, "warning", w->warning);
     return add_text(object, "type", w->type) &&
            add_text(object, "granularity", w->granularity) &&
+           add_text(object, "scale_type", w->scale_type) &&
            add_text(object, "form", w->form) && add_text(object, "why", w->why) &&
            cJSON_AddBoolToObject(object, "slow", w->slow) &&
            cJSON_AddBoolToObject(object, "copy", w->copy) &&

@@ -24,7 +24,7 @@ static const char *granularity_text(struct arena *arena, const struct plan_item 
 }
 
 /* What the form means when the model runs. */
-static const char *form_why(const struct plan_item *item)
+static const char *form_why(struct arena *arena, const struct plan_item *item)
 {
     static const char *const whys[FORMS] = {
         [FORM_DEQUANTIZE] = "decoded on every run",
@@ -34,7 +34,10 @@ static const char *form_why(const struct plan_item *item)
         [FORM_LOAD] = "decoded once, when the model is loaded",
         [FORM_PORTABLE] = "decoded once, when the model is loaded",
     };
-    return item->fused ? "computed on the codes" : whys[item->form];
+    const char *why = item->fused ? "computed on the codes" : whys[item->form];
+    if (!item->wide_scales)
+        return why;
+    return arena_printf(arena, "%s; float32 scales: float16 can't hold them", why);
 }
 
 static double snr_db(const struct plan_item *item)
@@ -76,6 +79,7 @@ static bool fill_weight(struct arena *arena, const struct plan_item *item, bool 
         .granularity = "",
         .form = "",
         .why = "",
+        .scale_type = "",
         .slow = plan_is_slow(item),
         .copy = item->copy,
         .reason = arena_string(arena, text(item->reason)),
@@ -89,7 +93,8 @@ static bool fill_weight(struct arena *arena, const struct plan_item *item, bool 
         weight->type = quant_type_info(item->scheme.type)->name;
         weight->granularity = granularity_text(arena, item);
         weight->form = form_name(item->form);
-        weight->why = form_why(item);
+        weight->why = form_why(arena, item);
+        weight->scale_type = data_type_name(data_type_of(item->scheme.scale_type));
         weight->bytes_after = plan_bytes(item);
         weight->snr_db = filled ? snr_db(item) : (double)NAN;
     }

@@ -35,6 +35,7 @@ class Scheme:
     symmetric: bool = None
     min_elements: int = 1024
     freeze: bool = False
+    half: bool = False  # float16 scales of float weights
 
     def __post_init__(self):
         if self.symmetric is None:
@@ -58,12 +59,13 @@ class Scheme:
             words += ["--block-size", str(self.granularity)]
         if self.symmetric != (not self.type.startswith("u")):
             words.append("--symmetric" if self.symmetric else "--asymmetric")
+        words += ["--scale-type", "float16"] * self.half
         return words + ["--freeze"] * self.freeze
 
     def __str__(self):
         least = f"-min{self.min_elements}" * (self.min_elements != 1024)
         sign = "sym" if self.symmetric else "asym"
-        return f"{self.type}-{sign}-{self.granularity}{least}"
+        return f"{self.type}-{sign}-{self.granularity}{least}{'-half' * self.half}"
 
 
 # ---- groups ----------------------------------------------------------------
@@ -332,9 +334,12 @@ def item_size(tensor):
     return np.dtype(NUMPY_TYPE[FLOAT_TYPE[tensor.data_type]]).itemsize
 
 
-def scale_type(constant):
+def scale_type(constant, scheme):
+    """Of the scales as they are stored."""
     name = FLOAT_TYPE[constant.tensor.data_type]
-    return NUMPY_TYPE["float" if name == "double" else name]
+    if name in ("float", "double"):
+        name = "float16" if scheme.half else "float"
+    return NUMPY_TYPE[name]
 
 
 def expected(model, scheme):
@@ -354,7 +359,7 @@ def expected(model, scheme):
         axis, block = grouping(scheme, layouts[0], shape)
         if users[0][0].op_type in ("LSTM", "GRU", "RNN") and axis == 1 and shape[0] > 1:
             axis, block = 2, shape[2]  # rows of several directions
-        size = np.dtype(scale_type(c)).itemsize
+        size = np.dtype(scale_type(c, scheme)).itemsize
         before = math.prod(shape) * item_size(c.tensor)
         if sum(stored_bytes(scheme, shape, axis, block, size)) < before:
             chosen[key] = c, axis, block
@@ -369,6 +374,7 @@ class Decoder:
     codes: np.ndarray
     scales: np.ndarray
     zeros: np.ndarray  # None: the node has no such input
+    stored: np.ndarray  # the scales in front of a Cast
     axis: int
     block: int
     type: str
@@ -390,15 +396,22 @@ class Decoder:
 
 
 def decoder(place, node):
-    tensors = [place.values.get(name) for name in node.input if name]
+    casts = {other.output[0]: other for other in place.owner.node if other.op_type == "Cast"}
+    cast = casts.get(node.input[1])
+    names = [cast.input[0] if cast and name == node.input[1] else name
+             for name in node.input if name]
+    tensors = [place.values.get(name) for name in names]
     assert all(tensors), f"{node.name}: inputs that are not constants beside it"
     tensors = [c.tensor for c in tensors]
-    scales = numpy_helper.to_array(tensors[1])
+    stored = scales = numpy_helper.to_array(tensors[1])
+    if cast:
+        assert attribute(cast, "to") == TensorProto.FLOAT
+        scales = stored.astype(np.float32)
     zeros = read_codes(tensors[2]) if len(tensors) > 2 else None
     if zeros is not None:
         assert tensors[2].data_type == tensors[0].data_type, node.name
         assert zeros.shape == scales.shape, node.name
-    return Decoder(read_codes(tensors[0]), scales, zeros,
+    return Decoder(read_codes(tensors[0]), scales, zeros, stored,
                    attribute(node, "axis", 1) if scales.ndim else None,
                    attribute(node, "block_size", 0), CODE_TYPE[tensors[0].data_type],
                    sum(len(t.raw_data) for t in tensors))

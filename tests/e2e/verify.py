@@ -40,7 +40,7 @@ def check_weights(before, after, scheme):
     for key, (constant, axis, block) in list(chosen.items()):
         try:
             numbers = oracle.rtn(oracle.array_of(constant.tensor), scheme, axis, block,
-                                 oracle.scale_type(constant))
+                                 oracle.scale_type(constant, scheme))
         except oracle.Unfit:
             del chosen[key]
             continue
@@ -57,8 +57,8 @@ def check_weight(made, constant, scheme, axis, block, codes, scales, zeros):
     # up to 1.27 computes wrongly without them.
     spoken = made.zeros is not None and not made.zeros.any()
     assert (made.zeros is not None) == scheme.has_zeros or spoken
-    assert made.scales.dtype == scales.dtype and made.scales.shape == scales.shape
-    assert made.scales.tobytes() == scales.tobytes()
+    assert made.stored.dtype == scales.dtype and made.stored.shape == scales.shape
+    assert made.stored.tobytes() == scales.tobytes()
     if scheme.has_zeros:
         assert np.array_equal(made.zeros, zeros)
     assert np.array_equal(made.codes, codes)
