@@ -77,6 +77,7 @@ static void test_weights(void **state)
     assert_text(first, "name", "encoder.layer.11.intermediate.dense.weight");
     assert_text(first, "type", "int4");
     assert_text(first, "granularity", "block 256, axis 0");
+    assert_text(first, "scale_type", "float");
     assert_text(first, "form", "DequantizeLinear");
     assert_number(first, "snr_db", 20.125);
     assert_true(cJSON_IsFalse(get(first, "exact")));
