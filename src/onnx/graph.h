@@ -30,7 +30,10 @@ struct use {
     Onnx__NodeProto *node; /* NULL: it is an output of scope's graph */
     size_t input;          /* of the node */
     struct scope *scope;   /* where the use stands */
-    struct value *through; /* set by plan/uses.c: the Transpose's output that is used */
+    /* Set by plan/uses.c: the Transpose's output that is used; whether there is a
+     * Transpose of it in a body. */
+    struct value *through;
+    bool turned;
 };
 
 struct value {

@@ -31,16 +31,22 @@ struct folder {
 
 /* ---- what is worth folding ------------------------------------------ */
 
+/* The constant that a node moves, where no other node stands between. */
+static struct value *direct_source(const struct value *value)
+{
+    struct value *from = scope_find(value->scope, node_input(value->node, 0));
+    bool direct = from && (from->kind == VALUE_INITIALIZER ||
+                           (from->kind == VALUE_NODE && node_is(from->node, "Constant")));
+    return direct ? from : NULL;
+}
+
 /* A matrix behind one Transpose is the plan's own business, which can store the
  * codes transposed without a copy of the values (plan/uses.c). */
 static bool is_plain_transpose(const struct value *value)
 {
-    const Onnx__NodeProto *node = value->node;
-    const Onnx__AttributeProto *perm = node_attribute(node, "perm");
-    const struct value *from = scope_find(value->scope, node_input(node, 0));
-    bool direct = from && (from->kind == VALUE_INITIALIZER ||
-                           (from->kind == VALUE_NODE && node_is(from->node, "Constant")));
-    return node_is(node, "Transpose") && direct && (!perm || perm->n_ints == 2);
+    const Onnx__AttributeProto *perm = node_attribute(value->node, "perm");
+    return node_is(value->node, "Transpose") && direct_source(value) &&
+           (!perm || perm->n_ints == 2);
 }
 
 static bool is_weight(struct folder *f, const struct value *value,
@@ -115,7 +121,6 @@ static bool is_in_chain(const struct use *use)
     return use->node && constant_is_mover(use->node);
 }
 
-/* Every output in use of the node that uses it belongs to some chain. */
 /* All that use a member, but for the end, belong to some chain. */
 static bool is_closed(const struct chain *chain)
 {
@@ -217,11 +222,10 @@ static bool fold_chain(struct folder *f, struct chain *chain)
     return drop_node(f, value);
 }
 
-/* Consumers of an Identity are pointed to what it repeats. */
-static bool bypass_identity(struct folder *f, struct value *value)
+/* Consumers of an Identity over a constant are pointed to that. */
+static bool bypass_identity(struct folder *f, struct value *value, struct value *from)
 {
-    struct value *from = scope_find(value->scope, node_input(value->node, 0));
-    bool constant = from && !from->is_ambiguous && from->kind == VALUE_INITIALIZER;
+    bool constant = !from->is_ambiguous;
     for (const struct use *use = value->uses; constant && use; use = use->next)
         constant = use->node != NULL && scope_find(use->scope, from->name) == from;
     if (!constant)
@@ -249,10 +253,10 @@ bool fold_constants(struct model *model, const struct graph_index *index,
         if (value->kind != VALUE_NODE || value->is_ambiguous || !value->uses ||
             !constant_is_mover(value->node) || value->rewired > 0)
             continue;
-        bool ok = node_is(value->node, "Identity") ? bypass_identity(&f, value)
-                  : is_plain_transpose(value)      ? true
-                                                   : find_chain(&f, value);
-        if (!ok)
+        struct value *from =
+            node_is(value->node, "Identity") ? direct_source(value) : NULL;
+        if (from ? !bypass_identity(&f, value, from)
+                 : !is_plain_transpose(value) && !find_chain(&f, value))
             return false;
     }
     keep_closed(&f);

@@ -205,7 +205,6 @@ static const char *row_layout(struct arena *arena, const struct operator* row,
         size_t channel = layout->channel;
         layout->channel = layout->reduction;
         layout->reduction = channel;
-        layout->swapped = true;
     }
     if (row->adjust)
         row->adjust(use, dims, rank, layout);
@@ -229,18 +228,46 @@ static const char *inner_layout(struct search *search, const struct use *inner,
                                 const int64_t *dims, size_t rank, struct layout *layout)
 {
     const char *reason = NULL;
+    bool turned = false;
     if (search->depth == SEARCH_DEPTH)
         return "it is handed on through too many functions and bodies";
     search->depth++;
     for (bool first = true; inner && !reason; inner = body_next(inner), first = false) {
-        struct layout other;
+        struct layout other = {0};
         reason = find_layout(search, inner, dims, rank, first ? layout : &other);
+        turned |= (first ? layout : &other)->turned;
     }
     search->depth--;
     /* Decoded outside, whatever the operator inside is. */
     layout->consumer = CONSUMER_PLAIN;
-    layout->swapped = false;
+    layout->turned = turned;
     return reason;
+}
+
+/* A Transpose inside a body: how the weight lies behind it, in axes of before it. */
+static const char *turned_layout(struct search *search, const struct use *use,
+                                 const int64_t *dims, size_t rank, struct layout *layout)
+{
+    const Onnx__AttributeProto *perm = node_attribute(use->node, "perm");
+    const struct value *value = scope_find(use->scope, node_output(use->node, 0));
+    int64_t turned[RANK_ANY];
+    size_t axes[RANK_ANY];
+    if (rank > RANK_ANY || (perm && perm->n_ints != rank) || !value || !value->uses)
+        return "a Transpose that makes no sense uses it";
+    for (size_t i = 0; i < rank; i++) {
+        int64_t axis = perm ? perm->ints[i] : (int64_t)(rank - 1 - i);
+        if (axis < 0 || (uint64_t)axis >= rank)
+            return "a Transpose that makes no sense uses it";
+        axes[i] = (size_t)axis;
+        turned[i] = dims[axis];
+    }
+    const char *reason = inner_layout(search, value->uses, turned, rank, layout);
+    if (reason)
+        return reason;
+    layout->channel = axes[layout->channel];
+    layout->reduction = axes[layout->reduction];
+    layout->turned = true;
+    return NULL;
 }
 
 static const char *find_layout(struct search *search, const struct use *use,
@@ -258,6 +285,8 @@ static const char *find_layout(struct search *search, const struct use *use,
     if (known)
         return say(arena_printf(search->arena, "input %zu of %s is no weight", use->input,
                                 op_type));
+    if (search->depth > 0 && node_is(use->node, "Transpose"))
+        return turned_layout(search, use, dims, rank, layout);
     const struct use *inner = body_use(search->index, use);
     if (inner)
         return inner_layout(search, inner, dims, rank, layout);
@@ -270,5 +299,6 @@ const char *operator_layout(struct arena *arena, const struct graph_index *index
                             struct layout *layout)
 {
     struct search search = {.arena = arena, .index = index, .left = SEARCH_USES};
+    *layout = (struct layout){0};
     return find_layout(&search, use, dims, rank, layout);
 }

@@ -16,7 +16,7 @@ struct layout {
     size_t reduction; /* the axis summed over: blocks run along it */
     bool cut;         /* channels are cut into blocks of 256 unless told otherwise */
     bool span;        /* channels reach over two axes: only blocks can tell them apart */
-    bool swapped;     /* the node's attribute transposes the weight (transB=1) */
+    bool turned;      /* in a body that it is handed into, a Transpose comes first */
     enum consumer consumer;
 };
 

@@ -100,6 +100,10 @@ FOLDED = {
     "identity": lambda c: c.add("Identity", [c.weight(K, N)]),
     "identity-twice": lambda c: c.add("Identity", [
         c.add("Identity", [c.weight(K, N)], "a")]),
+    "identity-last": lambda c: c.add("Identity", [
+        c.reshape(c.weight(K * N), [K, N], "a")]),
+    "identity-transpose": lambda c: c.add("Identity", [
+        c.add("Transpose", [c.weight(N, K)], "a", perm=[1, 0])]),
     "transpose": lambda c: c.add("Transpose", [c.weight(N, K)], perm=[1, 0]),
     "transpose-twice": lambda c: c.add("Transpose", [
         c.add("Transpose", [c.weight(K, N)], "a")], perm=[1, 0]),
@@ -175,7 +179,7 @@ def is_used(model):
 @pytest.mark.parametrize("form", ["run", "portable"])
 @pytest.mark.parametrize("name, opset", CASES)
 def test_folded(name, opset, form, quantize):
-    chain = build_chain(name, opset, as_nodes=opset % 2 == 0 and name not in SOURCE_STAYS)
+    chain = build_chain(name, opset, as_nodes=opset % 2 == 0)
     plain = matmul(value=value_of(chain))
     if name in SOURCE_STAYS:
         source = [t for t in build.every_tensor(matmul(chain)) if t.name == "P"]
@@ -190,12 +194,6 @@ def test_folded(name, opset, form, quantize):
     if form == "run":
         assert forms_check.operators(after) == {"DequantizeLinear": 1, "MatMul": 1}
     assert len(after.SerializeToString()) < 4 * K * N
-
-
-@pytest.mark.xfail(strict=True, reason="Identity is skipped over initializers only")
-def test_identity_of_a_node(quantize):
-    chain = build_chain("identity", 13, as_nodes=True)
-    assert len(quantize(matmul(chain), "--min-elements", "256").names) == 1
 
 
 def test_folded_for_lstm(quantize):
