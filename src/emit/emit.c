@@ -71,6 +71,8 @@ static bool emit_value(struct emitter *e)
     e->anchor = value->kind == VALUE_NODE && !captured ? value->node : NULL;
     if (!own)
         value->is_gone = false;
+    if (item->same)
+        return emit_unary(e, "Identity", item->same->value->name, output) != NULL;
     return forms[item->form].decode(e, output) && (!own || rewire(e, output));
 }
 
@@ -85,12 +87,30 @@ static struct scope *common_scope(const struct plan_item *item)
     return item->use->scope;
 }
 
+/* Those of the item, or of the one that stands for it. */
+static bool tensors(struct emitter *e)
+{
+    struct plan_item *item = e->item;
+    const struct plan_item *from = item->same ? item->same : item;
+    if (!item->same) {
+        if (!forms[item->form].tensors(e))
+            return false;
+        item->codes_name = e->codes;
+        item->scales_name = e->scales;
+        item->zeros_name = e->zeros;
+    }
+    e->codes = from->codes_name;
+    e->scales = from->scales_name;
+    e->zeros = from->zeros_name;
+    return true;
+}
+
 static bool emit_consumers(struct emitter *e)
 {
     e->site = e->owner = place_of(e->places, common_scope(e->item));
     if (!e->owner)
         return false;
-    if (!forms[e->item->form].tensors(e))
+    if (!tensors(e))
         return false;
     for (const struct use *use = e->item->use; use; use = use->next) {
         e->site = place_of(e->places, use->scope);

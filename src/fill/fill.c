@@ -316,12 +316,29 @@ static bool run_batch(struct fill *fill, struct chunks *chunks, int threads,
     return true;
 }
 
+/* Those of equal weights are their first one's. */
+static bool is_filled(const struct plan_item *item)
+{
+    return item->quantize && !item->same;
+}
+
+static void repeat_results(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        struct plan_item *item = &plan->items[i];
+        if (!item->same)
+            continue;
+        item->error = item->same->error;
+        item->fit = item->same->fit;
+    }
+}
+
 static bool run_all(struct fill *fill, struct plan *plan, int threads, struct error *err)
 {
     struct chunks chunks = {0};
     bool ok = true;
     for (size_t i = 0; ok && i < plan->count; i++) {
-        if (plan->items[i].quantize)
+        if (is_filled(&plan->items[i]))
             ok = chunks_add(&chunks, &plan->items[i], err);
         if (ok &&
             (chunks.work_count >= BATCH_CHUNKS || chunks.wide_bytes >= BATCH_WIDE_BYTES))
@@ -340,11 +357,12 @@ bool fill_plan(struct plan *plan, const struct fill_options *options, struct err
     if (!fill.workers)
         return error_memory(err);
     for (size_t i = 0; i < plan->count; i++)
-        fill.total += plan->items[i].quantize ? plan->items[i].bytes : 0;
+        fill.total += is_filled(&plan->items[i]) ? plan->items[i].bytes : 0;
     bool ok = run_all(&fill, plan, threads, err);
     for (size_t i = 0; ok && i < plan->count; i++)
-        if (plan->items[i].quantize && plan->items[i].fit == QUANT_FIT_OK)
+        if (is_filled(&plan->items[i]) && plan->items[i].fit == QUANT_FIT_OK)
             check_vanished(&plan->items[i]);
+    repeat_results(plan);
     workers_free(fill.workers, threads);
     return ok;
 }

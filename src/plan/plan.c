@@ -2,6 +2,7 @@
  * and gives scheme and shape to those that pass. Changes nothing in the model. */
 #include "plan/plan.h"
 #include "onnx/node.h"
+#include "plan/equal.h"
 #include "plan/shape.h"
 #include "plan/uses.h"
 
@@ -247,7 +248,7 @@ bool plan_make(struct model *model, const struct graph_index *index,
     for (struct value *value = index->values; value; value = value->next)
         if (is_float_constant(&item, value) && !decide(&p, &item))
             return false;
-    return true;
+    return plan_find_equal(plan, err);
 }
 
 void plan_free(struct plan *plan)

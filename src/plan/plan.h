@@ -1,5 +1,5 @@
 /* The plan: for every float constant of the model what becomes of it, and why.
- * Decides from shapes and consumers; reads no weight's values. */
+ * Decides from shapes and consumers; looks at values only to see which are equal. */
 #ifndef NIBBLE_PLAN_PLAN_H
 #define NIBBLE_PLAN_PLAN_H
 
@@ -86,8 +86,13 @@ struct plan_item {
     bool fused;       /* ONNX Runtime computes on the codes */
     bool wide_scales; /* float32 scales, since float16 can't hold them */
 
-    /* Set by emit: reserved payloads. zeros is NULL without zero points. */
+    /* An earlier item of equal values, form and layout: stored once, there. */
+    struct plan_item *same;
+
+    /* Set by emit: reserved payloads, and what operators of forms that replace their
+     * consumers take. zeros is NULL without zero points. */
     struct payload *codes, *scales, *zeros;
+    const char *codes_name, *scales_name, *zeros_name;
 
     /* Set by fill. */
     struct quant_error error;
@@ -117,7 +122,7 @@ int64_t plan_ir(const struct plan *plan);
 /* The key of a weight in options.unfit: unique in the model, the same each time. */
 const char *plan_key(struct arena *arena, const struct value *value);
 
-/* Bytes of codes, scales and zero points. */
+/* Bytes of codes, scales and zero points, wherever they are stored. */
 uint64_t plan_bytes(const struct plan_item *item);
 
 /* Whether zero points are stored: not where the form takes the middle for granted. */

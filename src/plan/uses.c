@@ -54,7 +54,8 @@ const char *leaves_collect(struct arena *arena, const struct graph_index *index,
     }
     leaves->count = 0;
     leaves->items = arena_array(arena, count, sizeof *leaves->items);
-    if (!leaves->items)
+    leaves->heads = arena_array(arena, count + 1, sizeof *leaves->heads);
+    if (!leaves->items || !leaves->heads)
         return "out of memory";
     for (const struct use *use = item->value->uses; use; use = use->next) {
         struct value *through = swapped_value(use, rank);
@@ -70,18 +71,31 @@ const char *leaves_collect(struct arena *arena, const struct graph_index *index,
 
 /* ---- grouping ------------------------------------------------------- */
 
-static bool is_fused(const struct leaf *leaf)
+/* Leaves of one list are served by one item, but for LIST_OWN: an item for each. */
+enum list {
+    LIST_PLAIN,
+    LIST_OWN,   /* fused with DequantizeLinear, which wants codes of its own */
+    LIST_ROWS,  /* of which rows are gathered */
+    LIST_NBITS, /* of codes that operators share, channels on axis 0; then on axis 1 */
+    LISTS = LIST_NBITS + 2,
+};
+
+static enum list list_of(const struct leaf *leaf)
 {
-    return leaf->layout.consumer == CONSUMER_FUSED;
+    if (leaf->layout.consumer == CONSUMER_PLAIN)
+        return LIST_PLAIN;
+    if (leaf->layout.consumer == CONSUMER_LOOKUP)
+        return LIST_ROWS;
+    return leaf->shares ? LIST_NBITS + (leaf->layout.channel != 0) : LIST_OWN;
 }
 
-/* Links the leaves for which `take` has their consumer; returns the first. */
-static struct leaf *link(struct leaves *leaves, unsigned take)
+/* Links the leaves of the lists in a set of bits; returns the first. */
+static struct leaf *link(struct leaves *leaves, unsigned lists)
 {
     struct leaf *first = NULL, *last = NULL;
     for (size_t i = 0; i < leaves->count; i++) {
         struct leaf *leaf = &leaves->items[i];
-        if (!(take >> leaf->layout.consumer & 1))
+        if (!(lists >> list_of(leaf) & 1))
             continue;
         if (last)
             last->use.next = &leaf->use;
@@ -102,43 +116,52 @@ static void settle(const struct plan_options *options, const struct plan_item *i
         struct plan_item shaped = *item;
         shaped.use = &leaf->use;
         shape_item(options, &leaf->layout, &shaped);
+        leaf->shares = shaped.form == FORM_NBITS;
         bool own = shaped.fused || shaped.form == FORM_ROWS || shaped.form == FORM_LOOKUP;
         if (!own)
             leaf->layout.consumer = CONSUMER_PLAIN;
     }
 }
 
-bool leaves_group(const struct plan_options *options, const struct plan_item *item,
-                  struct leaves *leaves, leaves_fn *fn, void *context)
+/* The first leaves of all items-to-be, in order; at most as many as there are leaves. */
+static size_t list_heads(const struct plan_options *options, const struct plan_item *item,
+                         struct leaves *leaves, struct leaf **heads)
 {
-    const unsigned plain = 1u << CONSUMER_PLAIN, fused = 1u << CONSUMER_FUSED,
-                   lookup = 1u << CONSUMER_LOOKUP;
     bool everywhere = options->target == TARGET_GENERIC ||
                       options->decode == DECODE_LOAD ||
                       options->decode == DECODE_PORTABLE;
-    size_t fusing = 0;
-    settle(options, item, leaves);
+    size_t own = 0, count = 0;
+    if (everywhere) {
+        heads[0] = link(leaves, ~0u);
+        return 1;
+    }
     for (size_t i = 0; i < leaves->count; i++)
-        fusing += is_fused(&leaves->items[i]);
-    /* Every fused consumer wants codes of its own; large ones share all the same. */
-    bool copies = fusing == 1 || item->elements / 2 <= options->copy_bytes;
-    unsigned shared = everywhere ? plain | fused | lookup
-                      : copies   ? plain
-                                 : plain | fused;
-    size_t own = everywhere ? 0 : (copies ? fusing : 0);
-    struct leaf *rest = link(leaves, shared);
-    struct leaf *rows = everywhere ? NULL : link(leaves, lookup);
-    size_t total = own + (rest != NULL) + (rows != NULL), made = 0;
-    if (rest && fusing > 1 && !everywhere && !copies)
-        rest->layout.consumer = CONSUMER_PLAIN;
-    if (rest && !fn(context, &rest->use, &rest->layout, total == 1, made++ > 0))
-        return false;
-    if (rows && !fn(context, &rows->use, &rows->layout, total == 1, made++ > 0))
-        return false;
-    for (size_t i = 0; own && i < leaves->count; i++) {
-        struct leaf *leaf = &leaves->items[i];
-        if (is_fused(leaf) &&
-            !fn(context, &leaf->use, &leaf->layout, total == 1, made++ > 0))
+        own += list_of(&leaves->items[i]) == LIST_OWN;
+    /* Large ones share codes all the same, and are not fused. */
+    bool copies = own == 1 || item->elements / 2 <= options->copy_bytes;
+    unsigned shared = 1u << LIST_PLAIN | (copies ? 0 : 1u << LIST_OWN);
+    if ((heads[count] = link(leaves, shared))) {
+        if (own > 0 && !copies)
+            heads[count]->layout.consumer = CONSUMER_PLAIN;
+        count++;
+    }
+    for (unsigned list = LIST_ROWS; list < LISTS; list++)
+        if ((heads[count] = link(leaves, 1u << list)))
+            count++;
+    for (size_t i = 0; copies && i < leaves->count; i++)
+        if (list_of(&leaves->items[i]) == LIST_OWN)
+            heads[count++] = &leaves->items[i];
+    return count;
+}
+
+bool leaves_group(const struct plan_options *options, const struct plan_item *item,
+                  struct leaves *leaves, leaves_fn *fn, void *context)
+{
+    settle(options, item, leaves);
+    size_t count = list_heads(options, item, leaves, leaves->heads);
+    for (size_t i = 0; i < count; i++) {
+        struct leaf *head = leaves->heads[i];
+        if (!fn(context, &head->use, &head->layout, count == 1, i > 0))
             return false;
     }
     return true;

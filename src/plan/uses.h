@@ -10,11 +10,13 @@
 struct leaf {
     struct use use; /* use.next is free for the items' lists */
     struct layout layout;
+    bool shares; /* its operator may read codes that others read, too */
 };
 
 struct leaves {
     struct leaf *items;
     size_t count;
+    struct leaf **heads; /* room for the first of each item */
 };
 
 /* Collects the uses of a weight, through Transposes of a matrix to the operators

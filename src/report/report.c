@@ -34,6 +34,8 @@ static const char *form_why(struct arena *arena, const struct plan_item *item)
         [FORM_LOAD] = "decoded once, when the model is loaded",
         [FORM_PORTABLE] = "decoded once, when the model is loaded",
     };
+    if (item->same)
+        return arena_printf(arena, "stored once, with %s", item->same->value->name);
     const char *why = item->fused ? "computed on the codes" : whys[item->form];
     if (!item->wide_scales)
         return why;
@@ -95,7 +97,7 @@ static bool fill_weight(struct arena *arena, const struct plan_item *item, bool 
         weight->form = form_name(item->form);
         weight->why = form_why(arena, item);
         weight->scale_type = data_type_name(data_type_of(item->scheme.scale_type));
-        weight->bytes_after = plan_bytes(item);
+        weight->bytes_after = item->same ? 0 : plan_bytes(item);
         weight->snr_db = filled ? snr_db(item) : (double)NAN;
     }
     return fill_shape(arena, item, weight) && !arena_exhausted(arena);

@@ -1,0 +1,92 @@
+/* Equal weights: exporters write a shared parameter once for each module that has it.
+ * Codes that ONNX Runtime computes on stay apart, since it fuses none that two
+ * DequantizeLinear share. */
+#include "plan/equal.h"
+
+#include <string.h>
+
+enum { SAMPLES = 4, STEP = 4 << 20 };
+
+/* Operators that take the place of consumers find their tensors where those stand. */
+static bool is_at_home(const struct plan_item *item)
+{
+    for (const struct use *use = item->use; use; use = use->next)
+        if (use->scope != item->value->scope)
+            return false;
+    return true;
+}
+
+static bool can_share(const struct plan_item *item)
+{
+    bool codes_in_place = item->form == FORM_DEQUANTIZE && item->fused;
+    return item->quantize && !codes_in_place && is_at_home(item);
+}
+
+/* ---- what must agree -------------------------------------------------- */
+
+/* A few words of the values, spread over all of them. */
+static void sample(const struct plan_item *item, uint64_t words[SAMPLES])
+{
+    uint64_t size = item->source->size, width = size < 8 ? size : 8;
+    for (uint64_t i = 0; i < SAMPLES; i++) {
+        words[i] = 0;
+        memcpy(&words[i], item->source->data + (size - width) / (SAMPLES - 1) * i,
+               (size_t)width);
+    }
+}
+
+/* Everything that codes and form depend on but the values, and a sample of those. */
+static const char *key_of(struct arena *arena, const struct plan_item *item)
+{
+    const struct quant_shape *shape = &item->shape;
+    uint64_t words[SAMPLES];
+    char *dims = arena_string(arena, "");
+    for (size_t i = 0; dims && i < item->tensor->n_dims; i++)
+        dims = arena_printf(arena, "%s %lld", dims, (long long)item->tensor->dims[i]);
+    if (!dims)
+        return NULL;
+    sample(item, words);
+    return arena_printf(
+        arena,
+        "%p%s %d %d %d %d %d %d %zu %zu %zu %zu %zu %zu %zu %d %d %d %llx %llx %llx %llx",
+        (void *)item->value->scope, dims, item->data_type, (int)item->form,
+        (int)item->scheme.type, (int)item->scheme.scale_type, (int)item->packing,
+        (int)item->granularity, shape->outer, shape->dim, shape->inner, shape->block,
+        item->axis, item->channel_axis, item->row, item->transposed, item->padded,
+        plan_has_zeros(item), (unsigned long long)words[0], (unsigned long long)words[1],
+        (unsigned long long)words[2], (unsigned long long)words[3]);
+}
+
+/* In steps, so that pages need not stay. */
+static bool equal_values(const struct payload *a, const struct payload *b)
+{
+    bool equal = a->size == b->size;
+    for (uint64_t at = 0, n; equal && at < a->size; at += n) {
+        n = a->size - at < STEP ? a->size - at : STEP;
+        equal = memcmp(a->data + at, b->data + at, (size_t)n) == 0;
+        if (a->file && n == STEP)
+            file_done_with(a->file, a->data + at, n);
+        if (b->file && n == STEP)
+            file_done_with(b->file, b->data + at, n);
+    }
+    return equal;
+}
+
+bool plan_find_equal(struct plan *plan, struct error *err)
+{
+    struct map seen = {0};
+    bool ok = true;
+    for (size_t i = 0; ok && i < plan->count; i++) {
+        struct plan_item *item = &plan->items[i];
+        if (!can_share(item))
+            continue;
+        const char *key = key_of(plan->arena, item);
+        struct plan_item *first = key ? map_get(&seen, key) : NULL;
+        if (first && equal_values(first->source, item->source))
+            item->same = first;
+        else
+            ok = key && (first || map_put(&seen, key, item));
+    }
+    map_free(&seen);
+    return ok || error_memory(err);
+}
