@@ -76,6 +76,10 @@ static bool open_target(struct output *output, struct error *err)
         return output->target >= 0 || fail(output, err);
     }
     bool exists = stat(output->path, &st) == 0;
+    if (!exists && lstat(output->path, &st) == 0)
+        return error_set(err, STATUS_WRITE,
+                         "%s: a symbolic link to nothing: remove it, or name its target",
+                         output->path);
     if (exists && S_ISDIR(st.st_mode))
         return error_set(err, STATUS_WRITE, "%s: is a directory: name a file in it",
                          output->path);

@@ -259,6 +259,8 @@ bool fold_constants(struct model *model, const struct graph_index *index,
                  : !is_plain_transpose(value) && !find_chain(&f, value))
             return false;
     }
+    if (arena_exhausted(index->arena))
+        return error_memory(err);
     keep_closed(&f);
     for (struct chain *chain = f.chains; chain; chain = chain->next)
         if (!fold_chain(&f, chain))

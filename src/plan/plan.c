@@ -162,6 +162,8 @@ static bool decide(struct planner *p, struct plan_item *item)
     }
     if (p->err->status != STATUS_OK)
         return false;
+    if (arena_exhausted(p->plan->arena))
+        return error_memory(p->err);
     if (item->reason)
         return add_item(p, item);
     item->source = tensor_values(p->model, item->tensor, p->err);
@@ -304,5 +306,11 @@ int64_t plan_ir(const struct plan *plan)
 
 const char *plan_key(struct arena *arena, const struct value *value)
 {
-    return arena_printf(arena, "%s\n%s", value->scope->path, value->name);
+    const struct scope *scope = value->scope;
+    while (scope->parent)
+        scope = scope->parent;
+    const Onnx__FunctionProto *function = scope->function; /* paths lack its domain */
+    return arena_printf(arena, "%s\n%s\n%s\n%s", function ? text(function->domain) : "",
+                        function ? text(function->overload) : "", value->scope->path,
+                        value->name);
 }

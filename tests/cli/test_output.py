@@ -46,6 +46,13 @@ def test_link_stays_a_link(nibble, folder):
     assert "INT4" in models.codes(folder / "real.onnx").values()
 
 
+def test_link_to_nothing(nibble, folder):
+    os.symlink("nowhere.onnx", folder / "link.onnx")
+    run = nibble("model.onnx", "-o", "link.onnx", "-q")
+    assert run.status == 1 and "link.onnx" in run.err and "symbolic link" in run.err
+    assert os.readlink(folder / "link.onnx") == "nowhere.onnx"
+
+
 def test_directory(nibble, folder):
     (folder / "dir").mkdir()
     run = nibble("model.onnx", "-o", "dir")

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 import build
 import oracle
@@ -192,6 +192,24 @@ def test_name_with_two_meanings(second, quantize):
     model.graph.node.append(layer.node(weight="V", y="Z", name="other"))
     result = quantize(model)
     assert result.names == {"V"} and "more than once" in result.reasons["W"]
+
+
+def test_functions_of_one_name(quantize):
+    """In two domains: what is wrong with the weight of one says nothing of the other's."""
+    layer = LAYERS["matmul"]
+    model = build.in_function(layer, build.weight(layer), "float")
+    other = onnx.FunctionProto()
+    other.CopyFrom(model.functions[0])
+    other.domain = "test.others"
+    broken = oracle.attribute(other.node[0], "value")
+    values = numpy_helper.to_array(broken).copy()
+    values[2, 3] = np.nan
+    broken.CopyFrom(numpy_helper.from_array(values, broken.name))
+    model.functions.append(other)
+    model.opset_import.append(helper.make_opsetid(other.domain, 1))
+    model.graph.node[1].domain = other.domain
+    report = quantize(model).report
+    assert [row["quantized"] for row in report["weights"] if len(row["dims"]) == 2] == [True, False]
 
 
 def test_use_deep_inside_counts(generic):
