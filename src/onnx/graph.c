@@ -239,6 +239,16 @@ bool graph_index(struct model *model, struct graph_index *index, struct error *e
     return true;
 }
 
+Onnx__TensorProto *value_constant(const struct value *value)
+{
+    if (value->kind == VALUE_INITIALIZER)
+        return value->tensor;
+    if (value->kind != VALUE_NODE || !node_is(value->node, "Constant"))
+        return NULL;
+    const Onnx__AttributeProto *attribute = node_attribute(value->node, "value");
+    return attribute ? attribute->t : NULL;
+}
+
 void graph_index_free(struct graph_index *index)
 {
     for (struct scope *scope = index->scopes; scope; scope = scope->next)

@@ -69,6 +69,10 @@ struct graph_index {
 bool graph_index(struct model *model, struct graph_index *index, struct error *err);
 void graph_index_free(struct graph_index *index);
 
+/* The tensor of an initializer or of a Constant node; NULL where it is neither, or the
+ * node holds something else. */
+Onnx__TensorProto *value_constant(const struct value *value);
+
 /* The value that a name means in a scope; NULL where nothing defines it. */
 struct value *scope_find(const struct scope *scope, const char *name);
 

@@ -139,15 +139,11 @@ static bool evaluate(struct evaluation *evaluation, struct value *value,
     if (value->is_ambiguous || value->is_trained || !fixed ||
         evaluation->depth > DEPTH_MAX)
         return false;
-    if (value->kind == VALUE_INITIALIZER)
-        return from_tensor(evaluation, value->tensor, constant);
+    Onnx__TensorProto *tensor = value_constant(value);
+    if (tensor)
+        return from_tensor(evaluation, tensor, constant);
     if (value->kind != VALUE_NODE)
         return false;
-    if (node_is(value->node, "Constant")) {
-        const Onnx__AttributeProto *attribute = node_attribute(value->node, "value");
-        return attribute && attribute->t &&
-               from_tensor(evaluation, attribute->t, constant);
-    }
     const struct mover *mover = mover_of(value->node);
     evaluation->depth++;
     bool ok = mover && mover->evaluate(evaluation, value, constant);

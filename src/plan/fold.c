@@ -35,9 +35,7 @@ struct folder {
 static struct value *direct_source(const struct value *value)
 {
     struct value *from = scope_find(value->scope, node_input(value->node, 0));
-    bool direct = from && (from->kind == VALUE_INITIALIZER ||
-                           (from->kind == VALUE_NODE && node_is(from->node, "Constant")));
-    return direct ? from : NULL;
+    return from && value_constant(from) ? from : NULL;
 }
 
 /* A matrix behind one Transpose is the plan's own business, which can store the

@@ -30,12 +30,7 @@ static Onnx__TensorProto *constant_tensor(const struct value *value)
 {
     if (!value || value->is_ambiguous || value->is_input)
         return NULL;
-    if (value->kind == VALUE_INITIALIZER)
-        return value->tensor;
-    if (value->kind != VALUE_NODE || !node_is(value->node, "Constant"))
-        return NULL;
-    const Onnx__AttributeProto *attribute = node_attribute(value->node, "value");
-    return attribute ? attribute->t : NULL;
+    return value_constant(value);
 }
 
 /* A list of integers: the attribute of that name, or a constant input. False where

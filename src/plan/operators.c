@@ -48,15 +48,28 @@ static void adjust_matmul(const struct use *use, const int64_t *dims, size_t ran
         layout->consumer = CONSUMER_PLAIN;
 }
 
+/* Fused are no bias, or one constant number for each channel. What is handed into a
+ * function becomes a constant once it is inlined, but of which shape? */
+static bool has_plain_bias(const struct use *use, int64_t channels, struct layout *layout)
+{
+    const char *name = node_input(use->node, 2);
+    const struct value *bias = *name ? scope_find(use->scope, name) : NULL;
+    const Onnx__TensorProto *tensor = bias ? value_constant(bias) : NULL;
+    if (!*name || (tensor && tensor->n_dims == 1 && tensor->dims[0] == channels))
+        return true;
+    layout->unsure = bias && bias->kind == VALUE_INPUT && bias->scope->function;
+    return layout->unsure;
+}
+
 static void adjust_gemm(const struct use *use, const int64_t *dims, size_t rank,
                         struct layout *layout)
 {
     const Onnx__NodeProto *node = use->node;
-    (void)dims;
     (void)rank;
     bool scaled =
         node_float(node, "alpha", 1) != 1.0f || node_float(node, "beta", 1) != 1.0f;
-    if (scaled || node_int(node, "transA", 0) != 0 || is_before_activation(use))
+    if (scaled || node_int(node, "transA", 0) != 0 || is_before_activation(use) ||
+        !has_plain_bias(use, dims[layout->channel], layout))
         layout->consumer = CONSUMER_PLAIN;
 }
 

@@ -178,13 +178,6 @@ static bool decide(struct planner *p, struct plan_item *item)
     return true;
 }
 
-/* The tensor of a Constant node; NULL where it holds something else. */
-static Onnx__TensorProto *constant_tensor(const Onnx__NodeProto *node)
-{
-    const Onnx__AttributeProto *attribute = node_attribute(node, "value");
-    return attribute ? attribute->t : NULL;
-}
-
 static const Onnx__AttributeProto *constant_floats(const Onnx__NodeProto *node)
 {
     return node_attribute(node, "value_floats");
@@ -197,7 +190,7 @@ static bool is_float_constant(struct plan_item *item, struct value *value)
     *item =
         (struct plan_item){.value = value, .tensor = value->tensor, .use = value->uses};
     if (constant)
-        item->tensor = constant_tensor(value->node);
+        item->tensor = value_constant(value);
     item->data_type = item->tensor ? item->tensor->data_type : DATA_FLOAT;
     if (constant && !item->tensor) {
         const Onnx__AttributeProto *floats = constant_floats(value->node);

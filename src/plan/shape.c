@@ -80,19 +80,11 @@ static bool fits_microsoft(const struct plan_item *item)
     return item->granularity == GRANULARITY_BLOCKS && power && type;
 }
 
-/* No bias, or a constant vector, which MatMulNBits can add. */
-static bool has_plain_bias(const struct use *use)
-{
-    const char *name = node_is(use->node, "Gemm") ? node_input(use->node, 2) : "";
-    const struct value *bias = *name ? scope_find(use->scope, name) : NULL;
-    return !*name || (bias && bias->tensor && bias->tensor->n_dims == 1);
-}
-
 /* MatMulNBits reads whole blocks of [N, K]: a partial one would need padding. */
 static bool fits_nbits(const struct plan_item *item)
 {
     bool whole = item->shape.dim % (item->shape.block ? item->shape.block : 1) == 0;
-    return fits_microsoft(item) && whole && has_plain_bias(item->use);
+    return fits_microsoft(item) && whole;
 }
 
 static bool fits_lookup(const struct plan_item *item)
@@ -144,7 +136,8 @@ static enum form choose_form(const struct plan_options *options,
         return FORM_LOOKUP;
     if (layout->consumer == CONSUMER_LOOKUP && fits_rows(item))
         return FORM_ROWS;
-    if (layout->consumer == CONSUMER_FUSED && options->nbits && fits_nbits(item))
+    if (layout->consumer == CONSUMER_FUSED && options->nbits && !layout->unsure &&
+        fits_nbits(item))
         return FORM_NBITS;
     if (layout->consumer == CONSUMER_FUSED || options->decode == DECODE_RUN)
         return FORM_DEQUANTIZE;

@@ -55,7 +55,8 @@ def matmul(k, n, x=None, **options):
 
 
 def gemm(side, trans_a, trans_b, scaled, bias):
-    """K = 44, the weight has 36 channels; bias: none, a vector, a matrix."""
+    """K = 44, the weight has 36 channels; bias: none, a vector, or what is fused
+    nowhere."""
     attributes = {"transA": trans_a, "transB": trans_b}
     if scaled:
         attributes |= {"alpha": 0.5, "beta": 2.0}
@@ -64,12 +65,13 @@ def gemm(side, trans_a, trans_b, scaled, bias):
     if not side:
         weight, x = (36, 44), (44, 3)
     others = {"none": {}, "vector": {"C": (36 if side else 3,)},
-              "matrix": {"C": (3, 36) if side else (36, 3)}}[bias]
+              "matrix": {"C": (3, 36) if side else (36, 3)},
+              "row": {"C": (1, 36)}, "scalar": {"C": ()}, "one": {"C": (1,)}}[bias]
 
     def nodes(x, w, y):
         return [node("Gemm", ([x, w] if side else [w, x]) + list(others), y, **attributes)]
     x_transposed = trans_a if side else trans_b
-    fused = side and not trans_a and not scaled and bias != "matrix"
+    fused = side and not trans_a and not scaled and bias in ("none", "vector")
     return Operator(nodes, weight[::-1] if transposed else weight,
                     x[::-1] if x_transposed else x, 2, others,
                     kind="fused" if fused else "plain")
@@ -79,6 +81,7 @@ GEMMS = {f"side{'AB'[side]}-{a}{b}-{'scaled' if s else 'plain'}-{bias}":
          gemm(side, a, b, s, bias)
          for side in (1, 0) for a in (0, 1) for b in (0, 1) for s in (0, 1)
          for bias in ("none", "vector", "matrix") if side or (bias == "vector" and not s)}
+GEMMS |= {f"bias-{bias}": gemm(1, 0, 1, 0, bias) for bias in ("row", "scalar", "one")}
 
 
 def gather(table, x, axis=0, index=np.int64):
