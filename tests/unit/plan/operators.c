@@ -78,8 +78,7 @@ static void test_layouts(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct layout layout;
         bool biased = strcmp(rows[i].op_type, "Gemm") != 0;
-        Onnx__NodeProto *node =
-            make_node(rows[i].op_type, biased ? "a b c" : "a b", "y");
+        Onnx__NodeProto *node = make_node(rows[i].op_type, biased ? "a b c" : "a b", "y");
         if (rows[i].attribute)
             put_int(node, rows[i].attribute, rows[i].value);
         const char *reason =
