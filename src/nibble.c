@@ -1,6 +1,7 @@
-/* The pipeline: read, upgrade, plan, emit, write the skeleton, fill, commit,
- * report. One call a stage; what a stage does is in its own folder. */
+/* The pipeline: read, fold, choose, plan, upgrade, emit, write the skeleton, fill,
+ * commit, report. One call a stage; what a stage does is in its own folder. */
 #include "nibble.h"
+#include "choose.h"
 #include "emit/emit.h"
 #include "fill/fill.h"
 #include "onnx/store.h"
@@ -18,8 +19,8 @@ struct run {
     struct plan_options planning;
     struct store_options storing;
     struct fill_options filling;
-    struct map unfit, wide_scales; /* by plan_key, kept from pass to pass */
-    struct arena *unfit_arena;     /* of their keys */
+    struct plan_findings findings; /* kept from pass to pass, */
+    struct choices choices;        /* as these are */
 
     struct file *input; /* opened once: it may be a pipe */
     struct model *model;
@@ -76,6 +77,23 @@ static bool fold(struct run *run, struct error *err)
            (!changed || index_graph(run, err));
 }
 
+/* What each weight becomes, where the options leave that open. */
+static bool choose(struct run *run, struct error *err)
+{
+    const struct choose_input input = {.options = run->options,
+                                       .model = run->model,
+                                       .index = &run->index,
+                                       .planning = &run->planning,
+                                       .filling = &run->filling,
+                                       .findings = &run->findings};
+    if (!choices_wanted(run->options) || run->planning.choices)
+        return true;
+    if (!choices_make(&run->choices, &input, err))
+        return false;
+    run->planning.choices = &run->choices.by_key;
+    return true;
+}
+
 static bool plan(struct run *run, struct error *err)
 {
     plan_free(&run->plan);
@@ -125,27 +143,21 @@ static bool upgrade(struct run *run, struct error *err)
 /* Weights that could not be quantized after all: noted for the next pass. */
 static bool note_unfit(struct run *run, struct error *err)
 {
-    static const char *const reasons[] = {
-        [QUANT_FIT_NOT_FINITE] = "it contains NaN or infinity",
-        [QUANT_FIT_SCALE_RANGE] = "its scales do not fit its own float type",
-    };
     for (size_t i = 0; i < run->plan.count; i++) {
         const struct plan_item *item = &run->plan.items[i];
         if (!item->quantize || item->fit == QUANT_FIT_OK)
             continue;
-        bool narrowed = item->scheme.scale_type != plan_scale_type(item);
-        bool widen = narrowed && item->fit == QUANT_FIT_SCALE_RANGE;
-        const char *key = plan_key(run->unfit_arena, item->value);
-        if (!key || !map_put(widen ? &run->wide_scales : &run->unfit, key,
-                             (void *)(uintptr_t)reasons[item->fit]))
-            return error_memory(err);
+        if (!plan_note(&run->findings, item, err))
+            return false;
         run->again = true;
     }
     return true;
 }
 
+/* Without an output, what was planned is only measured. */
 static bool fill(struct run *run, struct error *err)
 {
+    run->facts.filled = true;
     return fill_plan(&run->plan, &run->filling, err) && note_unfit(run, err);
 }
 
@@ -178,7 +190,6 @@ static bool commit(struct run *run, struct nibble_report **out, struct error *er
 static bool write(struct run *run, const char *output, struct error *err)
 {
     run->facts.output = output;
-    run->facts.filled = true;
     return open_output(run, output, err) && emit_plan(run->model, &run->plan, err) &&
            store_write(&run->store, run->model, err) && fill(run, err);
 }
@@ -186,11 +197,13 @@ static bool write(struct run *run, const char *output, struct error *err)
 static bool pass(struct run *run, const char *model, const char *output,
                  struct nibble_report **out, struct error *err)
 {
-    if (!read_model(run, model, err) || !fold(run, err) || !plan(run, err) ||
-        !upgrade(run, err))
+    if (!read_model(run, model, err) || !fold(run, err) || !choose(run, err) ||
+        !plan(run, err) || !upgrade(run, err))
+        return false;
+    if (!output && choices_wanted(run->options) && !fill(run, err))
         return false;
     if (!output || run->plan.quantized == 0)
-        return report(run, out, err);
+        return run->again || report(run, out, err);
     return write(run, output, err) &&
            (run->again || (report(run, out, err) && commit(run, out, err)));
 }
@@ -202,9 +215,10 @@ static void run_end(struct run *run)
     end_pass(run);
     store_close(&run->store);
     file_close(run->input);
-    map_free(&run->unfit);
-    map_free(&run->wide_scales);
-    arena_destroy(run->unfit_arena);
+    choices_free(&run->choices);
+    map_free(&run->findings.unfit);
+    map_free(&run->findings.wide_scales);
+    arena_destroy(run->findings.keys);
     options_free(&run->planning);
 }
 
@@ -212,15 +226,15 @@ static bool run_begin(struct run *run, const struct nibble_options *options,
                       struct error *err)
 {
     *run = (struct run){.options = options};
-    run->unfit_arena = arena_create(SIZE_MAX / 4);
-    if (!run->unfit_arena)
+    run->findings.keys = arena_create(SIZE_MAX / 4);
+    if (!run->findings.keys)
         return error_memory(err);
     run->storing = options_storing(options);
     if (!options_planning(options, &run->planning, err) ||
         !options_filling(options, &run->filling, err))
         return false;
-    run->planning.unfit = &run->unfit;
-    run->planning.wide_scales = &run->wide_scales;
+    run->planning.unfit = &run->findings.unfit;
+    run->planning.wide_scales = &run->findings.wide_scales;
     run->facts.cpu = quant_kernels_name(run->filling.kernels);
     return true;
 }

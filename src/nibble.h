@@ -121,6 +121,18 @@ struct nibble_options {
     enum nibble_symmetry symmetry;
     enum nibble_granularity granularity;
     size_t block_size; /* for NIBBLE_BLOCKS: 2 or more */
+    /* Either of these chooses type and granularity for each weight: 4 bits in the
+     * default granularity or in blocks of 128, 64 or 32, 8 bits, or float. `type` and
+     * `granularity` must be as nibble_options_init leaves them; with NIBBLE_ASYMMETRIC
+     * the types are uint4 and uint8. The weights' values are read once for each of five
+     * choices before the work begins, in a dry run, too. */
+    double bits_per_weight; /* 0, or at most so many bits in the mean: codes, scales, zero
+                               points, and the values of those that stay float by choice,
+                               over the weights that some choice can hold. Among all such
+                               choices one of (nearly) the least sum, over weights, of
+                               noise / signal. NIBBLE_INVALID where there is none */
+    double min_snr;         /* 0, or in dB: for each weight the smallest choice that has
+                               at least this SNR; float where none has */
     enum nibble_method method;
     enum nibble_scale_type scale_type;
     const char *include; /* POSIX extended regular expression over weight names:
@@ -188,13 +200,14 @@ struct nibble_weight {
     bool copy;          /* a further form of the weight before it: other consumers
                            want other layouts; its bytes_before is 0 */
     const char *reason; /* left float: why, in plain words; otherwise "" */
-    bool asked;         /* the options ask for it: large enough, not excluded */
+    bool asked;         /* the options ask for it: large enough, not excluded, and not
+                           float because bits_per_weight allows for that */
     bool warning;       /* left float because of its values: NaN, infinity, or
                            scales that its type can't hold */
     uint64_t bytes_before,
         bytes_after; /* of the values; after: codes, scales, zero points */
     double snr_db;   /* quantized: 10 log10(sum x^2 / sum (x - x')^2); infinity where
-                        exact; NaN in a dry run */
+                        exact; NaN in a dry run that reads no values */
 };
 
 struct nibble_report {
@@ -208,10 +221,14 @@ struct nibble_report {
     uint64_t elements, elements_quantized;
     double
         bits_per_weight; /* 8 * weight_bytes_after / elements over the quantized ones */
-    size_t quantized, left;  /* counts of weights; left: of those that stay float, */
-    size_t missed, warnings; /* how many are asked, how many are warning */
-    size_t slow;             /* of the quantized ones */
-    const char *cpu;         /* kernels used: "avx2" */
+    double bits_chosen;  /* the same over those that type and granularity were chosen
+                            for, the ones that stay float by choice included: what
+                            options.bits_per_weight bounds; 0 where there are none */
+    uint64_t elements_chosen; /* of these */
+    size_t quantized, left;   /* counts of weights; left: of those that stay float, */
+    size_t missed, warnings;  /* how many are asked, how many are warning */
+    size_t slow;              /* of the quantized ones */
+    const char *cpu;          /* kernels used: "avx2" */
     const struct nibble_weight *weights;
     size_t weight_count;
 };
@@ -232,7 +249,8 @@ NIBBLE_API void nibble_report_free(struct nibble_report *report); /* NULL is fin
  *   standard input. Never changed.
  * output: path, replaced in one rename when all is done; compressed where it
  *   ends in .gz; "-" for standard output; NULL for a dry run, which plans and
- *   reports but reads no weight's values and writes nothing.
+ *   reports, reads no weight's values unless bits_per_weight or min_snr are asked
+ *   for, and writes nothing.
  * A model with nothing to quantize is a success without an output; the report's
  * `output` is "" then, and `quantized` 0.
  * report: may be NULL; otherwise set on success, freed by the caller.

@@ -97,6 +97,21 @@ NAMES(target)
 
 /* ---- checks --------------------------------------------------------- */
 
+/* What is chosen for each weight can't be said for all. */
+static const char *contradiction(const struct nibble_options *options)
+{
+    const double bits = options->bits_per_weight, snr = options->min_snr;
+    if (!(bits >= 0 && bits <= 64) || !(snr >= 0 && snr <= 200))
+        return "bits per weight must be 0 to 64, the least SNR 0 to 200 dB";
+    if (bits > 0 && snr > 0)
+        return "bits per weight and the least SNR exclude each other";
+    if ((bits > 0 || snr > 0) &&
+        (options->type != NIBBLE_INT4 || options->granularity != NIBBLE_DEFAULT))
+        return "bits per weight and the least SNR choose type and granularity "
+               "themselves";
+    return NULL;
+}
+
 static bool invalid(struct error *err, const char *message)
 {
     return error_set(err, STATUS_INVALID, "%s", message);
@@ -163,6 +178,9 @@ bool options_planning(const struct nibble_options *options, struct plan_options 
     if (options->granularity == NIBBLE_BLOCKS &&
         (options->block_size < 2 || options->block_size > INT32_MAX))
         return invalid(err, "the block size must be 2 or more");
+    const char *contradicts = contradiction(options);
+    if (contradicts)
+        return invalid(err, contradicts);
     enum quant_type type = (enum quant_type)options->type;
     planning->scheme.type = type;
     planning->scheme.method = (enum quant_method)options->method;

@@ -26,6 +26,31 @@ static bool parse_number(const char *option, const char *text, uint64_t least,
                      (unsigned long long)least, (unsigned long long)most, text);
 }
 
+/* A decimal number above 0, of not too many digits. */
+static bool parse_decimal(const char *option, const char *text, double most, double *out,
+                          struct usage *usage)
+{
+    enum { DIGITS_MAX = 15 };
+    double value = 0, unit = 1;
+    int digits = 0, points = 0;
+    bool ok = true;
+    for (const char *c = text; *c && ok; c++) {
+        if (*c == '.') {
+            ok = points++ == 0;
+            continue;
+        }
+        ok = isdigit((unsigned char)*c) && digits++ < DIGITS_MAX;
+        value = 10 * value + (*c - '0');
+        unit = points ? 10 * unit : unit;
+    }
+    *out = value / unit;
+    if (ok && digits > 0 && *out > 0 && *out <= most)
+        return true;
+    return usage_set(usage,
+                     "%s takes a number above 0 and up to %g, such as 4.5, not '%s'",
+                     option, most, text);
+}
+
 static bool parse_text(const char *option, const char *text, const char **out,
                        struct usage *usage)
 {
@@ -94,6 +119,17 @@ static bool set_scale_type(struct settings *s, const char *value, struct usage *
 {
     return nibble_scale_type_parse(value, &s->options.scale_type) ||
            usage_set(usage, "--scale-type takes float32 or float16, not '%s'", value);
+}
+
+static bool set_bits(struct settings *s, const char *value, struct usage *usage)
+{
+    return parse_decimal("--bits-per-weight", value, 64, &s->options.bits_per_weight,
+                         usage);
+}
+
+static bool set_min_snr(struct settings *s, const char *value, struct usage *usage)
+{
+    return parse_decimal("--min-snr", value, 200, &s->options.min_snr, usage);
 }
 
 static bool set_decode(struct settings *s, const char *value, struct usage *usage)
@@ -237,7 +273,8 @@ static bool set_version(struct settings *s, const char *value, struct usage *usa
 
 /* ---- the table -------------------------------------------------------- */
 
-enum { SYMMETRY = 1, GRANULARITY, LOUDNESS }; /* rivals */
+/* Rivals, as bits. What chooses type and granularity is a rival of both. */
+enum { SYMMETRY = 1, GRANULARITY = 2, LOUDNESS = 4, TYPE = 8 };
 #define PLANNING (QUANTIZE | INSPECT)
 #define WRITING  (QUANTIZE | UPGRADE)
 #define HEADING(bits, text)                           \
@@ -248,7 +285,7 @@ enum { SYMMETRY = 1, GRANULARITY, LOUDNESS }; /* rivals */
 /* clang-format off */
 const struct option_row option_rows[] = {
     HEADING(PLANNING, "Numbers"),
-    {PLANNING, 0, "type", "TYPE", 0, false, set_type,
+    {PLANNING, 0, "type", "TYPE", TYPE, false, set_type,
      "int4, uint4, int8 or uint8 (int4)"},
     {PLANNING, 0, "symmetric", NULL, SYMMETRY, false, set_symmetric,
      "no zero points"},
@@ -259,14 +296,16 @@ const struct option_row option_rows[] = {
     {PLANNING, 0, "per-tensor", NULL, GRANULARITY, false, set_per_tensor,
      "one scale for each weight"},
     {PLANNING, 0, "block-size", "N", GRANULARITY, false, set_block_size,
-     "one scale for every N values of a channel; by\n"
-     "default MatMul and Gemm have blocks of 256, others\n"
-     "one scale for each channel"},
+     "one scale for every N values of a channel (MatMul,\n"
+     "Gemm: 256; others: one scale for each channel)"},
     {PLANNING, 0, "method", "NAME", 0, false, set_method,
      "search, rtn (more error) or exact (slow) (search)"},
     {PLANNING, 0, "scale-type", "TYPE", 0, false, set_scale_type,
-     "of stored scales: float32, or float16, half as many\n"
-     "bytes (float32)"},
+     "of stored scales: float32, or half: float16"},
+    {PLANNING, 0, "bits-per-weight", "X", TYPE | GRANULARITY, false, set_bits,
+     "types and blocks of least error in X bits a weight"},
+    {PLANNING, 0, "min-snr", "DB", TYPE | GRANULARITY, false, set_min_snr,
+     "types and blocks of least size that reach DB"},
 
     HEADING(PLANNING, "Form (what stands in the graph for a weight)"),
     {PLANNING, 0, "decode", "HOW", 0, false, set_decode,
@@ -279,8 +318,7 @@ const struct option_row option_rows[] = {
     {PLANNING, 0, "embedding-type", "TYPE", 0, false, set_embedding_type,
      "int8: 8-bit embedding rows, though --type has 4"},
     {PLANNING, 0, "copy-below", "BYTES", 0, false, set_copy_below,
-     "MatMuls that share a weight up to this size get\n"
-     "codes of their own, to be fused (1048576)"},
+     "up to this size, codes for each MatMul (1048576)"},
 
     HEADING(PLANNING, "Choice of weights"),
     {PLANNING, 0, "include", "RE", 0, true, set_include,

@@ -146,7 +146,7 @@ static bool apply(struct settings *s, const struct option_row *row, bool *given,
         return usage_set(usage, "--%s is given twice: join the two as '(A)|(B)'",
                          row->name);
     for (size_t i = 0; i < option_count; i++)
-        if (row->rival && given[i] && i != index && option_rows[i].rival == row->rival)
+        if (given[i] && i != index && (option_rows[i].rivals & row->rivals))
             return usage_set(usage, "--%s and --%s exclude each other: give one of them",
                              option_rows[i].name, row->name);
     given[index] = true;

@@ -38,12 +38,12 @@ bool usage_set(struct usage *usage, const char *format, ...)
 typedef bool set_fn(struct settings *settings, const char *value, struct usage *usage);
 
 /* One option, or, where name is NULL, the heading over those that follow. Options
- * of one rival number exclude each other. */
+ * that share a bit of `rivals` exclude each other. */
 struct option_row {
     unsigned commands;
     char letter;
     const char *name, *argument; /* argument NULL: takes none */
-    int rival;
+    unsigned rivals;
     bool once; /* giving it twice is a mistake, not a correction */
     set_fn *set;
     const char *help;

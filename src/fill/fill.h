@@ -18,7 +18,10 @@ struct fill_options {
 
 /* Writes codes, scales and zero points of every quantized item, and sets its
  * error and fit. A weight whose fit is not OK has undefined contents: the
- * caller must plan again without it. False on a failed write or a cancel. */
+ * caller must plan again without it. False on a failed write or a cancel.
+ *
+ * On a plan that nothing was emitted for it only measures: errors and fits are those
+ * that filling would set, nothing is written. */
 bool fill_plan(struct plan *plan, const struct fill_options *options, struct error *err);
 
 #endif

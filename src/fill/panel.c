@@ -174,7 +174,7 @@ bool panel_work(const struct kernels *kernels, struct chunk *chunk,
     if (!reserve(buffers, codes, codes / (size_t)chunk->item->tensor->dims[1],
                  groups.rows * groups.columns, err))
         return false;
-    if (!quantize(kernels, chunk, &groups, buffers))
+    if (!quantize(kernels, chunk, &groups, buffers) || !chunk->item->codes)
         return true;
     put_codes(kernels, chunk, buffers);
     put_scales(chunk, &groups, buffers);

@@ -2,10 +2,12 @@
 #include "fill/store.h"
 #include "core/output.h"
 
+/* Without a payload nothing is kept: the plan is only measured. */
 static bool write_at(const struct payload *payload, uint64_t offset, const void *data,
                      size_t size, struct error *err)
 {
-    return output_write(payload->output, payload->place + offset, data, size, err);
+    return !payload ||
+           output_write(payload->output, payload->place + offset, data, size, err);
 }
 
 /* ---- codes ---------------------------------------------------------- */

@@ -13,7 +13,8 @@ struct planner {
     const struct graph_index *index;
     const struct plan_options *options;
     struct plan *plan;
-    struct plan_item *item; /* the weight that is looked at */
+    struct plan_item *item;  /* the weight that is looked at, */
+    struct plan_options own; /* and the options as they are for it */
     struct error *err;
 };
 
@@ -22,6 +23,18 @@ static char *say(struct planner *p, char *message)
     if (!message)
         error_memory(p->err);
     return message;
+}
+
+/* What a map says of a weight; NULL where that is nothing, or there is no map. */
+static void *look_up(struct planner *p, const struct map *map,
+                     const struct plan_item *item)
+{
+    if (!map || map->count == 0)
+        return NULL;
+    const char *key = plan_key(p->plan->arena, item->value);
+    if (!key)
+        error_memory(p->err);
+    return key ? map_get(map, key) : NULL;
 }
 
 /* ---- reasons to stay float ------------------------------------------
@@ -76,16 +89,25 @@ static const char *reason_role(struct planner *p, const struct plan_item *item)
 /* What earlier passes found out about its values. */
 static const char *reason_values(struct planner *p, struct plan_item *item)
 {
-    const struct plan_options *o = p->options;
-    const char *key = plan_key(p->plan->arena, item->value);
-    if (!key) {
-        error_memory(p->err);
-        return NULL;
-    }
-    const char *reason = o->unfit ? map_get(o->unfit, key) : NULL;
+    const char *reason = look_up(p, p->options->unfit, item);
     item->warning = reason != NULL;
-    item->wide_scales = o->wide_scales && map_get(o->wide_scales, key);
+    item->wide_scales = look_up(p, p->options->wide_scales, item) != NULL;
     return reason;
+}
+
+/* Also sets the options as they are for this weight. */
+static const char *reason_choice(struct planner *p, struct plan_item *item)
+{
+    const struct plan_choice *choice = look_up(p, p->options->choices, item);
+    p->own = *p->options;
+    item->chosen = choice != NULL;
+    if (!choice)
+        return NULL;
+    item->asked = !choice->reason || choice->missed;
+    p->own.scheme.type = choice->type;
+    p->own.granularity = choice->granularity;
+    p->own.block_size = choice->block_size;
+    return choice->reason;
 }
 
 /* ---- one item ------------------------------------------------------- */
@@ -100,12 +122,12 @@ static bool add_item(struct planner *p, const struct plan_item *item)
 /* Block sizes that ONNX Runtime up to 1.26 computes wrongly without a word. */
 static bool check_block(struct planner *p, const struct layout *layout)
 {
-    uint64_t block = p->options->block_size;
-    bool wrong = p->options->granularity == GRANULARITY_BLOCKS && block > 256 &&
+    uint64_t block = p->own.block_size;
+    bool wrong = p->own.granularity == GRANULARITY_BLOCKS && block > 256 &&
                  (block & (block - 1)) == 0;
     if (!wrong || layout->consumer != CONSUMER_FUSED ||
-        p->options->target != TARGET_ONNXRUNTIME || p->options->decode == DECODE_LOAD ||
-        p->options->decode == DECODE_PORTABLE)
+        p->own.target != TARGET_ONNXRUNTIME || p->own.decode == DECODE_LOAD ||
+        p->own.decode == DECODE_PORTABLE)
         return true;
     return error_set(
         p->err, STATUS_INVALID,
@@ -124,7 +146,7 @@ static bool add_group(void *context, const struct use *uses, const struct layout
     item.use = uses;
     item.alone = alone;
     item.copy = copy;
-    shape_item(p->options, layout, &item);
+    shape_item(&p->own, layout, &item);
     item.quantize = plan_bytes(&item) < item.bytes;
     if (!item.quantize)
         item.reason = "scales and codes would take more room than it does";
@@ -157,8 +179,9 @@ static bool decide(struct planner *p, struct plan_item *item)
         !(item->reason = reason_rules(p, item))) {
         item->asked = true;
         if (!(item->reason = reason_role(p, item)) &&
-            !(item->reason = leaves_collect(p->plan->arena, p->index, item, &leaves)))
-            item->reason = reason_values(p, item);
+            !(item->reason = leaves_collect(p->plan->arena, p->index, item, &leaves)) &&
+            !(item->reason = reason_values(p, item)))
+            item->reason = reason_choice(p, item);
     }
     if (p->err->status != STATUS_OK)
         return false;
@@ -172,7 +195,7 @@ static bool decide(struct planner *p, struct plan_item *item)
         if (!check_block(p, &leaves.items[i].layout))
             return false;
     size_t first = p->plan->count;
-    if (!item->source || !leaves_group(p->options, item, &leaves, add_group, p))
+    if (!item->source || !leaves_group(&p->own, item, &leaves, add_group, p))
         return false;
     give_up_together(p->plan, first);
     return true;
@@ -306,4 +329,18 @@ const char *plan_key(struct arena *arena, const struct value *value)
     return arena_printf(arena, "%s\n%s\n%s\n%s", function ? text(function->domain) : "",
                         function ? text(function->overload) : "", value->scope->path,
                         value->name);
+}
+
+bool plan_note(struct plan_findings *findings, const struct plan_item *item,
+               struct error *err)
+{
+    static const char *const reasons[] = {
+        [QUANT_FIT_NOT_FINITE] = "it contains NaN or infinity",
+        [QUANT_FIT_SCALE_RANGE] = "its scales do not fit its own float type",
+    };
+    const char *key = plan_key(findings->keys, item->value);
+    bool widen = item->fit == QUANT_FIT_SCALE_RANGE && plan_is_narrowed(item);
+    return (key && map_put(widen ? &findings->wide_scales : &findings->unfit, key,
+                           (void *)(uintptr_t)reasons[item->fit])) ||
+           error_memory(err);
 }

@@ -38,6 +38,15 @@ enum packing {
                     the second half high; the first half is the longer one */
 };
 
+/* What was chosen for one weight in place of what the options say for all. */
+struct plan_choice {
+    const char *reason; /* to stay float; NULL: as follows */
+    bool missed;        /* of one that stays float: the options asked for more */
+    enum quant_type type;
+    enum granularity granularity;
+    uint64_t block_size;
+};
+
 struct plan_options {
     struct quant_scheme scheme; /* scale_type is set for each weight */
     enum granularity granularity;
@@ -54,6 +63,8 @@ struct plan_options {
     /* Weights whose values turned out not to allow it, by plan_key: reasons to stay
      * float, and (of anything) that float16 can't hold the scales. */
     const struct map *unfit, *wide_scales;
+    /* struct plan_choice of weights that have one, by plan_key; NULL: none has. */
+    const struct map *choices;
 };
 
 /* What becomes of one weight. A weight that serves its consumers in more than
@@ -66,9 +77,10 @@ struct plan_item {
     int data_type;             /* of the values as they are, like these: */
     uint64_t elements, bytes;
     bool quantize;
-    bool asked;         /* the options ask for it */
+    bool asked;         /* the options ask for it to be quantized */
     bool warning;       /* left float because of its values */
     bool copy;          /* another item has counted the weight's values */
+    bool chosen;        /* options.choices says what becomes of it */
     const char *reason; /* of one that stays float */
 
     /* Of one that is quantized: */
@@ -90,7 +102,8 @@ struct plan_item {
     struct plan_item *same;
 
     /* Set by emit: reserved payloads, and what operators of forms that replace their
-     * consumers take. zeros is NULL without zero points. */
+     * consumers take. zeros is NULL without zero points, all payloads are where the
+     * plan is only measured. */
     struct payload *codes, *scales, *zeros;
     const char *codes_name, *scales_name, *zeros_name;
 
@@ -119,8 +132,19 @@ int64_t plan_opset(const struct plan *plan);
  * inputs with 4. */
 int64_t plan_ir(const struct plan *plan);
 
-/* The key of a weight in options.unfit: unique in the model, the same each time. */
+/* The key of a weight in options.unfit and options.choices: the same each time, before
+ * an upgrade and after, and unique but where names of nodes are not. */
 const char *plan_key(struct arena *arena, const struct value *value);
+
+/* What passes over the weights' values found out: plan_options.unfit and wide_scales. */
+struct plan_findings {
+    struct map unfit, wide_scales;
+    struct arena *keys;
+};
+
+/* Notes why an item whose fit is not OK can't be quantized as it was planned. */
+bool plan_note(struct plan_findings *findings, const struct plan_item *item,
+               struct error *err);
 
 /* Bytes of codes, scales and zero points, wherever they are stored. */
 uint64_t plan_bytes(const struct plan_item *item);
@@ -131,6 +155,7 @@ bool plan_has_zeros(const struct plan_item *item);
 /* The type of scales that its operators take: that of the weight, or float32 for
  * doubles. Those that are stored may be narrower. */
 enum real_type plan_scale_type(const struct plan_item *item);
+bool plan_is_narrowed(const struct plan_item *item);
 
 /* Runs as decoded each time the model runs, by an operator that is slow at it. */
 bool plan_is_slow(const struct plan_item *item);

@@ -275,6 +275,11 @@ enum real_type plan_scale_type(const struct plan_item *item)
     return type == REAL_FLOAT64 ? REAL_FLOAT32 : type;
 }
 
+bool plan_is_narrowed(const struct plan_item *item)
+{
+    return item->scheme.scale_type != plan_scale_type(item);
+}
+
 bool plan_is_slow(const struct plan_item *item)
 {
     return item->quantize && item->form == FORM_DEQUANTIZE && !item->fused;

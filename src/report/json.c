@@ -133,6 +133,8 @@ static bool add_totals(cJSON *root, const struct nibble_report *report)
            add_count(root, "elements", report->elements) &&
            add_count(root, "elements_quantized", report->elements_quantized) &&
            add_real(root, "bits_per_weight", report->bits_per_weight) &&
+           add_real(root, "bits_chosen", report->bits_chosen) &&
+           add_count(root, "elements_chosen", report->elements_chosen) &&
            add_count(root, "quantized", report->quantized) &&
            add_count(root, "left", report->left) &&
            add_count(root, "slow", report->slow) &&

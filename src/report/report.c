@@ -121,12 +121,22 @@ static void add_totals(struct nibble_report *report, const struct nibble_weight 
     }
 }
 
+/* Further forms of a weight take more bytes, but they are no further weights. */
+static void add_chosen(struct nibble_report *report, const struct plan_item *item,
+                       const struct nibble_weight *weight, uint64_t *bytes)
+{
+    if (!item->chosen || (weight->copy && !weight->quantized))
+        return;
+    report->elements_chosen += weight->copy ? 0 : weight->elements;
+    *bytes += weight->bytes_after;
+}
+
 static bool fill_report(struct arena *arena, const struct model *model,
                         const struct plan *plan, const struct report_facts *facts,
                         struct nibble_report *report)
 {
     struct nibble_weight *weights = arena_array(arena, plan->count, sizeof *weights);
-    uint64_t quantized_bytes = 0;
+    uint64_t quantized_bytes = 0, chosen_bytes = 0;
     *report = (struct nibble_report){
         .model = arena_string(arena, facts->model),
         .output = arena_string(arena, facts->output ? facts->output : ""),
@@ -144,7 +154,10 @@ static bool fill_report(struct arena *arena, const struct model *model,
         if (!fill_weight(arena, &plan->items[i], facts->filled, &weights[i]))
             return false;
         add_totals(report, &weights[i], &quantized_bytes);
+        add_chosen(report, &plan->items[i], &weights[i], &chosen_bytes);
     }
+    if (report->elements_chosen > 0)
+        report->bits_chosen = 8 * (double)chosen_bytes / (double)report->elements_chosen;
     if (report->elements_quantized > 0)
         report->bits_per_weight =
             8 * (double)quantized_bytes / (double)report->elements_quantized;

@@ -355,6 +355,10 @@ static void put_totals(FILE *out, const struct nibble_report *report)
             100 * (double)report->elements_quantized / all, a);
     if (report->quantized)
         fprintf(out, ", %.2f bits per weight", report->bits_per_weight);
+    format_count(a, report->elements_chosen);
+    if (report->elements_chosen)
+        fprintf(out, "\nchosen     %.3f bits per weight for %s elements, float included",
+                report->bits_chosen, a);
     format_bytes(a, report->weight_bytes_before);
     format_bytes(b, report->weight_bytes_after);
     fprintf(out, "\nconstants  %s -> %s\n", a, b);

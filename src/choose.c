@@ -1,0 +1,241 @@
+/* Choosing. Each choice is planned for all weights and measured by the loop that fills,
+ * one choice after the other: all that is kept is a table of bytes and errors. */
+#include "choose.h"
+#include "core/arena.h"
+#include "core/map.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* A weight of the table: all items of one key. */
+struct entry {
+    const char *key;
+    uint64_t elements;
+    bool out; /* its values can't be quantized at all */
+};
+
+struct table {
+    struct choices *choices;
+    const struct choose_input *input;
+    struct entry *entries;
+    struct budget_weight *weights; /* of the same index */
+    size_t count;
+    struct map index; /* of entries, by key: one more than that */
+    bool again;       /* some weights' scales must be wider than was planned */
+    struct error *err;
+};
+
+enum { FLOAT = BUDGET_CHOICES - 1 };
+
+bool choices_wanted(const struct nibble_options *options)
+{
+    return options->bits_per_weight > 0 || options->min_snr > 0;
+}
+
+static void set_rows(struct choices *choices, const struct nibble_options *options)
+{
+    const bool zeros = options->symmetry == NIBBLE_ASYMMETRIC;
+    const enum quant_type narrow = zeros ? QUANT_UINT4 : QUANT_INT4,
+                          wide = zeros ? QUANT_UINT8 : QUANT_INT8;
+    const struct plan_choice rows[BUDGET_CHOICES] = {
+        {.type = narrow, .granularity = GRANULARITY_DEFAULT},
+        {.type = narrow, .granularity = GRANULARITY_BLOCKS, .block_size = 128},
+        {.type = narrow, .granularity = GRANULARITY_BLOCKS, .block_size = 64},
+        {.type = narrow, .granularity = GRANULARITY_BLOCKS, .block_size = 32},
+        {.type = wide, .granularity = GRANULARITY_DEFAULT},
+        [FLOAT] = {.reason = options->min_snr > 0
+                                 ? "no smaller type reaches --min-snr"
+                                 : "--bits-per-weight leaves room for it as float",
+                   .missed = options->min_snr > 0},
+    };
+    for (size_t i = 0; i < BUDGET_CHOICES; i++)
+        choices->rows[i] = rows[i];
+}
+
+/* ---- measuring --------------------------------------------------------- */
+
+/* Progress of one loop over the weights as a part of that of all. */
+static void report_share(void *data, uint64_t done, uint64_t total)
+{
+    const struct progress_share *share = data;
+    share->report(share->data, share->loop * total + done, share->loops * total);
+}
+
+static void share_progress(struct choices *choices, struct fill_options *filling)
+{
+    choices->share = (struct progress_share){
+        .report = filling->progress, .data = filling->progress_data, .loops = FLOAT + 1};
+    if (!filling->progress)
+        return;
+    filling->progress = report_share;
+    filling->progress_data = &choices->share;
+}
+
+static bool table_make(struct table *table, size_t room)
+{
+    table->entries = calloc(room + 1, sizeof *table->entries);
+    table->weights = calloc(room + 1, sizeof *table->weights);
+    return (table->entries && table->weights) || error_memory(table->err);
+}
+
+static void table_free(struct table *table)
+{
+    free(table->entries);
+    free(table->weights);
+    map_free(&table->index);
+}
+
+/* The index of an item's weight, which the first plan enters into the table. */
+static bool enter(struct table *table, const struct plan_item *item, size_t *index)
+{
+    *index = 0;
+    const char *key = plan_key(table->choices->arena, item->value);
+    uintptr_t found = key ? (uintptr_t)map_get(&table->index, key) : 0;
+    if (found == 0) {
+        found = ++table->count;
+        if (!key || !map_put(&table->index, key, (void *)found))
+            return error_memory(table->err);
+        table->entries[found - 1].key = key;
+        for (int i = 0; i < BUDGET_CHOICES; i++)
+            table->weights[found - 1].choices[i].possible = true;
+    }
+    *index = found - 1;
+    return true;
+}
+
+static double loss(const struct plan_item *item)
+{
+    const struct quant_error *error = &item->error;
+    if (error->noise <= 0)
+        return 0;
+    return error->signal > 0 ? error->noise / error->signal : 1;
+}
+
+/* A weight of several items is as good as the worst of them. */
+static bool note(struct table *table, size_t row, const struct plan_item *item)
+{
+    size_t index;
+    if (!enter(table, item, &index))
+        return false;
+    struct entry *entry = &table->entries[index];
+    struct budget_choice *choices = table->weights[index].choices,
+                         *choice = &choices[row];
+    if (row == 0 && !item->copy) {
+        entry->elements += item->elements;
+        choices[FLOAT].bytes += item->bytes;
+    }
+    choice->bytes += plan_bytes(item);
+    choice->error = fmax(choice->error, loss(item));
+    choice->possible &= item->quantize && item->fit == QUANT_FIT_OK;
+    bool widen = item->fit == QUANT_FIT_SCALE_RANGE && plan_is_narrowed(item);
+    bool out = item->fit == QUANT_FIT_NOT_FINITE;
+    table->again |= widen;
+    entry->out |= out;
+    return !(widen || out) || plan_note(table->input->findings, item, table->err);
+}
+
+static bool measure_row(struct table *table, size_t row)
+{
+    const struct choose_input *input = table->input;
+    const struct plan_choice *choice = &table->choices->rows[row];
+    struct plan_options options = *input->planning;
+    struct plan plan;
+    options.scheme.type = choice->type;
+    options.granularity = choice->granularity;
+    options.block_size = choice->block_size;
+    bool ok = plan_make(input->model, input->index, &options, &plan, table->err) &&
+              (row > 0 || table_make(table, plan.count)) &&
+              fill_plan(&plan, input->filling, table->err);
+    for (size_t i = 0; ok && i < plan.count; i++)
+        if (plan.items[i].source)
+            ok = note(table, row, &plan.items[i]);
+    plan_free(&plan);
+    table->choices->share.loop++;
+    return ok;
+}
+
+static bool measure(struct table *table)
+{
+    table->choices->share.loop = 0;
+    for (size_t row = 0; row < FLOAT; row++)
+        if (!measure_row(table, row))
+            return false;
+    return true;
+}
+
+/* ---- deciding ---------------------------------------------------------- */
+
+/* Leaves those in the table of which something is to be chosen. */
+static void sift(struct table *table)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < table->count; i++) {
+        const struct entry *entry = &table->entries[i];
+        bool some = false;
+        for (int row = 0; row < FLOAT; row++)
+            some |= table->weights[i].choices[row].possible;
+        if (!some || entry->out)
+            continue;
+        table->weights[kept] = table->weights[i];
+        table->entries[kept++] = *entry;
+    }
+    table->count = kept;
+}
+
+static bool fit_bits(struct table *table)
+{
+    const double bits = table->input->options->bits_per_weight;
+    uint64_t elements = 0, least = budget_least(table->weights, table->count);
+    for (size_t i = 0; i < table->count; i++)
+        elements += table->entries[i].elements;
+    double room = floor(bits * (double)elements / 8);
+    if ((double)least <= room)
+        return budget_fit(table->weights, table->count, (uint64_t)room, table->err);
+    return error_set(table->err, STATUS_INVALID,
+                     "%s: --bits-per-weight %g is too little: codes and scales of its "
+                     "weights take %.3f bits each at the least",
+                     table->input->model->file->path, bits,
+                     ceil(8000 * (double)least / (double)elements) / 1000);
+}
+
+static bool decide(struct table *table)
+{
+    const struct nibble_options *options = table->input->options;
+    sift(table);
+    if (options->bits_per_weight > 0 && !fit_bits(table))
+        return false;
+    /* As a float: the last bit of pow differs between machines. */
+    if (options->min_snr > 0)
+        budget_reach(table->weights, table->count,
+                     (double)(float)pow(10, -options->min_snr / 10));
+    for (size_t i = 0; i < table->count; i++)
+        if (!map_put(&table->choices->by_key, table->entries[i].key,
+                     &table->choices->rows[table->weights[i].chosen]))
+            return error_memory(table->err);
+    return true;
+}
+
+bool choices_make(struct choices *choices, const struct choose_input *input,
+                  struct error *err)
+{
+    struct table table = {.choices = choices, .input = input, .err = err};
+    bool ok = (choices->arena = arena_create(SIZE_MAX / 4)) || error_memory(err);
+    set_rows(choices, input->options);
+    share_progress(choices, input->filling);
+    ok = ok && measure(&table);
+    if (ok && table.again) {
+        table_free(&table);
+        table = (struct table){.choices = choices, .input = input, .err = err};
+        ok = measure(&table);
+    }
+    ok = ok && decide(&table);
+    table_free(&table);
+    return ok;
+}
+
+void choices_free(struct choices *choices)
+{
+    map_free(&choices->by_key);
+    arena_destroy(choices->arena);
+    *choices = (struct choices){0};
+}

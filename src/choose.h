@@ -1,0 +1,41 @@
+/* Choosing type and granularity for each weight, as --bits-per-weight and --min-snr
+ * ask for: measures what every choice would lose, then decides (plan/budget.h). */
+#ifndef NIBBLE_CHOOSE_H
+#define NIBBLE_CHOOSE_H
+
+#include "fill/fill.h"
+#include "nibble.h"
+#include "plan/budget.h"
+
+struct choices {
+    struct arena *arena; /* of the keys */
+    struct map by_key;   /* for plan_options.choices */
+    struct plan_choice rows[BUDGET_CHOICES];
+    struct progress_share {
+        void (*report)(void *data, uint64_t done, uint64_t total);
+        void *data;
+        unsigned loop, loops;
+    } share;
+};
+
+/* What it works on. Weights whose values can't be quantized at all are noted in
+ * `findings`. The share of progress that measuring took is kept in `filling`. */
+struct choose_input {
+    const struct nibble_options *options;
+    struct model *model;
+    const struct graph_index *index;
+    const struct plan_options *planning;
+    struct fill_options *filling;
+    struct plan_findings *findings;
+};
+
+bool choices_wanted(const struct nibble_options *options);
+
+/* Chooses. `choices` must be zeroed, and outlive all plans that are made with them, and
+ * filled: they hold for every pass over the model. Fails with STATUS_INVALID where even
+ * the smallest choices take more than is allowed. */
+bool choices_make(struct choices *choices, const struct choose_input *input,
+                  struct error *err);
+void choices_free(struct choices *choices); /* zeroed ones are fine */
+
+#endif

@@ -1,0 +1,319 @@
+/* A knapsack that holds one of a few choices of each weight. Steps along the lower
+ * convex hull of each weight's (bytes, error), the steepest of all weights first, are
+ * the optimum where weights may be split, which bounds every other choice; a search
+ * with that bound finds the whole ones. All in a fixed order: the same on any machine. */
+#include "plan/budget.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SEARCH_WEIGHTS = 256, /* of more, each is too small to matter */
+    SEARCH_WORK = 1 << 26 /* steps looked at: some tenths of a second */
+};
+static const double SEARCH_CLOSE = 1e-4;
+
+/* From one choice of a weight to the next one on its hull. */
+struct step {
+    size_t number; /* as made: breaks ties */
+    size_t weight; /* in the solver's order */
+    int from, to;
+    uint64_t bytes; /* that it takes more, */
+    double gain;    /* and the error that it saves */
+};
+
+struct solver {
+    struct budget_weight **weights; /* the largest first */
+    size_t count;
+    uint64_t room;
+    struct step *steps; /* the steepest first */
+    size_t step_count;
+    uint64_t *tail_bytes; /* of the weights from each one on, in their smallest */
+    double *tail_error;   /* choices, and what those lose; count + 1 of both */
+    int *chosen, *best;
+    double best_error;
+    size_t work; /* that the search may still do */
+};
+
+/* ---- one weight ------------------------------------------------------- */
+
+/* The least bytes, then the least error, then the first. */
+static int smallest_within(const struct budget_weight *weight, double error)
+{
+    int best = -1;
+    for (int i = 0; i < BUDGET_CHOICES; i++) {
+        const struct budget_choice *choice = &weight->choices[i], *least;
+        if (!choice->possible || choice->error > error)
+            continue;
+        least = best < 0 ? NULL : &weight->choices[best];
+        if (!least || choice->bytes < least->bytes ||
+            (choice->bytes == least->bytes && choice->error < least->error))
+            best = i;
+    }
+    return best;
+}
+
+static int smallest(const struct budget_weight *weight)
+{
+    return smallest_within(weight, (double)INFINITY);
+}
+
+/* The next corner of the hull: the steepest way down, the farthest of equals. */
+static bool next_step(const struct budget_weight *weight, int from, struct step *step)
+{
+    const struct budget_choice *at = &weight->choices[from];
+    *step = (struct step){.from = from, .to = -1};
+    for (int i = 0; i < BUDGET_CHOICES; i++) {
+        const struct budget_choice *choice = &weight->choices[i];
+        if (!choice->possible || choice->bytes <= at->bytes || choice->error >= at->error)
+            continue;
+        uint64_t bytes = choice->bytes - at->bytes;
+        double gain = at->error - choice->error;
+        double ahead = gain * (double)step->bytes - step->gain * (double)bytes;
+        if (step->to >= 0 && (ahead < 0 || (ahead == 0 && bytes < step->bytes)))
+            continue;
+        step->to = i;
+        step->bytes = bytes;
+        step->gain = gain;
+    }
+    return step->to >= 0;
+}
+
+/* Bytes between the smallest choice and the largest. */
+static uint64_t span(const struct budget_weight *weight)
+{
+    uint64_t least = weight->choices[smallest(weight)].bytes, most = least;
+    for (int i = 0; i < BUDGET_CHOICES; i++)
+        if (weight->choices[i].possible && weight->choices[i].bytes > most)
+            most = weight->choices[i].bytes;
+    return most - least;
+}
+
+/* ---- making and ending a solver ---------------------------------------- */
+
+static int by_span(const void *left, const void *right)
+{
+    const struct budget_weight *a = *(struct budget_weight *const *)left;
+    const struct budget_weight *b = *(struct budget_weight *const *)right;
+    if (span(a) != span(b))
+        return span(a) > span(b) ? -1 : 1;
+    return a < b ? -1 : 1; /* of one array */
+}
+
+static int by_slope(const void *left, const void *right)
+{
+    const struct step *a = left, *b = right;
+    double slope_a = a->gain / (double)a->bytes, slope_b = b->gain / (double)b->bytes;
+    if (slope_a != slope_b)
+        return slope_a > slope_b ? -1 : 1;
+    return a->number < b->number ? -1 : 1;
+}
+
+static void make_steps(struct solver *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        struct step step;
+        int from = smallest(s->weights[i]);
+        for (; next_step(s->weights[i], from, &step); from = step.to) {
+            step.number = s->step_count;
+            step.weight = i;
+            s->steps[s->step_count++] = step;
+        }
+    }
+    qsort(s->steps, s->step_count, sizeof *s->steps, by_slope);
+}
+
+static void solver_free(struct solver *s)
+{
+    free(s->weights);
+    free(s->steps);
+    free(s->tail_bytes);
+    free(s->tail_error);
+    free(s->chosen);
+    free(s->best);
+}
+
+static bool solver_make(struct solver *s, struct budget_weight *weights, size_t count,
+                        uint64_t room)
+{
+    *s = (struct solver){
+        .weights = calloc(count, sizeof *s->weights),
+        .count = count,
+        .room = room,
+        .steps = calloc(count, BUDGET_CHOICES * sizeof *s->steps),
+        .tail_bytes = calloc(count + 1, sizeof *s->tail_bytes),
+        .tail_error = calloc(count + 1, sizeof *s->tail_error),
+        .chosen = calloc(count, sizeof *s->chosen),
+        .best = calloc(count, sizeof *s->best),
+        .best_error = (double)INFINITY,
+        .work = SEARCH_WORK,
+    };
+    if (!s->weights || !s->steps || !s->tail_bytes || !s->tail_error || !s->chosen ||
+        !s->best)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        s->weights[i] = &weights[i];
+    qsort(s->weights, count, sizeof *s->weights, by_span);
+    make_steps(s);
+    for (size_t i = count; i-- > 0;) {
+        const struct budget_choice *least =
+            &s->weights[i]->choices[smallest(s->weights[i])];
+        s->tail_bytes[i] = s->tail_bytes[i + 1] + least->bytes;
+        s->tail_error[i] = s->tail_error[i + 1] + least->error;
+    }
+    return true;
+}
+
+/* ---- whole choices, quickly -------------------------------------------- */
+
+static const struct budget_choice *choice_of(const struct solver *s, size_t i)
+{
+    return &s->weights[i]->choices[s->chosen[i]];
+}
+
+/* Takes what has been chosen if it fits and is better than the best so far. */
+static void offer(struct solver *s)
+{
+    uint64_t bytes = 0;
+    double error = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        bytes += choice_of(s, i)->bytes;
+        error += choice_of(s, i)->error;
+    }
+    if (bytes > s->room || error >= s->best_error)
+        return;
+    memcpy(s->best, s->chosen, s->count * sizeof *s->best);
+    s->best_error = error;
+}
+
+/* All steps that fit, the steepest first. */
+static void try_greedy(struct solver *s)
+{
+    uint64_t left = s->room - s->tail_bytes[0];
+    for (size_t i = 0; i < s->count; i++)
+        s->chosen[i] = smallest(s->weights[i]);
+    for (size_t i = 0; i < s->step_count; i++) {
+        const struct step *step = &s->steps[i];
+        if (s->chosen[step->weight] != step->from || step->bytes > left)
+            continue;
+        s->chosen[step->weight] = step->to;
+        left -= step->bytes;
+    }
+    offer(s);
+}
+
+static void try_uniform(struct solver *s, int choice)
+{
+    for (size_t i = 0; i < s->count; i++)
+        s->chosen[i] =
+            s->weights[i]->choices[choice].possible ? choice : BUDGET_CHOICES - 1;
+    offer(s);
+}
+
+/* Fills what is left, the largest weights first, corners of a hull or not. */
+static void fill_up(struct solver *s)
+{
+    uint64_t left = s->room;
+    memcpy(s->chosen, s->best, s->count * sizeof *s->best);
+    for (size_t i = 0; i < s->count; i++)
+        left -= choice_of(s, i)->bytes;
+    for (size_t i = 0; i < s->count; i++) {
+        const struct budget_choice *at = choice_of(s, i), *better = at;
+        for (int k = 0; k < BUDGET_CHOICES; k++) {
+            const struct budget_choice *choice = &s->weights[i]->choices[k];
+            if (choice->possible && choice->error < better->error &&
+                choice->bytes <= at->bytes + left)
+                better = choice;
+        }
+        if (better->bytes > at->bytes)
+            left -= better->bytes - at->bytes;
+        s->chosen[i] = (int)(better - s->weights[i]->choices);
+    }
+    offer(s);
+}
+
+/* ---- the search -------------------------------------------------------- */
+
+/* The least error of the weights from `first` on where the last step may be split. */
+static double bound(struct solver *s, size_t first, uint64_t room)
+{
+    uint64_t left = room - s->tail_bytes[first];
+    double error = s->tail_error[first];
+    for (size_t i = 0; i < s->step_count; i++) {
+        const struct step *step = &s->steps[i];
+        s->work -= s->work > 0;
+        if (step->weight < first)
+            continue;
+        if (step->bytes > left)
+            return error - step->gain * ((double)left / (double)step->bytes);
+        left -= step->bytes;
+        error -= step->gain;
+    }
+    return error;
+}
+
+/* Tries the choices of weight i and of all after it, the most promising first. */
+static void search(struct solver *s, size_t i, uint64_t room, double error)
+{
+    double bounds[BUDGET_CHOICES];
+    if (i == s->count) {
+        offer(s);
+        return;
+    }
+    for (int k = 0; k < BUDGET_CHOICES; k++) {
+        const struct budget_choice *choice = &s->weights[i]->choices[k];
+        bool fits = choice->possible && choice->bytes + s->tail_bytes[i + 1] <= room;
+        bounds[k] = fits ? error + choice->error + bound(s, i + 1, room - choice->bytes)
+                         : (double)INFINITY;
+    }
+    for (;;) {
+        int k = 0;
+        for (int j = 1; j < BUDGET_CHOICES; j++)
+            k = bounds[j] < bounds[k] ? j : k;
+        if (s->work == 0 || bounds[k] >= s->best_error * (1 - SEARCH_CLOSE))
+            return;
+        bounds[k] = (double)INFINITY;
+        s->chosen[i] = k;
+        search(s, i + 1, room - choice_of(s, i)->bytes, error + choice_of(s, i)->error);
+    }
+}
+
+/* ---- the calls ---------------------------------------------------------- */
+
+uint64_t budget_least(const struct budget_weight *weights, size_t count)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += weights[i].choices[smallest(&weights[i])].bytes;
+    return bytes;
+}
+
+bool budget_fit(struct budget_weight *weights, size_t count, uint64_t room,
+                struct error *err)
+{
+    struct solver s;
+    if (count == 0)
+        return true;
+    bool ok = solver_make(&s, weights, count, room);
+    if (ok) {
+        try_greedy(&s);
+        for (int choice = 0; choice < BUDGET_CHOICES; choice++)
+            try_uniform(&s, choice);
+        fill_up(&s);
+        if (count <= SEARCH_WEIGHTS)
+            search(&s, 0, room, 0);
+        for (size_t i = 0; i < count; i++)
+            s.weights[i]->chosen = s.best[i];
+    }
+    solver_free(&s);
+    return ok || error_memory(err);
+}
+
+void budget_reach(struct budget_weight *weights, size_t count, double error)
+{
+    for (size_t i = 0; i < count; i++) {
+        int choice = smallest_within(&weights[i], error);
+        weights[i].chosen = choice < 0 ? BUDGET_CHOICES - 1 : choice;
+    }
+}
