@@ -188,7 +188,8 @@ static bool fit_bits(struct table *table)
     uint64_t elements = 0, least = budget_least(table->weights, table->count);
     for (size_t i = 0; i < table->count; i++)
         elements += table->entries[i].elements;
-    double room = floor(bits * (double)elements / 8);
+    /* A decimal that means a whole number of bytes may come out a bit below it. */
+    double room = floor(bits * (double)elements / 8 * (1 + 1e-12));
     if ((double)least <= room)
         return budget_fit(table->weights, table->count, (uint64_t)room, table->err);
     return error_set(table->err, STATUS_INVALID,

@@ -250,6 +250,21 @@ static void test_options(void **state)
     fail_each(&job);
 }
 
+/* Measured before it is planned; one of them is unfit. */
+static void test_chosen(void **state)
+{
+    (void)state;
+    Onnx__ModelProto *proto = rich_model();
+    Onnx__TensorProto *bad =
+        put_initializer(proto->graph, make_weight("N", DATA_FLOAT, DIMS(64, 32)));
+    put_node(proto->graph, make_node("MatMul", "X N", "Q"));
+    const float nan = NAN;
+    memcpy(bad->raw_data.data, &nan, sizeof nan);
+    struct job job = job_for("chosen", proto);
+    job.options.bits_per_weight = 5;
+    fail_each(&job);
+}
+
 /* Compressed on both sides: zlib asks for memory, too. */
 static void test_compressed(void **state)
 {
@@ -289,6 +304,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_plain),   TEST(test_upgrade),    TEST(test_two_passes),
         TEST(test_options), TEST(test_compressed), TEST(test_external),
+        TEST(test_chosen),
     };
     enum { SKIPPED = 77 }; /* as meson and automake understand it */
     return CAN_REPLACE_MALLOC ? RUN(tests) : SKIPPED;

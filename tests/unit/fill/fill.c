@@ -133,11 +133,31 @@ static void assert_near(double a, double b)
     assert_true(fabs(a - b) <= 1e-5 * (fabs(a) + fabs(b)));
 }
 
-/* Fills and commits; compares every item with what is expected. Returns the file. */
+/* What is measured before anything is emitted: errors and fits, item by item. */
+static struct result *measured(struct pipeline *pipeline, int threads)
+{
+    struct error err = {0};
+    struct fill_options options = fill_defaults(threads);
+    struct result *results = hold(pipeline->plan.count * sizeof *results);
+    assert_true(fill_plan(&pipeline->plan, &options, &err));
+    assert_fine(&err);
+    for (size_t i = 0; i < pipeline->plan.count; i++) {
+        struct plan_item *item = &pipeline->plan.items[i];
+        results[i].error = item->error;
+        results[i].fit = item->fit;
+        item->error = (struct quant_error){0};
+        item->fit = QUANT_FIT_OK;
+    }
+    return results;
+}
+
+/* Fills and commits; compares every item with what is expected, and with what was
+ * measured before, to the last bit. Returns the file. */
 static struct bytes fill_and_check(struct pipeline *pipeline, int threads)
 {
     struct error err = {0};
     const char *path = temp_path("filled.onnx");
+    const struct result *before = measured(pipeline, 1 + threads % 3);
     struct output *output = pipeline_write(pipeline, path);
     struct fill_options options = fill_defaults(threads);
     assert_true(fill_plan(&pipeline->plan, &options, &err));
@@ -150,6 +170,8 @@ static struct bytes fill_and_check(struct pipeline *pipeline, int threads)
             continue;
         struct result wanted = expected(item);
         assert_int_equal(item->fit, wanted.fit);
+        assert_int_equal(item->fit, before[i].fit);
+        assert_memory_equal(&item->error, &before[i].error, sizeof item->error);
         if (item->fit != QUANT_FIT_OK)
             continue;
         assert_stored(file, item->codes, wanted.codes);
