@@ -30,7 +30,7 @@ static bool parse_number(const char *option, const char *text, uint64_t least,
 static bool parse_decimal(const char *option, const char *text, double most, double *out,
                           struct usage *usage)
 {
-    enum { DIGITS_MAX = 15 };
+    enum { DIGITS_MAX = 18 };
     double value = 0, unit = 1;
     int digits = 0, points = 0;
     bool ok = true;
