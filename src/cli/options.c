@@ -309,8 +309,7 @@ const struct option_row option_rows[] = {
 
     HEADING(PLANNING, "Form (what stands in the graph for a weight)"),
     {PLANNING, 0, "decode", "HOW", 0, false, set_decode,
-     "run: DequantizeLinear; load: float at load; auto:\n"
-     "the faster; portable: load without INT4 types (run)"},
+     "run, load (to float), portable (no INT4) or auto"},
     {PLANNING, 0, "format", "NAME", 0, false, set_format,
      "qdq, or nbits: com.microsoft MatMulNBits (qdq)"},
     {PLANNING, 0, "target", "NAME", 0, false, set_target,

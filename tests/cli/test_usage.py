@@ -37,6 +37,25 @@ WRONG = [
     ("model.onnx -o out --include a --include b", ["--include is given twice", "(A)|(B)"]),
     ("model.onnx -o out --symmetric --asymmetric", ["--symmetric and --asymmetric"]),
     ("model.onnx -o out --per-tensor --block-size 4", ["--per-tensor and --block-size"]),
+    ("model.onnx -o out --bits-per-weight 5 --min-snr 20",
+     ["--bits-per-weight and --min-snr exclude each other"]),
+    ("model.onnx -o out --bits-per-weight 5 --type int8", ["--bits-per-weight and --type"]),
+    ("model.onnx -o out --type int4 --min-snr 20", ["--type and --min-snr"]),
+    ("model.onnx -o out --bits-per-weight 5 --block-size 32",
+     ["--bits-per-weight and --block-size"]),
+    ("model.onnx -o out --per-channel --min-snr 20", ["--per-channel and --min-snr"]),
+    ("model.onnx -o out --per-tensor --bits-per-weight 5", ["--per-tensor and --bits-per"]),
+    ("model.onnx -o out --bits-per-weight 0", ["--bits-per-weight", "above 0", "4.5", "'0'"]),
+    ("model.onnx -o out --bits-per-weight 65", ["up to 64", "'65'"]),
+    ("model.onnx -o out --bits-per-weight 4,5", ["'4,5'"]),
+    ("model.onnx -o out --bits-per-weight 4.5.1", ["'4.5.1'"]),
+    ("model.onnx -o out --bits-per-weight .", ["'.'"]),
+    ("model.onnx -o out --bits-per-weight -5", ["'-5'"]),
+    ("model.onnx -o out --min-snr nan", ["--min-snr", "'nan'"]),
+    ("model.onnx -o out --min-snr 1e1", ["'1e1'"]),
+    ("model.onnx -o out --min-snr 200.5", ["up to 200"]),
+    ("model.onnx -o out --bits-per-weight 2", ["model.onnx: ", "2 is too little", "4.5"]),
+    ("inspect model.onnx --bits-per-weight 2", ["2 is too little"]),
     ("model.onnx -o out -q -v", ["--quiet and --verbose"]),
     ("model.onnx -o out --opset 21", ["--opset", "nibble upgrade"]),
     ("inspect model.onnx -o out", ["--output", "nibble quantize", "nibble inspect"]),
@@ -104,6 +123,16 @@ def test_option_may_come_anywhere_and_be_short(nibble, folder):
     assert nibble("-qo", "a.onnx", "model.onnx").status == 0
     assert nibble("quantize", "--output=b.onnx", "model.onnx", "--type=int4", "-q").status == 0
     assert (folder / "a.onnx").read_bytes() == (folder / "b.onnx").read_bytes()
+
+
+def test_choosing_goes_with_other_options(nibble):
+    for words in ("--asymmetric", "--symmetric", "--method search", "--decode load",
+                  "--format nbits", "--target generic", "--embedding-type int8",
+                  "--exclude small", "--min-elements 4", "--scale-type float16"):
+        for choice in "--bits-per-weight=9.5", "--min-snr=20":
+            run = nibble("model.onnx", "--dry-run", choice, *words.split())
+            assert (run.status, run.err) == (0, "")
+            assert "chosen " in run.text and "bits per weight for" in run.text
 
 
 def test_later_value_wins(nibble, folder):

@@ -153,6 +153,15 @@ def test_bits(name, more, subject):
     assert types <= ({"uint4", "uint8"} if more else {"int4", "int8"})
 
 
+@pytest.mark.parametrize("name", COMMITTED[::2])
+def test_narrow_scales(name, subject):
+    """Scales of half the bytes leave room for more blocks."""
+    one, wide = subject(name, "--scale-type", "float16"), subject(name)
+    assert all([check_bits(one, bits) for bits in BITS])
+    least = [s.start("--bits-per-weight", 1).stderr.decode() for s in (one, wide)]
+    assert len({re.search(r"take ([\d.]+) bits", text)[1] for text in least}) == 2
+
+
 @pytest.mark.parametrize("name", COMMITTED)
 def test_more_bits_lose_less(name, subject):
     one, errors = subject(name), []
@@ -237,7 +246,7 @@ def test_plain_outputs(name, words, real_model, generic, need):
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if form != "generic"])
-@pytest.mark.parametrize("name", COMMITTED + DOWNLOADED[2:])
+@pytest.mark.parametrize("name", COMMITTED + ["silero_lstm.onnx"])
 def test_forms(name, form, real_model, quantize, need):
     """Every form of the choices, against weights that numpy rounded as the report says."""
     path = real_model(name)

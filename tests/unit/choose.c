@@ -210,6 +210,30 @@ static void test_scale_range(void **state)
     assert_non_null(strstr(weight->reason, "--min-snr"));
 }
 
+/* Scales that float16 can't hold are float32 in every choice, so that bytes are those
+ * that were reckoned with; other weights keep theirs. */
+static void test_wide_scales(void **state)
+{
+    (void)state;
+    Onnx__ModelProto *proto = unpack(two_weights(DATA_FLOAT, DATA_FLOAT));
+    Onnx__TensorProto *huge = find_initializer(proto->graph, "A");
+    float *values = (float *)(void *)huge->raw_data.data;
+    struct nibble_options options = defaults();
+    options.scale_type = NIBBLE_SCALE_FLOAT16;
+    for (size_t i = 0; i < huge->raw_data.len / sizeof *values; i++)
+        values[i] *= 3e6f; /* /7 is beyond 65504, /127 is not */
+    for (int dry = 0; dry < 2; dry++) {
+        options.bits_per_weight = 4.4;
+        const struct nibble_report *report =
+            run(pack(proto), dry ? NULL : temp_path("out"), &options);
+        assert_int_equal(report->quantized, 2);
+        assert_int_equal(report->warnings, 0);
+        assert_string_equal(weight_of(report, "A")->scale_type, "float");
+        assert_string_equal(weight_of(report, "B")->scale_type, "float16");
+        assert_true(report->bits_chosen <= 4.4);
+    }
+}
+
 /* ---- several forms of one weight -------------------------------------------- */
 
 /* A table of rows that is also a matrix: both forms get what was chosen, and both
@@ -305,9 +329,10 @@ static void test_progress(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_contradictions), TEST(test_too_little), TEST(test_what_counts),
-        TEST(test_all_float),      TEST(test_not_finite), TEST(test_scale_range),
-        TEST(test_several_forms),  TEST(test_equal_keys), TEST(test_progress),
+        TEST(test_contradictions), TEST(test_too_little),    TEST(test_what_counts),
+        TEST(test_all_float),      TEST(test_not_finite),    TEST(test_scale_range),
+        TEST(test_wide_scales),    TEST(test_several_forms), TEST(test_equal_keys),
+        TEST(test_progress),
     };
     return RUN(tests);
 }

@@ -13,6 +13,14 @@ static struct plan_choice made(enum quant_type type, uint64_t block)
                                 .block_size = block};
 }
 
+static void free_findings(void *findings)
+{
+    struct plan_findings *found = findings;
+    map_free(&found->unfit);
+    map_free(&found->wide_scales);
+    arena_destroy(found->keys);
+}
+
 static void free_map(void *map)
 {
     map_free(map);
@@ -140,18 +148,47 @@ static void test_unfit_first(void **state)
     struct plan_choice rows[] = {made(QUANT_INT4, 32), made(QUANT_INT8, 0),
                                  made(QUANT_INT4, 0), made(QUANT_INT4, 128)};
     struct plan_options options = plan_defaults();
-    struct map *unfit = hold(sizeof *unfit);
-    at_end(free_map, unfit);
-    assert_true(plan_note_unfit(unfit, "\nA", QUANT_FIT_NOT_FINITE, &err));
+    struct plan_findings *findings = hold(sizeof *findings);
+    findings->keys = arena_create(SIZE_MAX / 4);
+    at_end(free_findings, findings);
+    struct pipeline *before = pipeline_plan(model_of(21), &options);
+    find(&before->plan, "", "A")->fit = QUANT_FIT_NOT_FINITE;
+    assert_true(plan_note(findings, find(&before->plan, "", "A"), &err));
     options.choices = choose(rows);
-    options.unfit = unfit;
+    options.unfit = &findings->unfit;
     struct pipeline *pipeline = pipeline_plan(model_of(21), &options);
     const struct plan_item *item = find(&pipeline->plan, "", "A");
     assert_false(item->quantize);
     assert_non_null(strstr(item->reason, "NaN"));
     assert_true(item->warning && item->asked && !item->chosen);
-    assert_false(plan_note_unfit(unfit, NULL, QUANT_FIT_NOT_FINITE, &err));
-    assert_int_equal(err.status, STATUS_MEMORY);
+}
+
+/* Scales that float16 can't hold get wider; those of the weight's own type can't. */
+static void test_findings(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct plan_options options = plan_defaults();
+    struct plan_findings *findings = hold(sizeof *findings);
+    findings->keys = arena_create(SIZE_MAX / 4);
+    at_end(free_findings, findings);
+    options.half_scales = true;
+    struct plan *plan = &pipeline_plan(model_of(21), &options)->plan;
+    struct plan_item *wide = find(plan, "", "A"), *unfit = find(plan, "", "B"),
+                     *own = find(plan, "", "C");
+    own->scheme.scale_type = plan_scale_type(own);
+    wide->fit = own->fit = QUANT_FIT_SCALE_RANGE;
+    unfit->fit = QUANT_FIT_NOT_FINITE;
+    assert_true(plan_note(findings, wide, &err) && plan_note(findings, unfit, &err) &&
+                plan_note(findings, own, &err));
+    options.unfit = &findings->unfit;
+    options.wide_scales = &findings->wide_scales;
+    plan = &pipeline_plan(model_of(21), &options)->plan;
+    assert_true(find(plan, "", "A")->quantize);
+    assert_int_equal(find(plan, "", "A")->scheme.scale_type, REAL_FLOAT32);
+    assert_int_equal(find(plan, "", "D")->scheme.scale_type, REAL_FLOAT16);
+    assert_non_null(strstr(find(plan, "", "B")->reason, "NaN"));
+    assert_non_null(strstr(find(plan, "", "C")->reason, "float type"));
 }
 
 int main(void)
@@ -160,6 +197,7 @@ int main(void)
         TEST(test_each_its_own),
         TEST(test_after_upgrade),
         TEST(test_unfit_first),
+        TEST(test_findings),
     };
     return RUN(tests);
 }
