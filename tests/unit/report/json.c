@@ -58,6 +58,8 @@ static void test_report(void **state)
     assert_number(get(root, "weight_bytes"), "after", 49565380);
     assert_number(root, "elements_quantized", 608256);
     assert_number(root, "bits_per_weight", 4.245);
+    assert_number(root, "bits_chosen", 0);
+    assert_number(root, "elements_chosen", 0);
     assert_number(root, "quantized", 2);
     assert_number(root, "left", 4);
     assert_number(root, "missed", 2);

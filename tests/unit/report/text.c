@@ -113,6 +113,20 @@ static void test_dry_run(void **state)
           "model      2.36 MB (nothing written)\n");
 }
 
+static void test_chosen(void **state)
+{
+    (void)state;
+    struct nibble_report report = sample_report;
+    report.bits_chosen = 4.4996;
+    report.elements_chosen = 608256;
+    char *text = nibble_report_text(&report, 80, false);
+    assert_non_null(strstr(text, ", 4.25 bits per weight\n"
+                                 "chosen     4.500 bits per weight for 608 k elements, "
+                                 "float included\n"
+                                 "constants  51.6 MB"));
+    free(text);
+}
+
 static void test_empty(void **state)
 {
     (void)state;
@@ -136,7 +150,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_page),    cmocka_unit_test(test_wide),
         cmocka_unit_test(test_all),     cmocka_unit_test(test_columns),
-        cmocka_unit_test(test_dry_run), cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_dry_run), cmocka_unit_test(test_chosen),
+        cmocka_unit_test(test_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
