@@ -11,17 +11,21 @@
 struct entry {
     const char *key;
     uint64_t elements;
-    bool out; /* its values can't be quantized at all */
+    bool out;      /* its values can't be quantized at all */
+    size_t leader; /* an entry of equal values, whose choice it shares; or itself */
+    size_t slot;   /* of a leader that is not out: its weight, once sifted */
 };
 
 struct table {
     struct choices *choices;
     const struct choose_input *input;
     struct entry *entries;
-    struct budget_weight *weights; /* of the same index */
-    size_t count;
-    struct map index; /* of entries, by key: one more than that */
-    bool again;       /* some weights' scales must be wider than was planned */
+    struct budget_weight *weights; /* of the same index until they are sifted */
+    size_t count;                  /* of entries */
+    size_t chosen;                 /* of weights that are left then, */
+    uint64_t elements;             /* and what those stand for */
+    struct map index;              /* of entries, by key: one more than that */
+    bool again; /* some weights' scales must be wider than was planned */
     struct error *err;
 };
 
@@ -95,7 +99,7 @@ static bool enter(struct table *table, const struct plan_item *item, size_t *ind
         found = ++table->count;
         if (!key || !map_put(&table->index, key, (void *)found))
             return error_memory(table->err);
-        table->entries[found - 1].key = key;
+        table->entries[found - 1] = (struct entry){.key = key, .leader = found - 1};
         for (int i = 0; i < BUDGET_CHOICES; i++)
             table->weights[found - 1].choices[i].possible = true;
     }
@@ -111,12 +115,29 @@ static double loss(const struct plan_item *item)
     return error->signal > 0 ? error->noise / error->signal : 1;
 }
 
+static size_t leader_of(const struct table *table, size_t index)
+{
+    while (table->entries[index].leader != index)
+        index = table->entries[index].leader;
+    return index;
+}
+
+/* Weights that any choice stores once share all choices. */
+static void unite(struct table *table, size_t a, size_t b)
+{
+    a = leader_of(table, a);
+    b = leader_of(table, b);
+    table->entries[a > b ? a : b].leader = a > b ? b : a;
+}
+
 /* A weight of several items is as good as the worst of them. */
 static bool note(struct table *table, size_t row, const struct plan_item *item)
 {
-    size_t index;
-    if (!enter(table, item, &index))
+    size_t index, same;
+    if (!enter(table, item, &index) ||
+        !enter(table, item->same ? item->same : item, &same))
         return false;
+    unite(table, index, same);
     struct entry *entry = &table->entries[index];
     struct budget_choice *choices = table->weights[index].choices,
                          *choice = &choices[row];
@@ -124,7 +145,7 @@ static bool note(struct table *table, size_t row, const struct plan_item *item)
         entry->elements += item->elements;
         choices[FLOAT].bytes += item->bytes;
     }
-    choice->bytes += plan_bytes(item);
+    choice->bytes += item->same ? 0 : plan_bytes(item);
     choice->error = fmax(choice->error, loss(item));
     choice->possible &= item->quantize && item->fit == QUANT_FIT_OK;
     bool widen = item->fit == QUANT_FIT_SCALE_RANGE && plan_is_narrowed(item);
@@ -165,38 +186,67 @@ static bool measure(struct table *table)
 
 /* ---- deciding ---------------------------------------------------------- */
 
+/* Adds a weight to its leader: each counts, but SNR is what the worst has. */
+static void join(struct table *table, size_t into, size_t from)
+{
+    const bool sum = table->input->options->bits_per_weight > 0;
+    for (int row = 0; row < BUDGET_CHOICES; row++) {
+        struct budget_choice *a = &table->weights[into].choices[row],
+                             *b = &table->weights[from].choices[row];
+        a->bytes += b->bytes;
+        a->error = sum ? a->error + b->error : fmax(a->error, b->error);
+        a->possible &= b->possible;
+    }
+    table->entries[into].elements += table->entries[from].elements;
+    table->entries[into].out |= table->entries[from].out;
+}
+
 /* Leaves those in the table of which something is to be chosen. */
 static void sift(struct table *table)
 {
-    size_t kept = 0;
+    for (size_t i = table->count; i-- > 0;)
+        if (leader_of(table, i) != i)
+            join(table, leader_of(table, i), i);
     for (size_t i = 0; i < table->count; i++) {
-        const struct entry *entry = &table->entries[i];
+        struct entry *entry = &table->entries[i];
         bool some = false;
         for (int row = 0; row < FLOAT; row++)
             some |= table->weights[i].choices[row].possible;
-        if (!some || entry->out)
+        entry->out |= !some;
+        if (entry->leader != i || entry->out)
             continue;
-        table->weights[kept] = table->weights[i];
-        table->entries[kept++] = *entry;
+        entry->slot = table->chosen;
+        table->elements += entry->elements;
+        table->weights[table->chosen++] = table->weights[i];
     }
-    table->count = kept;
 }
 
 static bool fit_bits(struct table *table)
 {
-    const double bits = table->input->options->bits_per_weight;
-    uint64_t elements = 0, least = budget_least(table->weights, table->count);
-    for (size_t i = 0; i < table->count; i++)
-        elements += table->entries[i].elements;
+    const double bits = table->input->options->bits_per_weight,
+                 elements = (double)table->elements;
+    double least = (double)budget_least(table->weights, table->chosen);
     /* A decimal that means a whole number of bytes may come out a bit below it. */
-    double room = floor(bits * (double)elements / 8 * (1 + 1e-12));
-    if ((double)least <= room)
-        return budget_fit(table->weights, table->count, (uint64_t)room, table->err);
+    double room = floor(bits * elements / 8 * (1 + 1e-12));
+    if (least <= room)
+        return budget_fit(table->weights, table->chosen, (uint64_t)room, table->err);
     return error_set(table->err, STATUS_INVALID,
                      "%s: --bits-per-weight %g is too little: codes and scales of its "
                      "weights take %.3f bits each at the least",
                      table->input->model->file->path, bits,
-                     ceil(8000 * (double)least / (double)elements) / 1000);
+                     ceil(8000 * least / elements) / 1000);
+}
+
+static bool put_choices(struct table *table)
+{
+    struct choices *choices = table->choices;
+    for (size_t i = 0; i < table->count; i++) {
+        const struct entry *entry = &table->entries[leader_of(table, i)];
+        if (!entry->out && !map_put(&choices->by_key, table->entries[i].key,
+                                    &choices->rows[table->weights[entry->slot].chosen]))
+            return error_memory(table->err);
+    }
+    return true;
 }
 
 static bool decide(struct table *table)
@@ -207,13 +257,9 @@ static bool decide(struct table *table)
         return false;
     /* As a float: the last bit of pow differs between machines. */
     if (options->min_snr > 0)
-        budget_reach(table->weights, table->count,
+        budget_reach(table->weights, table->chosen,
                      (double)(float)pow(10, -options->min_snr / 10));
-    for (size_t i = 0; i < table->count; i++)
-        if (!map_put(&table->choices->by_key, table->entries[i].key,
-                     &table->choices->rows[table->weights[i].chosen]))
-            return error_memory(table->err);
-    return true;
+    return put_choices(table);
 }
 
 bool choices_make(struct choices *choices, const struct choose_input *input,

@@ -269,6 +269,38 @@ static void test_several_forms(void **state)
     }
 }
 
+/* Equal weights that are stored once: both count, and their bytes once. */
+static void test_equal_values(void **state)
+{
+    (void)state;
+    Onnx__TensorProto *first = make_weight("A", DATA_FLOAT, DIMS(64, 32, 3, 3));
+    Onnx__ModelProto *proto = make_one("Conv", first);
+    put_initializer(proto->graph, make_tensor("B", DATA_FLOAT, DIMS(64, 32, 3, 3),
+                                              first->raw_data.data, first->raw_data.len));
+    put_node(proto->graph, make_node("Conv", "X B", "Z"));
+    put_initializer(proto->graph, make_weight("C", DATA_FLOAT, DIMS(64, 32, 3, 3)));
+    put_node(proto->graph, make_node("Conv", "X C", "Q"));
+    struct nibble_options options = defaults();
+    size_t types[2] = {0};
+    for (double bits = 2.9; bits < 12; bits += 0.3) {
+        options.bits_per_weight = bits;
+        const struct nibble_report *report = run(pack(proto), temp_path("out"), &options);
+        assert_int_equal(report->elements_chosen, 3 * 64 * 32 * 9);
+        assert_true(report->bits_chosen <= bits);
+        assert_string_equal(weight_of(report, "A")->type, weight_of(report, "B")->type);
+        assert_string_equal(weight_of(report, "A")->granularity,
+                            weight_of(report, "B")->granularity);
+        types[0] += strcmp(weight_of(report, "A")->type, "int8") == 0;
+        types[1] += strcmp(weight_of(report, "C")->type, "int8") == 0;
+    }
+    assert_true(types[0] > types[1]); /* 8 bits are cheaper for two */
+    options.bits_per_weight = 0;
+    options.min_snr = 25;
+    const struct nibble_report *report = run(pack(proto), NULL, &options);
+    for (size_t i = 0; i < report->weight_count; i++)
+        assert_string_equal(report->weights[i].type, "int8");
+}
+
 /* Weights that can't be told apart by name share one choice; they still fit. */
 static void test_equal_keys(void **state)
 {
@@ -332,7 +364,7 @@ int main(void)
         TEST(test_contradictions), TEST(test_too_little),    TEST(test_what_counts),
         TEST(test_all_float),      TEST(test_not_finite),    TEST(test_scale_range),
         TEST(test_wide_scales),    TEST(test_several_forms), TEST(test_equal_keys),
-        TEST(test_progress),
+        TEST(test_equal_values),   TEST(test_progress),
     };
     return RUN(tests);
 }
