@@ -187,18 +187,36 @@ static void offer(struct solver *s)
     s->best_error = error;
 }
 
-/* All steps that fit, the steepest first. */
-static void try_greedy(struct solver *s)
+/* Raises a weight to the best of its choices that `left` allows, on its hull or not. */
+static void fill_one(struct solver *s, size_t i, uint64_t *left)
+{
+    const struct budget_choice *at = choice_of(s, i), *better = at;
+    for (int k = 0; k < BUDGET_CHOICES; k++) {
+        const struct budget_choice *choice = &s->weights[i]->choices[k];
+        if (choice->possible && choice->error < better->error &&
+            choice->bytes <= at->bytes + *left)
+            better = choice;
+    }
+    *left = *left + at->bytes - better->bytes;
+    s->chosen[i] = (int)(better - s->weights[i]->choices);
+}
+
+/* All steps that fit, the steepest first; for those that don't perhaps what does. */
+static void try_greedy(struct solver *s, bool fill)
 {
     uint64_t left = s->room - s->tail_bytes[0];
     for (size_t i = 0; i < s->count; i++)
         s->chosen[i] = smallest(s->weights[i]);
     for (size_t i = 0; i < s->step_count; i++) {
         const struct step *step = &s->steps[i];
-        if (s->chosen[step->weight] != step->from || step->bytes > left)
+        if (s->chosen[step->weight] != step->from)
             continue;
-        s->chosen[step->weight] = step->to;
-        left -= step->bytes;
+        if (step->bytes <= left) {
+            s->chosen[step->weight] = step->to;
+            left -= step->bytes;
+        } else if (fill) {
+            fill_one(s, step->weight, &left);
+        }
     }
     offer(s);
 }
@@ -208,28 +226,6 @@ static void try_uniform(struct solver *s, int choice)
     for (size_t i = 0; i < s->count; i++)
         s->chosen[i] =
             s->weights[i]->choices[choice].possible ? choice : BUDGET_CHOICES - 1;
-    offer(s);
-}
-
-/* Fills what is left, the largest weights first, corners of a hull or not. */
-static void fill_up(struct solver *s)
-{
-    uint64_t left = s->room;
-    memcpy(s->chosen, s->best, s->count * sizeof *s->best);
-    for (size_t i = 0; i < s->count; i++)
-        left -= choice_of(s, i)->bytes;
-    for (size_t i = 0; i < s->count; i++) {
-        const struct budget_choice *at = choice_of(s, i), *better = at;
-        for (int k = 0; k < BUDGET_CHOICES; k++) {
-            const struct budget_choice *choice = &s->weights[i]->choices[k];
-            if (choice->possible && choice->error < better->error &&
-                choice->bytes <= at->bytes + left)
-                better = choice;
-        }
-        if (better->bytes > at->bytes)
-            left -= better->bytes - at->bytes;
-        s->chosen[i] = (int)(better - s->weights[i]->choices);
-    }
     offer(s);
 }
 
@@ -297,10 +293,10 @@ bool budget_fit(struct budget_weight *weights, size_t count, uint64_t room,
         return true;
     bool ok = solver_make(&s, weights, count, room);
     if (ok) {
-        try_greedy(&s);
+        try_greedy(&s, false);
+        try_greedy(&s, true);
         for (int choice = 0; choice < BUDGET_CHOICES; choice++)
             try_uniform(&s, choice);
-        fill_up(&s);
         if (count <= SEARCH_WEIGHTS)
             search(&s, 0, room, 0);
         for (size_t i = 0; i < count; i++)

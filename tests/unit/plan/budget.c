@@ -214,6 +214,55 @@ static void test_equal_weights(void **state)
     assert_true(sum_of(weights, COUNT_EQUAL).error == 0);
 }
 
+static void set(struct budget_weight *weight, int i, uint64_t bytes, double error)
+{
+    weight->choices[i] = (struct budget_choice){bytes, error, true};
+}
+
+/* Many small steps that are steeper than a large one, and take its room: too many
+ * weights for a search, but the same choice for all is seen to be better. */
+static void test_large_step(void **state)
+{
+    (void)state;
+    enum { SMALL = 300 };
+    struct budget_weight *weights = hold((SMALL + 1) * sizeof *weights);
+    for (size_t i = 0; i < SMALL; i++) {
+        set(&weights[i], 0, 4, 1);
+        set(&weights[i], 1, 8, 0.5);
+        set(&weights[i], 2, 9, 0.491);
+        set(&weights[i], LAST, 1000, 0);
+    }
+    set(&weights[SMALL], 0, 1000, 9);
+    set(&weights[SMALL], 1, 2000, 1);
+    set(&weights[SMALL], LAST, 100000, 0);
+    double error = fit(weights, SMALL + 1, SMALL * 8 + 2000).error;
+    assert_true(error <= SMALL * 0.5 + 1 + 1e-9);
+}
+
+/* The step to the next corner of the hull does not fit, a choice before it does: it is
+ * taken where that is better than what small steps make of the room. */
+static void test_rest_is_filled(void **state)
+{
+    (void)state;
+    enum { SMALL = 300 };
+    static const double gains[] = {1e-6, 0.0065};
+    for (size_t row = 0; row < COUNT(gains); row++) {
+        struct budget_weight *weights = hold((SMALL + 1) * sizeof *weights);
+        for (size_t i = 0; i < SMALL; i++) {
+            set(&weights[i], 0, 4, 1);
+            set(&weights[i], 1, 5, 1 - gains[row]);
+            set(&weights[i], LAST, 64, 1 - gains[row]);
+        }
+        set(&weights[SMALL], 0, 1000, 9);
+        set(&weights[SMALL], 2, 1900, 8);
+        set(&weights[SMALL], 3, 2000, 1);
+        set(&weights[SMALL], LAST, 100000, 0);
+        fit(weights, SMALL + 1, SMALL * 4 + 1950);
+        assert_int_equal(weights[SMALL].chosen, row == 0 ? 2 : 0);
+        assert_int_equal(weights[0].chosen, 1);
+    }
+}
+
 /* The choice depends on the table only: a second call changes nothing. */
 static void test_repeatable(void **state)
 {
@@ -268,8 +317,9 @@ static void test_reach(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_all_combinations), TEST(test_many),    TEST(test_equal_weights),
-        TEST(test_repeatable),       TEST(test_nothing), TEST(test_reach),
+        TEST(test_all_combinations), TEST(test_many),       TEST(test_equal_weights),
+        TEST(test_repeatable),       TEST(test_large_step), TEST(test_rest_is_filled),
+        TEST(test_nothing),          TEST(test_reach),
     };
     return RUN(tests);
 }

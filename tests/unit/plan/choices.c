@@ -163,6 +163,28 @@ static void test_unfit_first(void **state)
     assert_true(item->warning && item->asked && !item->chosen);
 }
 
+/* Rows of 96 can't be gathered in blocks of 64: decoded for all, it is stored once. */
+static void test_forms_by_choice(void **state)
+{
+    (void)state;
+    struct plan_options options = plan_defaults();
+    for (uint64_t block = 0; block <= 64; block += 32) {
+        const struct plan_choice row = made(QUANT_INT4, block);
+        struct map *map = hold(sizeof *map);
+        at_end(free_map, map);
+        assert_true(map_put(map, "\nE", (void *)(uintptr_t)&row));
+        options.choices = map;
+        Onnx__ModelProto *proto = make_model(10, 21);
+        put_initializer(proto->graph, make_weight("E", DATA_FLOAT, DIMS(512, 96)));
+        put_node(proto->graph, make_node("Gather", "E I", "Y"));
+        put_node(proto->graph, make_node("MatMul", "E X", "Z"));
+        const struct plan *plan = &pipeline_plan(proto, &options)->plan;
+        assert_int_equal(plan->count, block == 64 ? 1 : 2);
+        assert_int_equal(plan->items[0].form, FORM_DEQUANTIZE);
+        assert_int_equal(plan->items[0].alone, block == 64);
+    }
+}
+
 /* Scales that float16 can't hold get wider; those of the weight's own type can't. */
 static void test_findings(void **state)
 {
@@ -194,10 +216,8 @@ static void test_findings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_each_its_own),
-        TEST(test_after_upgrade),
-        TEST(test_unfit_first),
-        TEST(test_findings),
+        TEST(test_each_its_own), TEST(test_after_upgrade),   TEST(test_unfit_first),
+        TEST(test_findings),     TEST(test_forms_by_choice),
     };
     return RUN(tests);
 }
