@@ -1,7 +1,7 @@
 """Writes a large ONNX model for benchmarks, piece by piece, in little memory.
 
     python bench/make_model.py OUT.onnx [--gigabytes 1.5] [--order kn|nk]
-                               [--type float32|float16] [--external]
+                               [--type float32|float16] [--external] [--opset 17]
 
 A chain of square MatMuls (order kn: weights [K, N]) or Gemms with transB
 (order nk: [N, K]) whose weights follow Student's t with 5 degrees of freedom,
@@ -16,7 +16,8 @@ import onnx
 from onnx import TensorProto, helper
 
 SIDE = 4096
-OPSET = 21
+OPSET = 17
+IR_VERSION = 10  # what opset 21 came with; older opsets may have it too
 
 
 def varint(value):
@@ -41,7 +42,7 @@ def weights(count, dtype):
         yield np.roll(pool, i * 7919).tobytes()
 
 
-def skeleton(count, order, elem):
+def skeleton(count, order, elem, opset):
     nodes = []
     for i in range(count):
         x, y = (f"h{i}" if i else "x"), f"h{i + 1}" if i + 1 < count else "y"
@@ -51,8 +52,8 @@ def skeleton(count, order, elem):
             nodes.append(helper.make_node("Gemm", [x, f"w{i}"], [y], f"n{i}", transB=1))
     io = [helper.make_tensor_value_info(n, elem, ["batch", SIDE]) for n in "xy"]
     graph = helper.make_graph(nodes, "bench", io[:1], io[1:])
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)],
-                             ir_version=10)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)],
+                             ir_version=IR_VERSION)
 
 
 def tensor(i, elem, size, location):
@@ -66,11 +67,12 @@ def tensor(i, elem, size, location):
     return proto.SerializeToString() + field(9, size), size
 
 
-def write(path, gigabytes, order, dtype, external):
+def write(path, gigabytes, order="kn", dtype=np.float32, external=False, opset=OPSET):
+    """Writes the model; returns how many bytes of it are values of weights."""
     elem = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     size = SIDE * SIDE * np.dtype(dtype).itemsize
     count = max(1, round(gigabytes * 1e9 / size))
-    model = skeleton(count, order, elem)
+    model = skeleton(count, order, elem, opset)
     location = os.path.basename(path) + ".data" if external else None
     heads = [tensor(i, elem, size, location) for i in range(count)]
     graph = model.graph.SerializeToString()
@@ -85,6 +87,7 @@ def write(path, gigabytes, order, dtype, external):
             (data or out).write(values)
     if data:
         data.close()
+    return count * size
 
 
 def main():
@@ -94,8 +97,10 @@ def main():
     parser.add_argument("--order", choices=["kn", "nk"], default="kn")
     parser.add_argument("--type", choices=["float32", "float16"], default="float32")
     parser.add_argument("--external", action="store_true")
+    parser.add_argument("--opset", type=int, default=OPSET)
     args = parser.parse_args()
-    write(args.path, args.gigabytes, args.order, getattr(np, args.type), args.external)
+    write(args.path, args.gigabytes, args.order, getattr(np, args.type), args.external,
+          args.opset)
     print(f"{args.path}: {os.path.getsize(args.path) / 1e9:.2f} GB")
 
 

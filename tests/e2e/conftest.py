@@ -176,17 +176,24 @@ def survive(run, tmp_path):
 
 # ---- models ----------------------------------------------------------------
 
-@pytest.fixture
-def real_model(request):
-    """real_model(NAME) -> path of a committed or a downloaded model; skips the
-    test, and says so loudly, where that is missing."""
-    downloaded = pathlib.Path(os.environ.get("NIBBLE_MODELS", ROOT / "build/models"))
+DOWNLOADED = pathlib.Path(os.environ.get("NIBBLE_MODELS", ROOT / "build/models"))
 
+
+@pytest.fixture(scope="session")
+def find_model():
+    """find_model(NAME) -> path of a committed or a downloaded model, or None."""
+    def find_model(name):
+        paths = [(folder / name).absolute() for folder in (MODELS, DOWNLOADED)]
+        return next((path for path in paths if path.exists()), None)
+
+    return find_model
+
+
+@pytest.fixture
+def real_model(request, find_model):
+    """The same; skips the test, and says so loudly, where it is missing."""
     def real_model(name):
-        for folder in (MODELS, downloaded):
-            if (folder / name).exists():
-                return (folder / name).absolute()
-        return skip_for(request, name, f"{name} is not in {downloaded}")
+        return find_model(name) or skip_for(request, name, f"{name} is not in {DOWNLOADED}")
 
     return real_model
 

@@ -77,7 +77,7 @@ def make(case, run, folder):
 class Bench:
     """All cases, made once, and what a runtime makes of them, asked once each."""
 
-    def __init__(self, cases, run, folder):
+    def __init__(self, cases, run, folder, make=make):
         self.jobs = {case: make(case, run, folder) for case in cases}
         self.answers = {}
 

@@ -1,0 +1,127 @@
+"""Peak memory of every command on models of 0.2 to 6 GB, against what it may be:
+64 MiB and three times the bytes of the file without the values of weights.
+A part of bench/process.py.
+"""
+
+import gzip
+import os
+import shutil
+import tempfile
+
+import numpy as np
+
+import make_model
+from measure import Failed, has_room, heading, measure, note, remove, row, sorry
+
+BASE = 64 << 20
+FACTOR = 3
+LIMIT_INSIDE = 2.0  # GB: beyond, weights lie in a file of their own
+QUICK = 2.0  # GB: --quick stops there
+SIZES = [0.2, 1.5, 3, 6]
+
+# Name, command, whether it writes, and whether what it writes is as large as what it
+# reads.
+COMMANDS = [
+    ("quantize, rtn", ["quantize", "-q", "--method", "rtn"], True, False),
+    ("quantize, rtn, 1 thread", ["quantize", "-q", "--method", "rtn", "--threads", "1"],
+     True, False),
+    ("quantize, rtn, block 32", ["quantize", "-q", "--method", "rtn", "--block-size", "32"],
+     True, False),
+    ("quantize, rtn, per channel", ["quantize", "-q", "--method", "rtn", "--per-channel"],
+     True, False),
+    ("quantize, search", ["quantize", "-q", "--method", "search"], True, False),
+    ("quantize, --external-data", ["quantize", "-q", "--method", "rtn", "--external-data"],
+     True, False),
+    ("upgrade", ["upgrade"], True, True),
+    ("inspect", ["inspect"], False, False),
+    ("--dry-run", ["quantize", "-q", "--dry-run"], False, False),
+]
+# Another order and type take other ways; gzip takes one size of its own.
+KINDS = {"[K,N] float32": {}, "[N,K] float32": {"order": "nk"},
+         "[K,N] float16": {"dtype": np.float16}}
+OTHER_SIZE = 1.5
+OTHER_COMMANDS = COMMANDS[:4]
+
+
+def limit_mb(model, payload):
+    """What the peak may be, in MB. payload: bytes of weights that the file holds."""
+    return (BASE + FACTOR * (os.path.getsize(model) - payload)) / 1e6
+
+
+def peaks(model, payload, commands, args, folder):
+    out = os.path.join(folder, "out.onnx")
+    results, most = {}, limit_mb(model, payload)
+    for name, command, writes, copies in commands:
+        if copies and not has_room(folder, os.path.getsize(model) + payload):
+            results[name] = {"failed": f"skipped: no room in {folder}"}
+            continue
+        try:
+            done = measure([args.nibble, *command, model] + (["-o", out] if writes else []))
+            results[name] = done | {"limit_mb": most}
+        except Failed as reason:
+            results[name] = {"failed": str(reason)}
+        remove(out, out + ".data")
+    return results
+
+
+def of_model(title, gigabytes, made, commands, args):
+    """The table of one model, which is made and removed."""
+    external = gigabytes > LIMIT_INSIDE
+    if not has_room(args.folder, 1.3e9 * gigabytes):
+        sorry(title, f"skipped: no room in {args.folder}")
+        return {"failed": "no room"}
+    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+        model = os.path.join(folder, "model.onnx")
+        note(f"writing {gigabytes} GB")
+        payload = make_model.write(model, gigabytes, external=external, **made)
+        results = peaks(model, 0 if external else payload, commands, args, folder)
+    show(title, results)
+    return results
+
+
+def show(title, results):
+    heading(title, ["seconds", "peak MB", "limit MB", ""])
+    for name, result in results.items():
+        if "failed" in result:
+            sorry(name, result["failed"])
+            continue
+        well = result["peak_mb"] <= result["limit_mb"]
+        row(name, [result["seconds"], result["peak_mb"], result["limit_mb"],
+                   "" if well else "ABOVE"])
+
+
+def sizes(args):
+    return {f"{size:g} GB": of_model(f"memory: {size:g} GB, [K,N] float32"
+                                     + ", external" * (size > LIMIT_INSIDE),
+                                     size, {}, COMMANDS, args)
+            for size in SIZES if not (args.quick and size > QUICK)}
+
+
+def kinds(args):
+    return {name: of_model(f"memory: {OTHER_SIZE:g} GB, {name}", OTHER_SIZE, made,
+                           OTHER_COMMANDS, args)
+            for name, made in KINDS.items() if made}
+
+
+def compressed(args):
+    """The stream is of stored blocks: quick to make, and as much to hold."""
+    results = {}
+    for gigabytes in (0.2, 1.5):
+        with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+            plain, packed = (os.path.join(folder, f"model.onnx{end}") for end in ("", ".gz"))
+            payload = make_model.write(plain, gigabytes)
+            most = limit_mb(plain, payload)
+            with open(plain, "rb") as source, gzip.open(packed, "wb", 0) as sink:
+                shutil.copyfileobj(source, sink, 1 << 20)
+            remove(plain)
+            for end in ("", ".gz"):
+                out = os.path.join(folder, f"out.onnx{end}")
+                done = measure([args.nibble, "quantize", "-q", "--method", "rtn", packed,
+                                "-o", out])
+                results[f"{gigabytes:g} GB, .gz to {end or 'plain'}"] = done | {"limit_mb": most}
+                remove(out)
+    show("memory: .onnx.gz", results)
+    return results
+
+
+PARTS = {"memory: sizes": sizes, "memory: kinds": kinds, "memory: .onnx.gz": compressed}
