@@ -1,0 +1,100 @@
+"""Time and memory grow with the model, no faster: twice the weights, nodes or nested
+bodies cost about twice the instructions (valgrind's callgrind counts them, so it does
+not matter how busy the machine is) and twice the memory.
+"""
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench"))
+import make_many  # noqa: E402
+
+GROWTH = 2.2  # for twice as much
+COUNTS = {"weights": 250, "nodes": 1000, "bodies": 400}
+COMMANDS = {"quantize": ["quantize", "-q", "--method", "rtn", "--threads", "1",
+                         *make_many.MIN_ELEMENTS],
+            "upgrade": ["upgrade"],
+            "inspect": ["inspect"]}
+STEPS = [1, 2, 4]
+
+# Memory is measured on more parts, beside which the program itself is nothing.
+MANY = 40
+# What the peak may grow by for each part: structs of protobuf-c, indices, a report.
+# The bytes of the file itself come on top, as it is mapped.
+PART = {"weights": 6 << 10, "nodes": 1536, "bodies": 4 << 10}
+
+# Starts a command and prints its peak in kB. A process keeps the peak of what it was
+# before it became the command, so pytest itself can't be the parent.
+PEAK = """
+import json, os, sys
+pid = os.fork()
+if not pid:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.execv(sys.argv[1], sys.argv[1:])
+_, status, usage = os.wait4(pid, 0)
+print(json.dumps([os.waitstatus_to_exitcode(status), usage.ru_maxrss]))
+"""
+
+
+def words(nibble, command, model):
+    out = [] if command == "inspect" else ["-o", model.with_name("out.onnx")]
+    return list(map(str, [nibble, *COMMANDS[command], model, *out]))
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """models(KIND, COUNT) -> path"""
+    folder = tmp_path_factory.mktemp("scaling")
+
+    def models(kind, count):
+        path = folder / f"{kind}-{count}.onnx"
+        if not path.exists():
+            make_many.write(kind, count, path)
+        return path
+
+    return models
+
+
+def instructions(command, folder):
+    done = subprocess.run(["valgrind", "--tool=callgrind",
+                           f"--callgrind-out-file={folder}/callgrind", *command],
+                          capture_output=True, text=True, check=True)
+    return int(re.search(r"Collected : (\d+)", done.stderr).group(1))
+
+
+def peak(command):
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", PEAK, *command],
+                          capture_output=True, text=True, check=True)
+    status, kilobytes = json.loads(done.stdout)
+    assert status == 0
+    return kilobytes * 1024
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("kind", COUNTS)
+def test_time(kind, command, nibble, models, tmp_path):
+    if not shutil.which("valgrind"):
+        pytest.skip("valgrind is not installed")
+    counts = [instructions(words(nibble, command, models(kind, step * COUNTS[kind])), tmp_path)
+              for step in STEPS]
+    growth = [after / before for before, after in zip(counts, counts[1:])]
+    assert max(growth) <= GROWTH, counts
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("kind", COUNTS)
+def test_memory(kind, command, nibble, models):
+    if b"__asan_init" in nibble.read_bytes():
+        pytest.skip("sanitizers take memory of their own")
+    paths = [models(kind, step * MANY * COUNTS[kind]) for step in (1, 2)]
+    peaks = [peak(words(nibble, command, path)) for path in paths]
+    assert peaks[1] <= GROWTH * peaks[0], peaks
+    size = paths[1].stat().st_size - paths[0].stat().st_size
+    assert peaks[1] - peaks[0] <= size + MANY * COUNTS[kind] * PART[kind], peaks
