@@ -48,6 +48,11 @@ def feeds(path_or_session, seed=0):
     return inputs(path_or_session, 2, seed)
 
 
+def sentence(length, seed=0):
+    """One sentence of that many tokens for minilm."""
+    return _minilm(1, np.random.default_rng(seed), length)
+
+
 def _session(path_or_session):
     if isinstance(path_or_session, ort.InferenceSession):
         return path_or_session
@@ -68,12 +73,12 @@ def _minilm(n, rng, length=24):
     """Random words between [CLS] and [SEP]; each sentence but the first is
     padded, by one token more than the one before it."""
     ids = rng.integers(1996, 29612, (n, length))
-    pads = np.minimum(np.arange(n), length - 3)
+    pads = np.minimum(np.arange(n), max(length - 3, 0))
     ends = length - 1 - pads[:, None]
     position = np.arange(length)
     ids = np.where(position < ends, ids, 0)
-    ids[:, 0] = 101
     ids[position == ends] = 102
+    ids[:, 0] = 101
     mask = (position <= ends).astype(np.int64)
     return {"input_ids": ids.astype(np.int64), "attention_mask": mask}
 
