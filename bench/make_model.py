@@ -34,10 +34,10 @@ def field(number, size):
     return varint(number << 3 | 2) + varint(size)
 
 
-def weights(count, dtype):
+def weights(count, dtype, scale):
     """Yields `count` weights; one random pool, rotated, serves them all."""
     pool = np.random.default_rng(0).standard_t(5, SIDE * SIDE).astype(dtype)
-    pool *= dtype(0.02)
+    pool *= dtype(scale)
     for i in range(count):
         yield np.roll(pool, i * 7919).tobytes()
 
@@ -67,7 +67,8 @@ def tensor(i, elem, size, location):
     return proto.SerializeToString() + field(9, size), size
 
 
-def write(path, gigabytes, order="kn", dtype=np.float32, external=False, opset=OPSET):
+def write(path, gigabytes, order="kn", dtype=np.float32, external=False, opset=OPSET,
+          scale=0.02):
     """Writes the model; returns how many bytes of it are values of weights."""
     elem = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     size = SIDE * SIDE * np.dtype(dtype).itemsize
@@ -82,7 +83,7 @@ def write(path, gigabytes, order="kn", dtype=np.float32, external=False, opset=O
     data = open(path + ".data", "wb") if external else None
     with open(path, "wb") as out:
         out.write(model.SerializeToString() + field(7, total) + graph)
-        for (head, inside), values in zip(heads, weights(count, dtype)):
+        for (head, inside), values in zip(heads, weights(count, dtype, scale)):
             out.write(field(5, len(head) + inside) + head)
             (data or out).write(values)
     if data:
