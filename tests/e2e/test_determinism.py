@@ -26,7 +26,7 @@ def cpus(run, tmp_path_factory):
     layer = LAYERS["matmul"]
     onnx.save(build.layer_model(layer, build.weight(layer)), folder / "in.onnx")
     found = []
-    for name in ("scalar", "avx2"):
+    for name in ("scalar", "avx2", "avx512"):
         done = run(folder / "in.onnx", "-o", folder / "out.onnx", "--cpu", name)
         if done.returncode == 0:
             found.append(name)
@@ -56,6 +56,16 @@ def test_threads_and_kernels(name, scheme, real_model, run, cpus, tmp_path):
     assert len(set(outputs(run, tmp_path, variants).values())) == 1
 
 
+@pytest.mark.parametrize("method", ["search", "exact"])
+@pytest.mark.parametrize("scheme", SCHEMES, ids=str)
+def test_methods(scheme, method, real_model, run, cpus, tmp_path):
+    """Their sums, and how they decide between two scales that are equally good."""
+    variants = [(real_model(MODELS[0]), *scheme.options(), "--method", method,
+                 "--threads", threads, "--cpu", cpu)
+                for threads, cpu in itertools.product((1, 3), cpus)]
+    assert len(set(outputs(run, tmp_path, variants).values())) == 1
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", MODELS)
 def test_forms(name, form, real_model, run, cpus, tmp_path):
@@ -73,20 +83,30 @@ def test_small_models(layer, dtype, run, cpus, tmp_path):
     w = build.extremes(layer, dtype)
     path = tmp_path / "in.onnx"
     onnx.save(build.layer_model(layer, w, dtype=dtype), path)
-    for scheme in SCHEMES:
-        variants = [(path, *scheme.options(), "--min-elements", 16, "--threads", t, "--cpu", cpu)
-                    for t, cpu in itertools.product((1, 3), cpus)]
-        assert len(set(outputs(run, tmp_path, variants).values())) == 1, scheme
+    for scheme, method in itertools.product(SCHEMES, ("rtn", "search")):
+        variants = [(path, *scheme.options(), "--method", method, "--min-elements", 16,
+                     "--threads", t, "--cpu", cpu) for t, cpu in itertools.product((1, 3), cpus)]
+        assert len(set(outputs(run, tmp_path, variants).values())) == 1, (scheme, method)
 
 
+@pytest.mark.parametrize("command", ["quantize", "upgrade"])
 @pytest.mark.parametrize("name", MODELS)
-def test_ways_in(name, real_model, run, tmp_path):
-    raw = real_model(name).read_bytes()
+def test_ways_in(name, command, real_model, run, tmp_path):
+    model = onnx.load(real_model(name))
+    raw = model.SerializeToString()
+    (tmp_path / "in.onnx").write_bytes(raw)
     (tmp_path / "in.onnx.gz").write_bytes(gzip.compress(raw))
-    made = outputs(run, tmp_path, [(real_model(name),), (tmp_path / "in.onnx.gz",)])
-    for stdin in raw, gzip.compress(raw):
-        made |= {(len(stdin),): outputs(run, tmp_path, [("-",)], stdin)[("-",)]}
-    assert len(made) == 4 and len(set(made.values())) == 1
+    onnx.save(model, tmp_path / "external.onnx", save_as_external_data=True,
+              location="external.data", size_threshold=0)
+    ways = [("in.onnx", None), ("in.onnx.gz", None), ("external.onnx", None), ("-", raw),
+            ("-", gzip.compress(raw))]
+    made = set()
+    for path, stdin in ways:
+        out = tmp_path / "out.onnx"
+        done = run(command, tmp_path / path if stdin is None else path, "-o", out, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        made.add(out.read_bytes())
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize("name", MODELS)
