@@ -7,7 +7,7 @@ and the search, types, layouts, and budgets of bits.
 SNR is that of the outputs against the float model's, on 64 inputs of models/feeds.py;
 accuracy is that of models/evaluate.py, for models that have a measure. MatMulNBits
 computes in float32. Options that the program does not know are skipped, with a word.
-Prints a Markdown table.
+Prints a Markdown table: SNR in dB, then accuracy.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 
+from measure import note
 from models import HERE, feeds, session, snr
 
 import evaluate  # noqa: E402  (models put its folder on the path)
@@ -71,7 +72,6 @@ def measure(model, args):
     reference, has_metric = outputs(model), metric(model)
     rows = [{"model": name, "what": "float", "method": "", "bytes": os.path.getsize(model),
              "metric": has_metric}]
-    show(rows[0])
     for (what, method), options in VARIANTS.items():
         with tempfile.TemporaryDirectory() as folder:
             out = os.path.join(folder, "out.onnx")
@@ -84,19 +84,33 @@ def measure(model, args):
                          "bits_per_weight": report["bits_per_weight"],
                          "snr_db": snr(reference, outputs(out)),
                          "metric": metric(out) if has_metric else None})
-        show(rows[-1])
+        note(f"{name}, {what}, {method}: {cell(rows[-1])}")
     return rows
 
 
-def show(row):
-    bits = f"{row['bits_per_weight']:.2f}" if "bits_per_weight" in row else "32"
-    decibels = f"{row['snr_db']:.1f}" if "snr_db" in row else ""
-    value = ""
-    if row["metric"]:
-        name, number = row["metric"]
-        value = f"{number:.2f} %" if name == "top-1 %" else f"{number:.3f} bits"
-    print(f"| {row['model']} | {row['what']} | {row['method']} | {bits} | {decibels} | "
-          f"{value} |", flush=True)
+def number(pair):
+    """A metric for people."""
+    name, value = pair
+    return f"{value:.2f} %" if name == "top-1 %" else f"{value:.3f} bits"
+
+
+def cell(row):
+    parts = [f"{row['snr_db']:.1f}"] if "snr_db" in row else []
+    return ", ".join(parts + ([number(row["metric"])] if row["metric"] else []))
+
+
+def table(rows):
+    """A row for each variant, a column for each model."""
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    print(f"| weights | method | bits a weight | {' | '.join(models)} |\n"
+          "|---|---|---:" + "|---:" * len(models) + "|")
+    for what, method in dict.fromkeys((row["what"], row["method"]) for row in rows):
+        mine = {row["model"]: row for row in rows
+                if (row["what"], row["method"]) == (what, method)}
+        bits = [row["bits_per_weight"] for row in mine.values() if "bits_per_weight" in row]
+        span = f"{min(bits):.2f} to {max(bits):.2f}" if bits else ""
+        cells = [cell(mine[name]) if name in mine else "" for name in models]
+        print(f"| {what} | {method} | {span} | {' | '.join(cells)} |")
 
 
 def main():
@@ -110,9 +124,8 @@ def main():
     models = args.model or [path for path in sorted(
         glob.glob(os.path.join(HERE, "..", "models", "*.onnx")) +
         glob.glob(os.path.join(args.models, "*.onnx"))) if "dynamo" not in path]
-    print("| model | weights | method | bits a weight | SNR, dB | accuracy |\n"
-          "|---|---|---|---:|---:|---:|")
     rows = [row for model in models for row in measure(model, args)]
+    table(rows)
     if args.json:
         with open(args.json, "w") as out:
             json.dump(rows, out, indent=2)

@@ -1,7 +1,8 @@
 """Latency of models that are mostly MatMul, at few rows: int4 against float.
 
     python bench/latency.py [--nibble build/nibble] [--models build/models]
-                            [--runs 30] [--hidden 1024] [--json FILE]
+                            [--runs 30] [--hidden 1024] [--method search]
+                            [--json FILE]
 
 minilm at few tokens, and a generated transformer (make_stack.py), in the forms run and
 nbits. Ratios to the float model: one thread, ONNX Runtime's default session settings,
@@ -50,7 +51,7 @@ def measure(name, path, hidden, args):
         sessions = {"float": models.session(path)}
         for number, (variant, options) in enumerate(VARIANTS.items()):
             out = os.path.join(folder, f"{number}.onnx")
-            models.quantize(args.nibble, path, out, ["--method", "rtn", *options])
+            models.quantize(args.nibble, path, out, ["--method", args.method, *options])
             sessions[variant] = models.session(out)
         rows = []
         for what, feed in inputs_of(path, hidden).items():
@@ -76,6 +77,7 @@ def main():
     parser.add_argument("--models", default="build/models")
     parser.add_argument("--folder", default="/dev/shm")
     parser.add_argument("--runs", type=int, default=30)
+    parser.add_argument("--method", default="search")
     parser.add_argument("--hidden", type=int, default=1024)
     parser.add_argument("--json")
     args = parser.parse_args()

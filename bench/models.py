@@ -1,7 +1,8 @@
 """Real models in every form: size, share of weights quantized, error, latency.
 
     python bench/models.py [--nibble build/nibble] [--models build/models]
-                           [--runs 30] [--json FILE] [MODEL ...]
+                           [--runs 30] [--method search] [--json FILE]
+                           [MODEL ...]
 
 Latency is a ratio to the float model: one thread, ONNX Runtime's default session
 settings, medians of runs that alternate between all variants of a model.
@@ -91,7 +92,8 @@ def measure(model, args, folder):
     for layout, layout_options in LAYOUTS:
         for form, form_options in FORMS:
             out = os.path.join(folder, f"{len(rows)}.onnx")
-            share = quantize(args.nibble, model, out, layout_options + form_options)
+            share = quantize(args.nibble, model, out,
+                             ["--method", args.method, *layout_options, *form_options])
             rows.append({"model": os.path.basename(model)[:-5], "layout": layout,
                          "form": form, "bytes": os.path.getsize(out), "share": share,
                          "snr": snr(reference, session(out, exact=True).run(None, feed))})
@@ -115,6 +117,7 @@ def main():
     parser.add_argument("--nibble", default="build/nibble")
     parser.add_argument("--models", default="build/models")
     parser.add_argument("--runs", type=int, default=30)
+    parser.add_argument("--method", default="search")
     parser.add_argument("--json")
     parser.add_argument("model", nargs="*")
     args = parser.parse_args()
