@@ -19,28 +19,29 @@ LIMIT_INSIDE = 2.0  # GB: beyond, weights lie in a file of their own
 QUICK = 2.0  # GB: --quick stops there
 SIZES = [0.2, 1.5, 3, 6]
 
+RTN, SEARCH = (["quantize", "-q", "--method", method] for method in ("rtn", "search"))
+
 # Name, command, whether it writes, and whether what it writes is as large as what it
 # reads.
-COMMANDS = [
-    ("quantize, rtn", ["quantize", "-q", "--method", "rtn"], True, False),
-    ("quantize, rtn, 1 thread", ["quantize", "-q", "--method", "rtn", "--threads", "1"],
-     True, False),
-    ("quantize, rtn, block 32", ["quantize", "-q", "--method", "rtn", "--block-size", "32"],
-     True, False),
-    ("quantize, rtn, per channel", ["quantize", "-q", "--method", "rtn", "--per-channel"],
-     True, False),
-    ("quantize, search", ["quantize", "-q", "--method", "search"], True, False),
-    ("quantize, --external-data", ["quantize", "-q", "--method", "rtn", "--external-data"],
-     True, False),
+QUANTIZE = [
+    ("rtn, 1 thread", [*RTN, "--threads", "1"], True, False),
+    ("rtn, per channel", [*RTN, "--per-channel"], True, False),
+    ("rtn, block 32", [*RTN, "--block-size", "32"], True, False),
+    ("search", SEARCH, True, False),
+    ("search, per channel", [*SEARCH, "--per-channel"], True, False),
+    ("search, block 32", [*SEARCH, "--block-size", "32"], True, False),
+]
+COMMANDS = QUANTIZE + [
+    ("rtn, --external-data", [*RTN, "--external-data"], True, False),
     ("upgrade", ["upgrade"], True, True),
     ("inspect", ["inspect"], False, False),
     ("--dry-run", ["quantize", "-q", "--dry-run"], False, False),
 ]
 # Another order and type take other ways; gzip takes one size of its own.
 KINDS = {"[K,N] float32": {}, "[N,K] float32": {"order": "nk"},
-         "[K,N] float16": {"dtype": np.float16}}
+         "[K,N] float16": {"dtype": np.float16},
+         "[N,K] float16": {"order": "nk", "dtype": np.float16}}
 OTHER_SIZE = 1.5
-OTHER_COMMANDS = COMMANDS[:4]
 
 
 def limit_mb(model, payload):
@@ -99,7 +100,7 @@ def sizes(args):
 
 def kinds(args):
     return {name: of_model(f"memory: {OTHER_SIZE:g} GB, {name}", OTHER_SIZE, made,
-                           OTHER_COMMANDS, args)
+                           QUANTIZE, args)
             for name, made in KINDS.items() if made}
 
 
