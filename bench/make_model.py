@@ -34,15 +34,15 @@ def field(number, size):
     return varint(number << 3 | 2) + varint(size)
 
 
-def weights(count, dtype, scale):
+def weights(count, dtype, scale, side):
     """Yields `count` weights; one random pool, rotated, serves them all."""
-    pool = np.random.default_rng(0).standard_t(5, SIDE * SIDE).astype(dtype)
+    pool = np.random.default_rng(0).standard_t(5, side * side).astype(dtype)
     pool *= dtype(scale)
     for i in range(count):
         yield np.roll(pool, i * 7919).tobytes()
 
 
-def skeleton(count, order, elem, opset):
+def skeleton(count, order, elem, opset, side):
     nodes = []
     for i in range(count):
         x, y = (f"h{i}" if i else "x"), f"h{i + 1}" if i + 1 < count else "y"
@@ -50,15 +50,15 @@ def skeleton(count, order, elem, opset):
             nodes.append(helper.make_node("MatMul", [x, f"w{i}"], [y], f"n{i}"))
         else:
             nodes.append(helper.make_node("Gemm", [x, f"w{i}"], [y], f"n{i}", transB=1))
-    io = [helper.make_tensor_value_info(n, elem, ["batch", SIDE]) for n in "xy"]
+    io = [helper.make_tensor_value_info(n, elem, ["batch", side]) for n in "xy"]
     graph = helper.make_graph(nodes, "bench", io[:1], io[1:])
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)],
                              ir_version=IR_VERSION)
 
 
-def tensor(i, elem, size, location):
+def tensor(i, elem, size, location, side):
     """An initializer's bytes up to its values, and the length of the whole."""
-    proto = TensorProto(name=f"w{i}", data_type=elem, dims=[SIDE, SIDE])
+    proto = TensorProto(name=f"w{i}", data_type=elem, dims=[side, side])
     if location:
         proto.data_location = TensorProto.EXTERNAL
         for key, value in (("location", location), ("offset", i * size), ("length", size)):
@@ -68,14 +68,14 @@ def tensor(i, elem, size, location):
 
 
 def write(path, gigabytes, order="kn", dtype=np.float32, external=False, opset=OPSET,
-          scale=0.02):
+          scale=0.02, side=SIDE):
     """Writes the model; returns how many bytes of it are values of weights."""
     elem = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    size = SIDE * SIDE * np.dtype(dtype).itemsize
+    size = side * side * np.dtype(dtype).itemsize
     count = max(1, round(gigabytes * 1e9 / size))
-    model = skeleton(count, order, elem, opset)
+    model = skeleton(count, order, elem, opset, side)
     location = os.path.basename(path) + ".data" if external else None
-    heads = [tensor(i, elem, size, location) for i in range(count)]
+    heads = [tensor(i, elem, size, location, side) for i in range(count)]
     graph = model.graph.SerializeToString()
     model.ClearField("graph")
     total = len(graph) + sum(
@@ -83,7 +83,7 @@ def write(path, gigabytes, order="kn", dtype=np.float32, external=False, opset=O
     data = open(path + ".data", "wb") if external else None
     with open(path, "wb") as out:
         out.write(model.SerializeToString() + field(7, total) + graph)
-        for (head, inside), values in zip(heads, weights(count, dtype, scale)):
+        for (head, inside), values in zip(heads, weights(count, dtype, scale, side)):
             out.write(field(5, len(head) + inside) + head)
             (data or out).write(values)
     if data:

@@ -41,6 +41,7 @@ COMMANDS = QUANTIZE + [
 KINDS = {"[K,N] float32": {}, "[N,K] float32": {"order": "nk"},
          "[K,N] float16": {"dtype": np.float16},
          "[N,K] float16": {"order": "nk", "dtype": np.float16}}
+LARGE = 12288  # rows and columns of one weight of 0.6 GB
 OTHER_SIZE = 1.5
 
 
@@ -104,6 +105,13 @@ def kinds(args):
             for name, made in KINDS.items() if made}
 
 
+def large(args):
+    """One weight: memory may not grow with its rows or columns either."""
+    return {order: of_model(f"memory: one weight of 0.6 GB, [{order[0]},{order[1]}] float32",
+                            0.6, {"order": order.lower(), "side": LARGE}, QUANTIZE, args)
+            for order in ("KN", "NK")}
+
+
 def compressed(args):
     """The stream is of stored blocks: quick to make, and as much to hold."""
     results = {}
@@ -125,4 +133,5 @@ def compressed(args):
     return results
 
 
-PARTS = {"memory: sizes": sizes, "memory: kinds": kinds, "memory: .onnx.gz": compressed}
+PARTS = {"memory: sizes": sizes, "memory: kinds": kinds, "memory: one weight": large,
+         "memory: .onnx.gz": compressed}
