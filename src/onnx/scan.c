@@ -11,6 +11,7 @@ enum {
     DEPTH_MAX = 100,
     LENGTH_SIZE = 5,             /* nested lengths are written as padded varints */
     TYPED_PAYLOAD_MIN = 4 << 10, /* float_data from here on is referred to, too */
+    PAGES_KEPT = 4 << 20,        /* of the mapping, while it is read */
 };
 enum wire { VARINT = 0, FIXED64 = 1, LENGTH = 2, FIXED32 = 5 };
 enum { TENSOR_FLOAT_DATA = 4, TENSOR_RAW_DATA = 9, TENSOR_DOUBLE_DATA = 10 };
@@ -21,6 +22,7 @@ struct scan {
     struct error *err;
     uint8_t *out;
     size_t size, capacity;
+    const uint8_t *dropped; /* pages of the mapping up to here are given back */
 };
 
 struct field {
@@ -224,6 +226,10 @@ static bool scan_nested(struct scan *scan, const struct field *field, int depth)
         return error_set(scan->err, STATUS_UNSUPPORTED,
                          "%s: more than 2 GiB without its tensors", scan->file->path);
     put_length(scan->out + start - LENGTH_SIZE, length);
+    if (field->end - scan->dropped >= PAGES_KEPT) {
+        file_done_with(scan->file, scan->dropped, (uint64_t)(field->end - scan->dropped));
+        scan->dropped = field->end;
+    }
     return true;
 }
 
@@ -251,7 +257,8 @@ static bool scan_message(struct scan *scan, const ProtobufCMessageDescriptor *me
 bool scan_model(const struct file *file, struct payloads *payloads,
                 struct skeleton *skeleton, struct error *err)
 {
-    struct scan scan = {.file = file, .payloads = payloads, .err = err};
+    struct scan scan = {
+        .file = file, .payloads = payloads, .err = err, .dropped = file->data};
     bool ok = scan_message(&scan, &onnx__model_proto__descriptor, file->data,
                            file->data + file->size, 1);
     *skeleton = (struct skeleton){.data = scan.out, .size = scan.size};
