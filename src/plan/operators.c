@@ -148,6 +148,7 @@ static const struct operator operators[] = {
     {STANDARD, "Conv", 1, 3, RANK_ANY, 0, 1, CONSUMER_PLAIN, false, NULL, NULL},
     {STANDARD, "ConvTranspose", 1, 3, RANK_ANY, 1, 0, CONSUMER_PLAIN, false, NULL,
      adjust_conv_transpose},
+    {STANDARD, "DeformConv", 1, 3, RANK_ANY, 0, 1, CONSUMER_PLAIN, false, NULL, NULL},
     {STANDARD, "Gather", 0, 2, RANK_ANY, 0, -1, CONSUMER_LOOKUP, false, NULL,
      adjust_gather},
     {STANDARD, "LSTM", 1, 3, 3, 1, 2, CONSUMER_PLAIN, false, NULL, adjust_recurrent},
@@ -169,6 +170,12 @@ static const struct operator operators[] = {
     {MICROSOFT, "FusedGemm", 1, 2, 2, 1, 0, CONSUMER_PLAIN, true, "transB", NULL},
     {MICROSOFT, "FusedConv", 1, 3, RANK_ANY, 0, 1, CONSUMER_PLAIN, false, NULL, NULL},
     {MICROSOFT, "Attention", 1, 2, 2, 1, 0, CONSUMER_PLAIN, true, NULL, NULL},
+    {MICROSOFT, "EmbedLayerNormalization", 2, 2, 2, 0, 1, CONSUMER_PLAIN, false, NULL,
+     NULL},
+    {MICROSOFT, "EmbedLayerNormalization", 3, 2, 2, 0, 1, CONSUMER_PLAIN, false, NULL,
+     NULL},
+    {MICROSOFT, "EmbedLayerNormalization", 4, 2, 2, 0, 1, CONSUMER_PLAIN, false, NULL,
+     NULL},
 };
 
 /* ---- look-up -------------------------------------------------------- */

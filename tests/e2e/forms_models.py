@@ -162,6 +162,23 @@ def attention():
                     domains=(MICROSOFT,))
 
 
+def embed_norm():
+    """Words and positions, both tables, looked up and normalized."""
+    def nodes(x, w, y):
+        inputs = [f"{y}_i", "", w, "P", "", "gamma", "bias"]
+        return [node("Abs", [x], f"{y}_i"),
+                helper.make_node("EmbedLayerNormalization", inputs, [y, f"{y}_mask"],
+                                 domain=MICROSOFT)]
+    return Operator(nodes, (51, 40), (2, 5), 3, {"P": (8, 40), "gamma": (40,), "bias": (40,)},
+                    rows=50, index=np.int32, domains=(MICROSOFT,))
+
+
+def deform_conv():
+    def nodes(x, w, y):
+        return [node("DeformConv", [x, w, "O"], y, pads=[1, 1, 1, 1])]
+    return Operator(nodes, (20, 12, 3, 3), (1, 12, 4, 4), 4, {"O": (1, 18, 4, 4)})
+
+
 OPERATORS = {name: of_layer(layer) for name, layer in build.LAYERS.items()} | {
     "matmul-whole": matmul(512, 9),
     "matmul-rank3-x": matmul(64, 30, (2, 3, 64)),
@@ -174,6 +191,7 @@ OPERATORS = {name: of_layer(layer) for name, layer in build.LAYERS.items()} | {
     "fusedconv": fused_conv(),
     "fusedgemm": fused_gemm(),
     "attention": attention(),
+    "embednorm": embed_norm(),
     "gather": gather((51, 40), (3, 5)),
     "gather-scalar": gather((50, 32), ()),
     "gather-odd": gather((40, 37), (4,)),
@@ -349,7 +367,9 @@ def layout(made, index, shape):
     if made.op_type == "FusedMatMul" and index == 1:
         swap = oracle.attribute(made, "transB", 0)
         return (last - 1, last, True) if swap else (last, last - 1, True)
-    if made.op_type == "FusedConv" and index == 1:
+    if made.op_type in ("FusedConv", "DeformConv") and index == 1:
+        return 0, 1, False
+    if made.op_type == "EmbedLayerNormalization" and index in (2, 3):
         return 0, 1, False
     return oracle.layout(made, index, shape)
 

@@ -328,6 +328,17 @@ def test_slow_weights_are_counted(operator, form, slow, run, tmp_path, quantize)
         assert (b"--decode auto" in said) == (slow > 0)
 
 
+@pytest.mark.parametrize("form", ["run", "load", "portable"])
+def test_operator_of_opset_19(form, quantize):
+    """DeformConv is newer than the opset of the other models."""
+    operator = models.deform_conv()
+    model = models.finish(operator, "float", operator.nodes("X", "W", "Y"),
+                          [models.weight(operator)], opset=19, ir=9)
+    result, _ = check(model, models.all_feeds(model, operator),
+                      Scheme(granularity="channel", min_elements=1000), form, quantize)
+    assert result.names == {"W"}
+
+
 # ---- what decides whether a weight is fused, and gaps ------------------------------
 
 def test_captured_weight_is_fused(quantize):

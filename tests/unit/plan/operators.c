@@ -169,9 +169,14 @@ static void test_microsoft(void **state)
         const int64_t *dims;
         size_t rank, channel, reduction;
     } rows[] = {
-        {"FusedMatMul", 1, DIMS(3, 5), 1, 0}, {"FusedMatMul", 0, DIMS(3, 5), 0, 1},
-        {"FusedGemm", 1, DIMS(3, 5), 1, 0},   {"FusedConv", 1, DIMS(8, 3, 5, 5), 0, 1},
+        {"FusedMatMul", 1, DIMS(3, 5), 1, 0},
+        {"FusedMatMul", 0, DIMS(3, 5), 0, 1},
+        {"FusedGemm", 1, DIMS(3, 5), 1, 0},
+        {"FusedConv", 1, DIMS(8, 3, 5, 5), 0, 1},
         {"Attention", 1, DIMS(3, 5), 1, 0},
+        {"EmbedLayerNormalization", 2, DIMS(3, 5), 0, 1},
+        {"EmbedLayerNormalization", 3, DIMS(3, 5), 0, 1},
+        {"EmbedLayerNormalization", 4, DIMS(3, 5), 0, 1},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct layout layout;
