@@ -23,7 +23,8 @@ from models import feeds
 
 ROWS = [1, 2, 4, 8]
 GOAL = 0.6
-FORMS = {"run": [], "nbits": ["--format", "nbits"]}
+FORMS = {"run": [], "nbits": ["--format", "nbits"],
+         "nbits-int8": ["--format", "nbits-int8"]}
 LAYOUTS = {"default": [], "block 32": ["--block-size", "32"]}
 KINDS = {"int4": ["--type", "int4", "--symmetric"], "uint4": ["--type", "uint4", "--asymmetric"]}
 VARIANTS = {(form, layout, kind): FORMS[form] + LAYOUTS[layout] + KINDS[kind]

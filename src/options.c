@@ -16,7 +16,7 @@ static const char *const decode_names[] = {[NIBBLE_DECODE_RUN] = "run",
                                            [NIBBLE_DECODE_PORTABLE] = "portable",
                                            [NIBBLE_DECODE_AUTO] = "auto"};
 static const char *const format_names[] = {
-    [NIBBLE_QDQ] = "qdq", [NIBBLE_NBITS] = "nbits"};
+    [NIBBLE_QDQ] = "qdq", [NIBBLE_NBITS] = "nbits", [NIBBLE_NBITS_INT8] = "nbits-int8"};
 static const char *const target_names[] = {
     [NIBBLE_ONNXRUNTIME] = "onnxruntime", [NIBBLE_GENERIC] = "generic"};
 
@@ -161,7 +161,8 @@ bool options_planning(const struct nibble_options *options, struct plan_options 
         .freeze = options->freeze,
         .decode = (enum decode)options->decode,
         .target = (enum target)options->target,
-        .nbits = options->format == NIBBLE_NBITS,
+        .nbits = options->format != NIBBLE_QDQ,
+        .int8_activations = options->format == NIBBLE_NBITS_INT8,
         .wide_embeddings = options->wide_embeddings,
         .copy_bytes = options->copy_bytes,
         .half_scales = options->scale_type == NIBBLE_SCALE_FLOAT16,

@@ -142,7 +142,7 @@ static bool set_decode(struct settings *s, const char *value, struct usage *usag
 static bool set_format(struct settings *s, const char *value, struct usage *usage)
 {
     return nibble_format_parse(value, &s->options.format) ||
-           usage_set(usage, "--format takes qdq or nbits, not '%s'", value);
+           usage_set(usage, "--format takes qdq, nbits or nbits-int8, not '%s'", value);
 }
 
 static bool set_target(struct settings *s, const char *value, struct usage *usage)
@@ -311,7 +311,7 @@ const struct option_row option_rows[] = {
     {PLANNING, 0, "decode", "HOW", 0, false, set_decode,
      "run, load (to float), portable (no INT4) or auto"},
     {PLANNING, 0, "format", "NAME", 0, false, set_format,
-     "qdq, or nbits: com.microsoft MatMulNBits (qdq)"},
+     "qdq, or MatMulNBits: nbits, nbits-int8 (qdq)"},
     {PLANNING, 0, "target", "NAME", 0, false, set_target,
      "onnxruntime, or generic: DequantizeLinear only"},
     {PLANNING, 0, "embedding-type", "TYPE", 0, false, set_embedding_type,

@@ -24,7 +24,7 @@ struct op {
     struct {
         const char *name;
         int64_t value;
-    } ints[4];
+    } ints[5];
 };
 
 /* Places the node; returns its output, NULL once an error is set: calls may be

@@ -6,6 +6,7 @@
 #include <string.h>
 
 static const char domain[] = "com.microsoft";
+enum { INT8_ACTIVATIONS = 4 }; /* accuracy_level: the least that is computed with */
 
 /* ---- opset imports -------------------------------------------------- */
 
@@ -84,7 +85,8 @@ bool emit_nbits(struct emitter *e, const struct use *use)
         .ints = {{"K", (int64_t)item->shape.dim},
                  {"N", channels(item)},
                  {"bits", bits_of(item)},
-                 {"block_size", (int64_t)item->shape.block}},
+                 {"block_size", (int64_t)item->shape.block},
+                 {item->int8_activations ? "accuracy_level" : NULL, INT8_ACTIVATIONS}},
     };
     return import_domain(e, use->scope) && emit_op(e, &op);
 }

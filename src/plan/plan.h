@@ -56,10 +56,11 @@ struct plan_options {
     bool freeze;
     enum decode decode;
     enum target target;
-    bool nbits;           /* com.microsoft operators where they exist */
-    bool wide_embeddings; /* 8-bit rows though the type has 4 bits */
-    uint64_t copy_bytes;  /* up to this size each MatMul gets codes of its own */
-    bool half_scales;     /* float16 scales for weights of float and double */
+    bool nbits;            /* com.microsoft operators where they exist */
+    bool int8_activations; /* of MatMulNBits */
+    bool wide_embeddings;  /* 8-bit rows though the type has 4 bits */
+    uint64_t copy_bytes;   /* up to this size each MatMul gets codes of its own */
+    bool half_scales;      /* float16 scales for weights of float and double */
     /* Weights whose values turned out not to allow it, by plan_key: reasons to stay
      * float, and (of anything) that float16 can't hold the scales. */
     const struct map *unfit, *wide_scales;
@@ -92,11 +93,12 @@ struct plan_item {
     size_t channel_axis;
     enum form form;
     enum packing packing;
-    size_t row;       /* PACK_HALVES: elements of a row */
-    bool transposed;  /* codes and scales are stored transposed; rank 2 */
-    bool padded;      /* 4-bit zero points: every row of the codes begins a byte */
-    bool fused;       /* ONNX Runtime computes on the codes */
-    bool wide_scales; /* float32 scales, since float16 can't hold them */
+    size_t row;            /* PACK_HALVES: elements of a row */
+    bool transposed;       /* codes and scales are stored transposed; rank 2 */
+    bool padded;           /* 4-bit zero points: every row of the codes begins a byte */
+    bool int8_activations; /* of MatMulNBits */
+    bool fused;            /* ONNX Runtime computes on the codes */
+    bool wide_scales;      /* float32 scales, since float16 can't hold them */
 
     /* An earlier item of equal values, form and layout: stored once, there. */
     struct plan_item *same;

@@ -170,7 +170,7 @@ static size_t halves_row(const struct plan_item *item)
     return even ? even : longest;
 }
 
-static void set_packing(struct plan_item *item)
+static void set_packing(const struct plan_options *options, struct plan_item *item)
 {
     bool narrow = is_narrow(item);
     bool rank2 = item->tensor->n_dims == 2;
@@ -182,6 +182,7 @@ static void set_packing(struct plan_item *item)
         break;
     case FORM_NBITS:
         make_unsigned(item);
+        item->int8_activations = options->int8_activations;
         item->transposed = !channel_first;
         item->padded = true;
         break;
@@ -228,7 +229,7 @@ void shape_item(const struct plan_options *options, const struct layout *layout,
     /* One step more is worth a stored zero point among 16, not among 256. */
     item->scheme.mirrored &= item->scheme.symmetric && is_narrow(item);
     item->fused = fuses(options, &local, item);
-    set_packing(item);
+    set_packing(options, item);
 }
 
 /* ---- questions about a shaped item ---------------------------------- */

@@ -13,6 +13,7 @@ import build
 import forms_check
 import forms_models as models
 import oracle
+import runtime
 from build import info
 from forms_check import FORMS, check
 from forms_models import GEMMS, OPERATORS, PLACES, Operator, node
@@ -212,6 +213,21 @@ def two_matmuls():
         return [node("MatMul", [x, w], "A"), node("Tanh", ["A"], "B"),
                 node("MatMul", ["B", w], y)]
     return Operator(nodes, (64, 64), (3, 64), 2, axes=(1, 0, True))
+
+
+@pytest.mark.parametrize("format, level", [("nbits", None), ("nbits-int8", 4)])
+def test_activations(format, level, quantize):
+    """As exact as float32, or rounded to int8 and near that."""
+    operator = OPERATORS["matmul-whole"]
+    model = models.as_initializer(operator, models.weight(operator), "float")
+    feeds = models.all_feeds(model, operator)
+    exact, _ = check(model, feeds, Scheme(), "nbits", quantize)
+    wanted = runtime.run_ort(exact.output, feeds)
+    result = quantize(model, *Scheme().options(), "--format", format, output="other.onnx")
+    made, = result.load().graph.node
+    assert oracle.attribute(made, "accuracy_level") == level
+    difference = runtime.worst(wanted, runtime.run_ort(result.output, feeds))
+    assert difference <= 0.02 and (difference > 0) == (level is not None)
 
 
 @pytest.mark.parametrize("below, form, copies, own", [
