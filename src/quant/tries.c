@@ -8,7 +8,7 @@
 #include "quant/search.h"
 
 /* Elements of groups whose zero point may be far off at first. */
-enum { LONG = 384 };
+enum { FAR = 384 };
 
 static const struct spread spreads_4bit[] = {
     {24, 1.18f, 0.946f, 8},  {48, 1.15f, 0.946f, 8},       {96, 1.10f, 0.937f, 8},
@@ -40,7 +40,10 @@ void search_begin(const struct search *s, struct search_tile *t, size_t lanes,
         float scale = g < lanes ? scales[g] : 1;
         float zero = g < lanes ? (float)(uint8_t)(zeros[g] - s->type->lo) : s->middle;
         float side = zero > s->steps - zero ? zero : s->steps - zero;
-        float step = s->limit / (1.03125f * (side + 1)); /* in whole numbers */
+        float step = s->step; /* in whole numbers, or in bins */
+
+        if (step == 0)
+            step = s->limit / (1.03125f * (side + 1));
 
         /* Scales so small that this would overflow leave nothing to search. */
         t->inverse[g] = scale >= 0x1p-112f ? step / scale : 0;
@@ -92,7 +95,7 @@ static void tries_closer(const struct search *s, struct search_tile *t)
 {
     float quarter = (1 - s->spread.ratio) / 4;
 
-    if (s->length <= LONG)
+    if (s->length <= FAR)
         return;
     try_near(s, t, 1 - quarter, 0);
     try_near(s, t, 1 + quarter, 0);
@@ -105,7 +108,7 @@ static void tries_centre(const struct search *s, struct search_tile *t)
     const float ratio = s->spread.ratio;
     float factor = s->spread.top * ratio;
 
-    if (s->fit->scheme->symmetric || s->length <= LONG)
+    if (s->fit->scheme->symmetric || s->length <= FAR)
         return;
     for (; t->tries < s->spread.tries / 2; factor *= ratio * ratio)
         for (size_t k = t->tries++, g = 0; g < TILE; g++) {
@@ -136,7 +139,7 @@ static void tries_zeros(const struct search *s, struct search_tile *t)
 /* One further, where outliers may have kept it off. */
 static void tries_zeros_again(const struct search *s, struct search_tile *t)
 {
-    if (!s->fit->scheme->symmetric && s->length > LONG)
+    if (!s->fit->scheme->symmetric && s->length > FAR)
         tries_zeros(s, t);
 }
 

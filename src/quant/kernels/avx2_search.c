@@ -144,8 +144,7 @@ KERNEL_SEARCH_TRY(avx2_search_try)
             sum_add(tile->xl[k], _mm256_add_epi32(a.xl, b.xl));
             sum_add(tile->ll[k], _mm256_add_epi32(a.ll, b.ll));
         }
-        if (last)
-            try_pick(tile, k);
+        try_pick(tile, k);
     }
 }
 

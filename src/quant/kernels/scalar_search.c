@@ -54,19 +54,6 @@ static inline void try_add(const int16_t *whole, size_t pairs, int r, int lo, in
     *sum_ll += (float)ll;
 }
 
-static inline void try_pick(struct search_tile *t, size_t k, size_t g)
-{
-    float gain = t->xl[k][g] * t->xl[k][g] / t->ll[k][g]; /* NaN where both are 0 */
-
-    if (!(gain > t->best_gain[g]))
-        return;
-    t->best_gain[g] = gain;
-    t->best_scale[g] = t->scale[k][g];
-    t->best_zero[g] = t->zero[k][g];
-    t->best_xl[g] = t->xl[k][g];
-    t->best_ll[g] = t->ll[k][g];
-}
-
 KERNEL_SEARCH_TRY(scalar_search_try)
 {
     for (size_t k = 0; k < tile->tries; k++)
@@ -78,8 +65,7 @@ KERNEL_SEARCH_TRY(scalar_search_try)
                 try_add(whole + (p * TILE + g) * 2, pairs - p < PIECE ? pairs - p : PIECE,
                         r, (int)-zero, (int)(steps - zero), &tile->xl[k][g],
                         &tile->ll[k][g]);
-            if (last)
-                try_pick(tile, k, g);
+            search_pick(tile, k, g);
         }
 }
 

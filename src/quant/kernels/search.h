@@ -41,6 +41,20 @@ struct search_tile {
     float best_xl[TILE], best_ll[TILE];
 };
 
+/* Makes the k-th try the best of the group in lane g if it is. */
+static inline void search_pick(struct search_tile *t, size_t k, size_t g)
+{
+    float gain = t->xl[k][g] * t->xl[k][g] / t->ll[k][g]; /* NaN where both are 0 */
+
+    if (!(gain > t->best_gain[g]))
+        return;
+    t->best_gain[g] = gain;
+    t->best_scale[g] = t->scale[k][g];
+    t->best_zero[g] = t->zero[k][g];
+    t->best_xl[g] = t->xl[k][g];
+    t->best_ll[g] = t->ll[k][g];
+}
+
 /* A scale and a zero point for each group of a tile, and their error. */
 struct search_grid {
     float inverse[TILE]; /* 1 / scale */
@@ -58,11 +72,10 @@ struct search_grid {
               int16_t *out)
 
 /* For each try, l = clamp((x * r + 2^14) >> 15) with r = base / scale, rounded; adds to
- * xl and ll, PIECE pairs at a time. `steps` is hi - lo of the type. With `last`, the
- * sums are complete, and go into the best, the earlier one where two are equal. */
-#define KERNEL_SEARCH_TRY(name)                                           \
-    void name(const int16_t *whole, size_t pairs, float steps, bool last, \
-              struct search_tile *tile)
+ * xl and ll, PIECE pairs at a time. `steps` is hi - lo of the type. The sums go into the
+ * best, the earlier one where two are equal. */
+#define KERNEL_SEARCH_TRY(name) \
+    void name(const int16_t *whole, size_t pairs, float steps, struct search_tile *tile)
 
 /* Adds the errors of 2 * pairs rows, PIECE pairs at a time, odd rows apart from even. */
 #define KERNEL_SEARCH_ERRORS(name) \
