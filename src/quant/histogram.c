@@ -7,8 +7,10 @@
 #include "quant/kernels/kernels.h"
 
 enum {
-    STRETCH = 256, /* elements binned at a time */
-    AHEAD = 16,    /* rows that are asked for before they are read */
+    STRETCH = 256, /* elements of a run binned at a time */
+    ROWS = 32,     /* of columns binned at a time: 32 KiB of bins */
+    STRIP = 64,    /* columns counted at a time */
+    AHEAD = 2,     /* rows that are asked for before they are read */
     LINE = 64,     /* bytes of a cache line */
 };
 
@@ -30,34 +32,12 @@ static int32_t binning_offset(const struct binning *binning, float zero)
 /* ---- counting ------------------------------------------------------- */
 
 /* Never outside of the bins, whatever x is: the file may change under the mapping. */
-static inline int32_t bin_of(float x, float inverse, float offset, float last)
+static inline uint16_t bin_of(float x, float inverse, float offset, float last)
 {
     float b = x * inverse + offset;
 
     b = b > 0 ? b : 0;
-    return (int32_t)(b < last ? b : last);
-}
-
-static void count_run(const float_u *x, size_t n, size_t bins, float inverse,
-                      float offset, uint32_t *counts)
-{
-    int32_t at[STRETCH];
-
-    for (size_t i = 0; i < n; i++)
-        at[i] = bin_of(x[i], inverse, offset, (float)(bins - 1));
-    for (size_t i = 0; i < n; i++)
-        counts[at[i]]++;
-}
-
-static void count_columns(const float_u *x, size_t n, size_t bins, const float *inverse,
-                          const float *offset, const int32_t *first, uint32_t *counts)
-{
-    int32_t at[STRETCH];
-
-    for (size_t i = 0; i < n; i++)
-        at[i] = first[i] + bin_of(x[i], inverse[i], offset[i], (float)(bins - 1));
-    for (size_t i = 0; i < n; i++)
-        counts[at[i]]++;
+    return (uint16_t)(int32_t)(b < last ? b : last);
 }
 
 static const float_u *floats_at(const struct fit *fit, size_t element, size_t n,
@@ -71,50 +51,107 @@ static const float_u *floats_at(const struct fit *fit, size_t element, size_t n,
     return buffer;
 }
 
-/* Each row of a few columns lies in another page: nothing foresees it but this. */
-static void prefetch_row(const struct fit *fit, size_t element, size_t n)
-{
-    const char *at = fit_data(fit, element);
+/* What a batch of groups is counted with. */
+struct counter {
+    const struct fit *fit;
+    size_t bins, count;
+    float last;
+    float inverse[HISTOGRAMS], offset[HISTOGRAMS];
+    uint32_t *counts;
+};
 
-    for (size_t i = 0; i < n * real_size(fit->source.type); i += LINE)
+/* n elements of one group. */
+static void count_run(const struct counter *c, size_t element, size_t n, size_t g)
+{
+    uint32_t *counts = c->counts + g * c->bins;
+
+    for (size_t done = 0, part; done < n; done += part) {
+        float buffer[STRETCH];
+        uint16_t at[STRETCH];
+        const float_u *x;
+
+        part = size_min(STRETCH, n - done);
+        x = floats_at(c->fit, element + done, part, buffer);
+        for (size_t i = 0; i < part; i++)
+            at[i] = bin_of(x[i], c->inverse[g], c->offset[g], c->last);
+        for (size_t i = 0; i < part; i++)
+            counts[at[i]]++;
+    }
+}
+
+/* Rows of columns lie in a page each: nothing foresees the next one but this. */
+static void prefetch_row(const struct counter *c, size_t element)
+{
+    const char *at = fit_data(c->fit, element);
+
+    for (size_t i = 0; i < c->count * real_size(c->fit->source.type); i += LINE)
         __builtin_prefetch(at + i);
+}
+
+/* One element of each group: the bin that it is in. */
+static void bin_row(const struct counter *c, size_t element, uint16_t *at)
+{
+    float buffer[HISTOGRAMS];
+    const float_u *x = floats_at(c->fit, element, c->count, buffer);
+
+    for (size_t g = 0; g < c->count; g++)
+        at[g] = bin_of(x[g], c->inverse[g], c->offset[g], c->last);
+}
+
+/* Groups that are columns: some rows at a time, and of these a strip of groups after
+ * the other, whose counts stay in the first-level cache. */
+static void count_columns(const struct counter *c, const struct band *band, size_t group)
+{
+    uint16_t at[ROWS][HISTOGRAMS];
+
+    for (size_t r = 0, rows; r < band->rows; r += rows) {
+        rows = size_min(ROWS, band->rows - r);
+        for (size_t i = 0; i < rows; i++) {
+            size_t element = band->element + (r + i) * band->columns + group;
+
+            if (r + i + AHEAD < band->rows)
+                prefetch_row(c, element + AHEAD * band->columns);
+            bin_row(c, element, at[i]);
+        }
+        for (size_t g = 0; g < c->count; g += STRIP)
+            for (size_t i = 0; i < rows; i++) {
+                uint32_t *counts = c->counts + g * c->bins;
+
+                for (size_t k = g; k < size_min(g + STRIP, c->count); k++) {
+                    counts[at[i][k]]++;
+                    counts += c->bins;
+                }
+            }
+    }
+}
+
+static void count_runs(const struct counter *c, const struct band *band, size_t group)
+{
+    size_t begin = group * band->run;
+    size_t end = size_min(begin + c->count * band->run, band->columns);
+
+    for (size_t r = 0; r < band->rows; r++)
+        for (size_t at = begin; at < end; at += band->run)
+            count_run(c, band->element + r * band->columns + at,
+                      size_min(band->run, end - at), at / band->run - group);
 }
 
 void histogram_count(const struct fit *fit, const struct band *band, size_t group,
                      size_t count, const struct binning *binning, int lo,
                      const float *scales, const uint8_t *zeros, uint32_t *counts)
 {
-    const size_t bins = binning->bins;
-    size_t begin = group * band->run;
-    size_t end = size_min(begin + count * band->run, band->columns);
-    float inverse[COUNTS / BINS_4BIT], offset[COUNTS / BINS_4BIT];
-    int32_t first[COUNTS / BINS_4BIT];
+    struct counter c = {.fit = fit,
+                        .bins = binning->bins,
+                        .count = count,
+                        .last = (float)(binning->bins - 1),
+                        .counts = counts};
 
     for (size_t g = 0; g < count; g++) {
-        inverse[g] = scales[g] >= 0x1p-112f ? binning->density / scales[g] : 0;
-        offset[g] = (float)binning_offset(binning, (float)(uint8_t)(zeros[g] - lo));
-        first[g] = (int32_t)(g * bins);
+        c.inverse[g] = scales[g] >= 0x1p-112f ? binning->density / scales[g] : 0;
+        c.offset[g] = (float)binning_offset(binning, (float)(uint8_t)(zeros[g] - lo));
     }
-    memset(counts, 0, count * bins * sizeof *counts);
-    for (size_t r = 0; r < band->rows; r++) {
-        const size_t row = band->element + r * band->columns;
-
-        if (end - begin <= STRETCH && r + AHEAD < band->rows)
-            prefetch_row(fit, row + AHEAD * band->columns + begin, end - begin);
-        for (size_t c = begin, n; c < end; c += n) {
-            size_t g = c / band->run - group;
-            float buffer[STRETCH];
-            const float_u *x;
-
-            n = band->run == 1 ? end - c : band->run - c % band->run;
-            n = size_min(size_min(n, end - c), STRETCH);
-            x = floats_at(fit, row + c, n, buffer);
-            if (band->run == 1)
-                count_columns(x, n, bins, inverse + g, offset + g, first + g, counts);
-            else
-                count_run(x, n, bins, inverse[g], offset[g], counts + g * bins);
-        }
-    }
+    memset(counts, 0, count * binning->bins * sizeof *counts);
+    (band->run == 1 ? count_columns : count_runs)(&c, band, group);
 }
 
 /* ---- sums ----------------------------------------------------------- */

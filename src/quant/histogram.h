@@ -7,9 +7,9 @@
 #include "quant/fit.h"
 
 enum {
-    BINS_4BIT = 512,
-    BINS_8BIT = 4096,
-    COUNTS = 64 * BINS_4BIT, /* of groups counted side by side: 128 KiB */
+    BINS_4BIT = 532,  /* no powers of two: the same bins of neighbours */
+    BINS_8BIT = 4116, /* would meet in the same few places of a cache */
+    HISTOGRAMS = 512, /* counted side by side, at most: rows of 2 KiB are read well */
 };
 
 /* How weights of a group are counted: the bin of x is x * inverse + offset, rounded

@@ -2,6 +2,7 @@
  * for all that is tried, and once more only where it is not clear from the histogram that
  * what was found is better than round to nearest. */
 #include <math.h>
+#include <stdlib.h>
 
 #include "quant/histogram.h"
 #include "quant/kernels/kernels.h"
@@ -90,15 +91,14 @@ static bool search_group(const struct search *s, const struct binning *binning,
     return true;
 }
 
-static void search_batch(struct search *s, const struct binning *binning, size_t group,
-                         size_t count, float *scales, uint8_t *zeros)
+/* Searches up to TILES * TILE groups. */
+static void search_batch(struct search *s, const struct binning *binning,
+                         const uint32_t *counts, size_t group, size_t count,
+                         float *scales, uint8_t *zeros)
 {
-    uint32_t counts[COUNTS];
     struct contest contest;
     bool clear[TILES * TILE], all = true;
 
-    histogram_count(s->fit, s->band, group, count, binning, s->type->lo, scales, zeros,
-                    counts);
     for (size_t k = 0; k < count; k++) {
         struct search_tile one;
 
@@ -113,17 +113,26 @@ static void search_batch(struct search *s, const struct binning *binning, size_t
     contest_decide(s, &contest, group, count, clear, scales, zeros);
 }
 
+/* Counts as many groups side by side as there is memory for: the fewer, the slower. */
 void search_long(struct search *s, size_t from, size_t count, float *scales,
                  uint8_t *zeros)
 {
     const struct binning binning = binning_of(s->type);
-    size_t step = size_min(COUNTS / binning.bins, TILES * TILE);
+    uint32_t few[BINS_8BIT];
+    size_t room = size_min(count * binning.bins, HISTOGRAMS * BINS_4BIT);
+    uint32_t *many = malloc(room * sizeof *many), *counts = many ? many : few;
+    size_t step = (many ? room : BINS_8BIT) / binning.bins;
 
     s->step = binning.density;
-    s->tiles = step / TILE;
-    s->piece = FLOATS / TILE / s->tiles;
+    s->tiles = TILES;
+    s->piece = FLOATS / TILE / TILES;
     for (size_t k = 0, n; k < count; k += n) {
         n = size_min(step, count - k);
-        search_batch(s, &binning, from + k, n, scales + k, zeros + k);
+        histogram_count(s->fit, s->band, from + k, n, &binning, s->type->lo, scales + k,
+                        zeros + k, counts);
+        for (size_t i = 0; i < n; i += TILES * TILE)
+            search_batch(s, &binning, counts + i * binning.bins, from + k + i,
+                         size_min(TILES * TILE, n - i), scales + k + i, zeros + k + i);
     }
+    free(many);
 }
