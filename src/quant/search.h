@@ -20,6 +20,7 @@ struct spread {
     size_t length; /* of groups, at most */
     float top, ratio;
     size_t tries;
+    bool others; /* with the zero points beside the first, too */
 };
 
 struct search {

@@ -11,15 +11,16 @@
 enum { FAR = 384 };
 
 static const struct spread spreads_4bit[] = {
-    {24, 1.18f, 0.946f, 8},  {48, 1.15f, 0.946f, 8},       {96, 1.10f, 0.937f, 8},
-    {192, 1.05f, 0.927f, 8}, {384, 1.02f, 0.913f, 8},      {768, 1.00f, 0.895f, 8},
-    {1536, 1.00f, 0.88f, 9}, {SIZE_MAX, 1.00f, 0.85f, 12},
+    {24, 1.18f, 0.946f, 8, false},  {48, 1.15f, 0.946f, 8, false},
+    {96, 1.10f, 0.937f, 8, false},  {192, 1.05f, 0.927f, 8, false},
+    {384, 1.02f, 0.913f, 8, false}, {768, 1.00f, 0.895f, 8, false},
+    {1536, 1.00f, 0.88f, 9, false}, {SIZE_MAX, 1.00f, 0.85f, 12, false},
 };
 static const struct spread spreads_8bit[] = {
-    {48, 1.03f, 0.9955f, 24},
-    {192, 1.015f, 0.9945f, 16},
-    {1536, 1.005f, 0.985f, 16},
-    {SIZE_MAX, 1.01f, 0.93f, 12},
+    {24, 1.25f, 0.996f, 64, true},        {48, 1.16f, 0.997f, 56, true},
+    {96, 1.10f, 0.9965f, 32, true},       {192, 1.065f, 0.996f, 20, true},
+    {384, 1.05f, 0.9955f, 16, true},      {1536, 1.03f, 0.993f, 16, true},
+    {SIZE_MAX, 1.01f, 0.965f, 12, false},
 };
 
 struct spread search_spread(const struct quant_type_info *type, size_t length)
@@ -47,7 +48,7 @@ void search_begin(const struct search *s, struct search_tile *t, size_t lanes,
 
         /* Scales so small that this would overflow leave nothing to search. */
         t->inverse[g] = scale >= 0x1p-112f ? step / scale : 0;
-        t->base[g] = 32768 / step;
+        t->step[g] = step;
         t->best_gain[g] = 0;
         t->best_scale[g] = 1;
         t->first_zero[g] = zero;
@@ -57,6 +58,12 @@ void search_begin(const struct search *s, struct search_tile *t, size_t lanes,
     }
 }
 
+static inline float zero_within(const struct search *s, float zero)
+{
+    zero = zero > 0 ? zero : 0;
+    return zero < s->steps ? zero : s->steps;
+}
+
 /* Adds a try: `factor` times the best scale, and the best zero point + `shift`. */
 static void try_near(const struct search *s, struct search_tile *t, float factor,
                      float shift)
@@ -64,21 +71,57 @@ static void try_near(const struct search *s, struct search_tile *t, float factor
     size_t k = t->tries++;
 
     for (size_t g = 0; g < TILE; g++) {
-        float zero = t->best_zero[g] + shift;
-
-        zero = zero > 0 ? zero : 0;
-        zero = zero < s->steps ? zero : s->steps;
         t->scale[k][g] = t->best_scale[g] * factor;
-        t->zero[k][g] = zero;
+        t->zero[k][g] = zero_within(s, t->best_zero[g] + shift);
     }
+}
+
+/* Adds the scales of the spread, with zero points that are `shift` off the first. */
+static void try_spread(const struct search *s, struct search_tile *t, float shift)
+{
+    float factor = s->spread.top;
+
+    for (; t->tries < s->spread.tries; factor *= s->spread.ratio)
+        for (size_t k = t->tries++, g = 0; g < TILE; g++) {
+            t->scale[k][g] = factor;
+            t->zero[k][g] = zero_within(s, t->first_zero[g] + shift);
+        }
 }
 
 static void tries_spread(const struct search *s, struct search_tile *t)
 {
-    float factor = s->spread.top;
+    try_spread(s, t, 0);
+}
 
-    for (size_t k = 0; k < s->spread.tries; k++, factor *= s->spread.ratio)
-        try_near(s, t, factor, 0);
+/* Makes tries on one of the mirrored grids those on the other. */
+static void tries_turn(const struct search *s, struct search_tile *t)
+{
+    for (size_t k = 0; k < t->tries; k++)
+        for (size_t g = 0; g < TILE; g++)
+            t->zero[k][g] = 2 * s->middle - 1 - t->zero[k][g];
+}
+
+/* The same with a zero point beside it, or the other grid of a mirrored one. Codes of 8
+ * bits have so many scales that are about as good that the best may be anywhere. */
+static void tries_other(const struct search *s, struct search_tile *t, float shift)
+{
+    const struct quant_scheme *scheme = s->fit->scheme;
+
+    if (!s->spread.others || (scheme->symmetric && !(scheme->mirrored && shift > 0)))
+        return;
+    try_spread(s, t, scheme->symmetric ? 0 : shift);
+    if (scheme->symmetric)
+        tries_turn(s, t);
+}
+
+static void tries_above(const struct search *s, struct search_tile *t)
+{
+    tries_other(s, t, 1);
+}
+
+static void tries_below(const struct search *s, struct search_tile *t)
+{
+    tries_other(s, t, -1);
 }
 
 /* Half way to the neighbours of the best. */
@@ -131,8 +174,7 @@ static void tries_zeros(const struct search *s, struct search_tile *t)
                 try_near(s, t, 1 + turn * third, shift);
     } else if (scheme->mirrored) {
         try_near(s, t, 1, 0);
-        for (size_t g = 0; g < TILE; g++) /* middle and middle - 1 change places */
-            t->zero[0][g] = 2 * s->middle - 1 - t->zero[0][g];
+        tries_turn(s, t);
     }
 }
 
@@ -149,13 +191,13 @@ static void tries_refit(const struct search *s, struct search_tile *t)
     try_near(s, t, 1, 0);
     for (size_t g = 0; g < TILE; g++)
         if (t->best_ll[g] > 0)
-            t->scale[0][g] = t->base[g] * (t->best_xl[g] / (t->best_ll[g] * 32768));
+            t->scale[0][g] = t->best_xl[g] / (t->best_ll[g] * t->step[g]);
 }
 
 /* What is tried, stage by stage, each near the best so far. */
 static void (*const stages[])(const struct search *, struct search_tile *) = {
-    tries_spread, tries_centre,      tries_between, tries_closer,
-    tries_zeros,  tries_zeros_again, tries_refit,
+    tries_spread, tries_above, tries_below,       tries_centre, tries_between,
+    tries_closer, tries_zeros, tries_zeros_again, tries_refit,
 };
 
 const size_t search_stages = sizeof stages / sizeof *stages;

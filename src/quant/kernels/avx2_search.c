@@ -84,11 +84,17 @@ struct sums {
     __m256i xl, ll;
 };
 
-INLINE void step_add(const int16_t *whole, const struct step *step, struct sums *sums)
+/* With `wide`, codes are of 8 bits. */
+INLINE void step_add(const int16_t *whole, bool wide, const struct step *step,
+                     struct sums *sums)
 {
     __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)whole);
     __m256i l = _mm256_mulhrs_epi16(x, step->r);
 
+    if (wide) {
+        l = _mm256_adds_epi16(l, _mm256_set1_epi16(1 << SHIFT_8BIT >> 1));
+        l = _mm256_srai_epi16(l, SHIFT_8BIT);
+    }
     l = _mm256_min_epi16(_mm256_max_epi16(l, step->lo), step->hi);
     sums->xl = _mm256_add_epi32(sums->xl, _mm256_madd_epi16(x, l));
     sums->ll = _mm256_add_epi32(sums->ll, _mm256_madd_epi16(l, l));
@@ -118,13 +124,16 @@ INLINE void try_pick(struct search_tile *t, size_t k)
     choose(t->best_ll, t->ll[k], better);
 }
 
-KERNEL_SEARCH_TRY(avx2_search_try)
+INLINE void try_all(const int16_t *whole, size_t pairs, float steps, bool wide,
+                    struct search_tile *tile)
 {
-    const __m256 base = _mm256_loadu_ps(tile->base);
+    const __m256 one = _mm256_set1_ps((float)(1 << 15 << search_shift(steps)));
+    const __m256 unit = _mm256_loadu_ps(tile->step);
 
     for (size_t k = 0; k < tile->tries; k++) {
         __m256 zero = _mm256_loadu_ps(tile->zero[k]);
-        __m256 r = _mm256_div_ps(base, _mm256_loadu_ps(tile->scale[k]));
+        __m256 r =
+            _mm256_div_ps(one, _mm256_mul_ps(unit, _mm256_loadu_ps(tile->scale[k])));
         const struct step step = {
             twice(clamp(r, _mm256_set1_ps(1), _mm256_set1_ps(32767))),
             twice(_mm256_sub_ps(_mm256_setzero_ps(), zero)),
@@ -136,16 +145,24 @@ KERNEL_SEARCH_TRY(avx2_search_try)
             struct sums a = {_mm256_setzero_si256(), _mm256_setzero_si256()}, b = a;
 
             for (; i + 2 <= end; i += 2) {
-                step_add(whole + i * 2 * TILE, &step, &a);
-                step_add(whole + (i + 1) * 2 * TILE, &step, &b);
+                step_add(whole + i * 2 * TILE, wide, &step, &a);
+                step_add(whole + (i + 1) * 2 * TILE, wide, &step, &b);
             }
             if (i < end)
-                step_add(whole + i * 2 * TILE, &step, &a);
+                step_add(whole + i * 2 * TILE, wide, &step, &a);
             sum_add(tile->xl[k], _mm256_add_epi32(a.xl, b.xl));
             sum_add(tile->ll[k], _mm256_add_epi32(a.ll, b.ll));
         }
         try_pick(tile, k);
     }
+}
+
+KERNEL_SEARCH_TRY(avx2_search_try)
+{
+    if (search_shift(steps) != 0)
+        try_all(whole, pairs, steps, true, tile);
+    else
+        try_all(whole, pairs, steps, false, tile);
 }
 
 /* ---- errors --------------------------------------------------------- */

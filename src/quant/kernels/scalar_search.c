@@ -34,16 +34,17 @@ KERNEL_SEARCH_NARROW(scalar_search_narrow)
             }
 }
 
-/* Adds up one try for one group. The shift is arithmetic, as on every CPU. */
-static inline void try_add(const int16_t *whole, size_t pairs, int r, int lo, int hi,
-                           float *sum_xl, float *sum_ll)
+/* Adds up one try for one group. Shifts are arithmetic, as on every CPU. */
+static inline void try_add(const int16_t *whole, size_t pairs, int r, int shift, int lo,
+                           int hi, float *sum_xl, float *sum_ll)
 {
+    const int half = 1 << shift >> 1;
     int xl = 0, ll = 0;
 
     for (size_t p = 0; p < pairs; p++)
         for (size_t i = 0; i < 2; i++) {
             int x = whole[p * 2 * TILE + i];
-            int l = (x * r + (1 << 14)) >> 15;
+            int l = (((x * r + (1 << 14)) >> 15) + half) >> shift;
 
             l = l > lo ? l : lo;
             l = l < hi ? l : hi;
@@ -56,14 +57,18 @@ static inline void try_add(const int16_t *whole, size_t pairs, int r, int lo, in
 
 KERNEL_SEARCH_TRY(scalar_search_try)
 {
+    const int shift = search_shift(steps);
+    const float one = (float)(1 << 15 << shift);
+
     for (size_t k = 0; k < tile->tries; k++)
         for (size_t g = 0; g < TILE; g++) {
             float zero = tile->zero[k][g];
-            int r = (int)round_even(clamp(tile->base[g] / tile->scale[k][g], 1, 32767));
+            float y = one / (tile->step[g] * tile->scale[k][g]);
+            int r = (int)round_even(clamp(y, 1, 32767));
 
             for (size_t p = 0; p < pairs; p += PIECE)
                 try_add(whole + (p * TILE + g) * 2, pairs - p < PIECE ? pairs - p : PIECE,
-                        r, (int)-zero, (int)(steps - zero), &tile->xl[k][g],
+                        r, shift, (int)-zero, (int)(steps - zero), &tile->xl[k][g],
                         &tile->ll[k][g]);
             search_pick(tile, k, g);
         }

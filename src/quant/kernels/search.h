@@ -18,16 +18,22 @@ enum { TILE = 8 };
 
 /* The search works on whole numbers of `inverse` to 1: integer sums are the same in
  * any order, and 16 fit into what 8 floats take. Their magnitudes are limited so that
- * neither a product with 2^15 / step nor PIECE pairs of products overflow. */
-enum { LIMIT_4BIT = 2047, LIMIT_8BIT = 8191, PIECE = 512 };
+ * PIECE pairs of products with codes do not overflow, and products with 2^15 / step have
+ * enough digits. Those of 8 bits have SHIFT_8BIT more, which are rounded away after. */
+enum { LIMIT_4BIT = 2047, LIMIT_8BIT = 32767, SHIFT_8BIT = 5, PIECE = 128 };
 
-enum { TRIES = 24 }; /* at a time, at most */
+static inline int search_shift(float steps)
+{
+    return steps > 15 ? SHIFT_8BIT : 0;
+}
+
+enum { TRIES = 64 }; /* at a time, at most */
 
 /* The search of a tile, a lane for each group. A scale is given as a multiple of that
  * of round to nearest, a zero point as the number of codes below it. */
 struct search_tile {
     float inverse[TILE];    /* from weights to whole numbers */
-    float base[TILE];       /* 2^15 / the scale of round to nearest, in whole numbers */
+    float step[TILE];       /* the scale of round to nearest, in whole numbers */
     float first_zero[TILE]; /* that of round to nearest */
 
     /* What is to be tried, and what it came to: sums of x * l and l * l. */
@@ -71,9 +77,10 @@ struct search_grid {
     void name(const float *tile, size_t pairs, const float *inverse, float limit, \
               int16_t *out)
 
-/* For each try, l = clamp((x * r + 2^14) >> 15) with r = base / scale, rounded; adds to
- * xl and ll, PIECE pairs at a time. `steps` is hi - lo of the type. The sums go into the
- * best, the earlier one where two are equal. */
+/* For each try, y = (x * r + 2^14) >> 15 with r = 2^(15 + shift) / (step * scale),
+ * rounded, and l = clamp(y >> shift), rounded; adds to xl and ll, PIECE pairs at a time.
+ * `steps` is hi - lo of the type. The sums go into the best, the earlier one where two
+ * are equal. */
 #define KERNEL_SEARCH_TRY(name) \
     void name(const int16_t *whole, size_t pairs, float steps, struct search_tile *tile)
 
