@@ -4,13 +4,12 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "quant/fit.h"
+#include "quant/elements.h"
 #include "quant/gather.h"
 #include "quant/kernels/kernels.h"
 
 enum {
-    VALUES = 16384, /* 64 KiB */
-    STRETCH = 256,  /* elements gathered at a time */
+    VALUES = 16384, /* 128 KiB */
     LEVELS = 255,   /* of codes other than z */
     NEAR = 3,       /* zero points tried on either side, where there are 256 */
 };
@@ -18,8 +17,8 @@ enum {
 struct exact {
     const struct quant_type_info *type;
     size_t n;
-    float x[VALUES]; /* falling */
-    double energy;   /* the sum of x^2 */
+    struct element e[VALUES]; /* falling */
+    double energy;            /* the weighted sum of x^2 */
 };
 
 /* A scale and zero point, and their error. */
@@ -31,43 +30,29 @@ struct optimum {
 static void exact_gather(struct exact *e, const struct fit *fit, const struct band *band,
                          size_t group)
 {
-    float tile[STRETCH * TILE];
-
     e->energy = 0;
     e->n = gather_length(band);
-    for (size_t at = 0, n; at < e->n; at += n) {
-        n = size_min(STRETCH, e->n - at);
-        gather(fit, band, group, 1, at, at + n, tile, sizeof tile / sizeof *tile);
-        for (size_t i = 0; i < n; i++) {
-            e->x[at + i] = tile[i * TILE];
-            e->energy += (double)tile[i * TILE] * (double)tile[i * TILE];
-        }
-    }
+    elements_gather(fit, band, group, 0, e->n, e->e);
+    for (size_t i = 0; i < e->n; i++)
+        e->energy += (double)e->e[i].weight * (double)e->e[i].x * (double)e->e[i].x;
 }
 
 static int falling(const void *a, const void *b)
 {
-    float x = *(const float *)a, y = *(const float *)b;
+    const struct element *p = a, *q = b;
+    float x = p->x, y = q->x;
 
+    if (x == y) { /* so that the order, and the sums, do not depend on qsort */
+        x = p->weight;
+        y = q->weight;
+    }
     return (x < y) - (x > y);
 }
 
-/* The error of encode's codes. */
 static double exact_error(const struct exact *e, float scale, int zero)
 {
-    const float lo = (float)-zero, hi = (float)(e->type->hi - e->type->lo - zero);
-    double sum = 0;
-
-    for (size_t i = 0; i < e->n; i++) {
-        float y = e->x[i] / scale;
-        float c = y > lo ? y : lo;
-        double d;
-
-        c = c < hi ? c : hi;
-        d = (double)e->x[i] - (double)((c + ROUNDER) - ROUNDER) * (double)scale;
-        sum += d * d;
-    }
-    return sum;
+    return elements_error(e->e, e->n, scale, (float)-zero,
+                          (float)(e->type->hi - e->type->lo - zero));
 }
 
 /* ---- the sweep ------------------------------------------------------ */
@@ -76,7 +61,7 @@ static double exact_error(const struct exact *e, float scale, int zero)
  * them gets there when the scale falls to t. */
 struct level {
     double t;
-    const float *next;
+    const struct element *next;
     size_t left;
     int step; /* to the next element: 1, or -1 from the end */
     int k;
@@ -89,7 +74,7 @@ static bool level_next(struct level *level)
 
     if (level->left == 0)
         return false;
-    magnitude = fabs((double)*level->next);
+    magnitude = fabs((double)level->next->x);
     level->t = magnitude / (level->k - 0.5);
     return magnitude > 0;
 }
@@ -114,14 +99,14 @@ static size_t heap_make(struct level *heap, const struct exact *e, int zero)
     int up = e->type->hi - e->type->lo - zero;
     size_t positive = 0, n = 0;
 
-    while (positive < e->n && e->x[positive] > 0)
+    while (positive < e->n && e->e[positive].x > 0)
         positive++;
     for (int k = 1; k <= (up > zero ? up : zero); k++) {
-        heap[n] = (struct level){0, e->x, positive, 1, k};
+        heap[n] = (struct level){0, e->e, positive, 1, k};
         n += k <= up && level_next(&heap[n]);
         if (k > zero)
             continue;
-        heap[n] = (struct level){0, e->x + e->n - 1, e->n - positive, -1, k};
+        heap[n] = (struct level){0, e->e + e->n - 1, e->n - positive, -1, k};
         n += level_next(&heap[n]);
     }
     for (size_t i = n; i-- > 0;)
@@ -132,13 +117,15 @@ static size_t heap_make(struct level *heap, const struct exact *e, int zero)
 /* Whether what the extremes are clipped by at a scale is worse than the best. */
 static bool clips_too_much(const struct exact *e, int zero, double scale, double error)
 {
+    const struct element *first = &e->e[0], *last = &e->e[e->n - 1];
     int up = e->type->hi - e->type->lo - zero;
-    double over = (double)e->x[0] - up * scale;
-    double under = (double)-e->x[e->n - 1] - zero * scale;
+    double over = (double)first->x - up * scale;
+    double under = (double)-last->x - zero * scale;
 
     over = over > 0 ? over : 0;
     under = under > 0 ? under : 0;
-    return over * over + under * under > error;
+    return (double)first->weight * over * over + (double)last->weight * under * under >
+           error;
 }
 
 /* Sweeps the scale down from where all codes are z, one change of a code after the
@@ -153,10 +140,10 @@ static void sweep(const struct exact *e, int zero, struct optimum *best)
         struct level *top = &heap[0];
         double error;
 
-        xl += fabs((double)*top->next);
-        ll += 2 * top->k - 1;
-        error = e->energy - xl * xl / ll;
-        if (error < best->error)
+        xl += (double)top->next->weight * fabs((double)top->next->x);
+        ll += (double)top->next->weight * (2 * top->k - 1);
+        error = e->energy - (ll > 0 ? xl * xl / ll : 0);
+        if (ll > 0 && error < best->error)
             *best = (struct optimum){xl / ll, error, zero};
         top->left--;
         top->next += top->left > 0 ? top->step : 0;
@@ -216,7 +203,7 @@ static void exact_group(struct exact *e, const struct quant_scheme *scheme, floa
     float plain = *scale * (float)middle / (float)(middle - 1);
     struct optimum best;
 
-    qsort(e->x, e->n, sizeof *e->x, falling);
+    qsort(e->e, e->n, sizeof *e->e, falling);
     best = optimum_find(e, scheme, start);
     if (scheme->symmetric && scheme->mirrored)
         take(e, scheme->scale_type, (double)plain, middle, &error, scale, zero);

@@ -75,11 +75,14 @@ static enum quant_fit fit_nothing(const struct quant_scheme *scheme, size_t coun
     return result;
 }
 
-enum quant_fit quant_fit(const struct kernels *kernels, const struct quant_scheme *scheme,
-                         struct quant_source source, const struct quant_shape *shape,
-                         size_t first, size_t count, float *scales, uint8_t *zeros)
+enum quant_fit quant_fit_weighted(const struct kernels *kernels,
+                                  const struct quant_scheme *scheme,
+                                  struct quant_source source,
+                                  const struct quant_importance *importance,
+                                  const struct quant_shape *shape, size_t first,
+                                  size_t count, float *scales, uint8_t *zeros)
 {
-    const struct fit fit = {kernels, scheme, source};
+    const struct fit fit = {kernels, scheme, source, shape, importance};
     size_t each = shape->block == 0 ? 1 : shape->inner;
     size_t group = first * each, end = (first + count) * each;
     enum quant_fit result = QUANT_FIT_OK;
@@ -98,4 +101,12 @@ enum quant_fit quant_fit(const struct kernels *kernels, const struct quant_schem
         group += n;
     }
     return result;
+}
+
+enum quant_fit quant_fit(const struct kernels *kernels, const struct quant_scheme *scheme,
+                         struct quant_source source, const struct quant_shape *shape,
+                         size_t first, size_t count, float *scales, uint8_t *zeros)
+{
+    return quant_fit_weighted(kernels, scheme, source, NULL, shape, first, count, scales,
+                              zeros);
 }

@@ -12,6 +12,8 @@ struct fit {
     const struct kernels *kernels;
     const struct quant_scheme *scheme;
     struct quant_source source;
+    const struct quant_shape *shape;
+    const struct quant_importance *importance; /* NULL: all the same */
 };
 
 /* Fits `count` groups of a band, the first being the band's first + `from`. */

@@ -107,6 +107,26 @@ enum quant_fit quant_fit(const struct kernels *kernels, const struct quant_schem
                          struct quant_source source, const struct quant_shape *shape,
                          size_t first, size_t count, float *scales, uint8_t *zeros);
 
+/* How much errors matter: the squared error of element [o][d][i] counts
+ * values[o * outer + d * dim + i * inner] times. So one weight for each index of the axis
+ * that a MatMul sums over is inner = 1 for channels [N][K], outer = 1 for channels of
+ * [K][N], and dim = 1 for blocks along K; the other strides are 0. Values are finite and
+ * not negative; only their ratios within a group matter. */
+struct quant_importance {
+    const float *values;
+    size_t outer, dim, inner;
+};
+
+/* quant_fit with the least error under weights, which are all ones where importance is
+ * NULL. Never worse than QUANT_RTN under the same ones; that itself does not look at
+ * them. */
+enum quant_fit quant_fit_weighted(const struct kernels *kernels,
+                                  const struct quant_scheme *scheme,
+                                  struct quant_source source,
+                                  const struct quant_importance *importance,
+                                  const struct quant_shape *shape, size_t first,
+                                  size_t count, float *scales, uint8_t *zeros);
+
 /* For QUANT_RTN per axis, whose groups may reach over all of a weight: quant_fit
  * in pieces, of any cut, in any order, and the same bits. */
 

@@ -144,7 +144,7 @@ void quant_ranges_extend(const struct kernels *kernels, struct quant_source sour
                          const struct quant_shape *shape, size_t begin, size_t end,
                          struct quant_range *ranges)
 {
-    const struct fit fit = {kernels, NULL, source};
+    const struct fit fit = {.kernels = kernels, .source = source};
 
     for (size_t at = begin, n; at < end; at += n) {
         struct band rows = band_of_element(shape, at);

@@ -79,6 +79,11 @@ enum quant_fit fit_search(const struct fit *fit, const struct band *band, size_t
     s.step = 0;
     s.length = gather_length(band);
     s.spread = search_spread(s.type, s.length);
-    (s.length > LONG ? search_long : search_short)(&s, from, count, scales, zeros);
+    if (fit->importance != NULL)
+        search_weighted(&s, from, count, scales, zeros);
+    else if (s.length > LONG)
+        search_long(&s, from, count, scales, zeros);
+    else
+        search_short(&s, from, count, scales, zeros);
     return QUANT_FIT_OK;
 }

@@ -109,4 +109,9 @@ void contest_decide(struct search *s, struct contest *contest, size_t group, siz
 void search_long(struct search *s, size_t from, size_t count, float *scales,
                  uint8_t *zeros);
 
+/* ---- groups with importance: weighted.c ----------------------------- */
+
+void search_weighted(struct search *s, size_t from, size_t count, float *scales,
+                     uint8_t *zeros);
+
 #endif
