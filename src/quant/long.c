@@ -20,9 +20,7 @@ static void search_counts(const struct search *s, const struct histogram *h, flo
                 histogram_gain(h, (double)t->scale[k][0] * (double)s->step,
                                (int)t->zero[k][0], (int)s->steps);
 
-            t->xl[k][0] = (float)gain.xl;
-            t->ll[k][0] = (float)gain.ll;
-            search_pick(t, k, 0);
+            search_pick(t, k, 0, (float)gain.xl, (float)gain.ll);
         }
     }
 }

@@ -2,7 +2,6 @@
  * far. Most of what there is to find is in the first dozen; docs/numbers.md says how
  * much. Sees no elements: sums of theirs are the kernels' (kernels/search.h). */
 #include <stdint.h>
-#include <string.h>
 
 #include "quant/kernels/kernels.h"
 #include "quant/search.h"
@@ -206,6 +205,4 @@ void search_plan(const struct search *s, struct search_tile *t, size_t stage)
 {
     t->tries = 0;
     stages[stage](s, t);
-    memset(t->xl, 0, t->tries * sizeof *t->xl);
-    memset(t->ll, 0, t->tries * sizeof *t->ll);
 }

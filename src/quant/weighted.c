@@ -70,11 +70,8 @@ static void try_all(struct weighted *w, float steps, struct search_tile *t)
             try_add(w, n, t->inverse[0], t->scale[k][0], -t->zero[k][0],
                     steps - t->zero[k][0], &sums[k]);
     }
-    for (size_t k = 0; k < t->tries && all > 0; k++) {
-        t->xl[k][0] = (float)(sums[k].xl / all);
-        t->ll[k][0] = (float)(sums[k].ll / all);
-        search_pick(t, k, 0);
-    }
+    for (size_t k = 0; k < t->tries && all > 0; k++)
+        search_pick(t, k, 0, (float)(sums[k].xl / all), (float)(sums[k].ll / all));
 }
 
 /* The entry of least error, the first of several. */

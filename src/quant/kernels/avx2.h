@@ -15,6 +15,7 @@ KERNEL_INTERLEAVE(avx2_interleave);
 KERNEL_SEARCH_NARROW(avx2_search_narrow);
 KERNEL_SEARCH_TRY(avx2_search_try);
 KERNEL_SEARCH_ERRORS(avx2_search_errors);
+KERNEL_SEARCH_TRY(avx512_search_try);
 
 #define INLINE static inline __attribute__((always_inline))
 

@@ -5,7 +5,7 @@
 
 #if defined(__x86_64__)
 
-#include "quant/kernels/avx2.h"
+#include "quant/kernels/avx2_best.h"
 
 /* ---- tiles ---------------------------------------------------------- */
 
@@ -68,14 +68,6 @@ KERNEL_SEARCH_NARROW(avx2_search_narrow)
 
 /* ---- tries ---------------------------------------------------------- */
 
-/* The same number in both halves of each lane. */
-INLINE __m256i twice(__m256 v)
-{
-    __m256i whole = _mm256_cvtps_epi32(v);
-
-    return _mm256_blend_epi16(whole, _mm256_slli_epi32(whole, 16), 0xaa);
-}
-
 struct step {
     __m256i r, lo, hi;
 };
@@ -85,10 +77,8 @@ struct sums {
 };
 
 /* With `wide`, codes are of 8 bits. */
-INLINE void step_add(const int16_t *whole, bool wide, const struct step *step,
-                     struct sums *sums)
+INLINE void step_add(__m256i x, bool wide, const struct step *step, struct sums *sums)
 {
-    __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)whole);
     __m256i l = _mm256_mulhrs_epi16(x, step->r);
 
     if (wide) {
@@ -100,61 +90,58 @@ INLINE void step_add(const int16_t *whole, bool wide, const struct step *step,
     sums->ll = _mm256_add_epi32(sums->ll, _mm256_madd_epi16(l, l));
 }
 
-INLINE void sum_add(float *sum, __m256i v)
+INLINE struct step step_of(const struct search_tile *tile, size_t k, float steps)
 {
-    _mm256_storeu_ps(sum, _mm256_add_ps(_mm256_loadu_ps(sum), _mm256_cvtepi32_ps(v)));
+    const __m256 one = _mm256_set1_ps((float)(1 << 15 << search_shift(steps)));
+    __m256 zero = _mm256_loadu_ps(tile->zero[k]);
+    __m256 r = _mm256_div_ps(
+        one, _mm256_mul_ps(_mm256_loadu_ps(tile->step), _mm256_loadu_ps(tile->scale[k])));
+
+    return (struct step){
+        twice(clamp(r, _mm256_set1_ps(1), _mm256_set1_ps(32767))),
+        twice(_mm256_sub_ps(_mm256_setzero_ps(), zero)),
+        twice(_mm256_sub_ps(_mm256_set1_ps(steps), zero)),
+    };
 }
 
-INLINE void choose(float *best, const float *value, __m256 better)
+INLINE void floats_add(__m256 *xl, __m256 *ll, const struct sums *sums)
 {
-    _mm256_storeu_ps(
-        best, _mm256_blendv_ps(_mm256_loadu_ps(best), _mm256_loadu_ps(value), better));
+    *xl = _mm256_add_ps(*xl, _mm256_cvtepi32_ps(sums->xl));
+    *ll = _mm256_add_ps(*ll, _mm256_cvtepi32_ps(sums->ll));
 }
 
-INLINE void try_pick(struct search_tile *t, size_t k)
-{
-    __m256 xl = _mm256_loadu_ps(t->xl[k]), best = _mm256_loadu_ps(t->best_gain);
-    __m256 gain = _mm256_div_ps(_mm256_mul_ps(xl, xl), _mm256_loadu_ps(t->ll[k]));
-    __m256 better = _mm256_cmp_ps(gain, best, _CMP_GT_OQ);
-
-    _mm256_storeu_ps(t->best_gain, _mm256_blendv_ps(best, gain, better));
-    choose(t->best_scale, t->scale[k], better);
-    choose(t->best_zero, t->zero[k], better);
-    choose(t->best_xl, t->xl[k], better);
-    choose(t->best_ll, t->ll[k], better);
-}
-
+/* Two tries at a time, for what one has to wait for; the last one of an odd number twice,
+ * which changes nothing. */
 INLINE void try_all(const int16_t *whole, size_t pairs, float steps, bool wide,
                     struct search_tile *tile)
 {
-    const __m256 one = _mm256_set1_ps((float)(1 << 15 << search_shift(steps)));
-    const __m256 unit = _mm256_loadu_ps(tile->step);
+    struct best best = best_load(tile);
 
-    for (size_t k = 0; k < tile->tries; k++) {
-        __m256 zero = _mm256_loadu_ps(tile->zero[k]);
-        __m256 r =
-            _mm256_div_ps(one, _mm256_mul_ps(unit, _mm256_loadu_ps(tile->scale[k])));
-        const struct step step = {
-            twice(clamp(r, _mm256_set1_ps(1), _mm256_set1_ps(32767))),
-            twice(_mm256_sub_ps(_mm256_setzero_ps(), zero)),
-            twice(_mm256_sub_ps(_mm256_set1_ps(steps), zero)),
-        };
+    for (size_t k = 0; k < tile->tries; k += 2) {
+        size_t second = k + 1 < tile->tries ? k + 1 : k;
+        const struct step a = step_of(tile, k, steps), b = step_of(tile, second, steps);
+        __m256 xl[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()}, ll[2] = {xl[0], xl[0]};
 
         for (size_t p = 0; p < pairs; p += PIECE) {
-            size_t end = pairs - p < PIECE ? pairs : p + PIECE, i = p;
-            struct sums a = {_mm256_setzero_si256(), _mm256_setzero_si256()}, b = a;
+            size_t end = pairs - p < PIECE ? pairs : p + PIECE;
+            struct sums s = {_mm256_setzero_si256(), _mm256_setzero_si256()}, t = s;
 
-            for (; i + 2 <= end; i += 2) {
-                step_add(whole + i * 2 * TILE, wide, &step, &a);
-                step_add(whole + (i + 1) * 2 * TILE, wide, &step, &b);
+            for (size_t i = p; i < end; i++) {
+                __m256i x = _mm256_loadu_si256(
+                    (const __m256i *)(const void *)(whole + i * 2 * TILE));
+
+                step_add(x, wide, &a, &s);
+                step_add(x, wide, &b, &t);
             }
-            if (i < end)
-                step_add(whole + i * 2 * TILE, wide, &step, &a);
-            sum_add(tile->xl[k], _mm256_add_epi32(a.xl, b.xl));
-            sum_add(tile->ll[k], _mm256_add_epi32(a.ll, b.ll));
+            floats_add(&xl[0], &ll[0], &s);
+            floats_add(&xl[1], &ll[1], &t);
         }
-        try_pick(tile, k);
+        best_pick(&best, _mm256_loadu_ps(tile->scale[k]), _mm256_loadu_ps(tile->zero[k]),
+                  xl[0], ll[0]);
+        best_pick(&best, _mm256_loadu_ps(tile->scale[second]),
+                  _mm256_loadu_ps(tile->zero[second]), xl[1], ll[1]);
     }
+    best_store(tile, &best);
 }
 
 KERNEL_SEARCH_TRY(avx2_search_try)

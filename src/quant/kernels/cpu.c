@@ -34,9 +34,25 @@ bool cpu_has_avx2(void)
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_AVX2) != 0;
 }
 
+bool cpu_has_avx512(void)
+{
+    const unsigned wanted = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
+    const unsigned states = 0xe6; /* XMM, YMM, masks, and both parts of ZMM */
+    unsigned a, b, c, d;
+
+    return cpu_has_avx2() && (cpu_saved_states() & states) == states &&
+           __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & wanted) == wanted &&
+           (c & bit_AVX512VNNI) != 0;
+}
+
 #else
 
 bool cpu_has_avx2(void)
+{
+    return false;
+}
+
+bool cpu_has_avx512(void)
 {
     return false;
 }

@@ -7,4 +7,7 @@
 bool cpu_always(void);   /* true */
 bool cpu_has_avx2(void); /* AVX2 and F16C */
 
+/* Those, and AVX-512 with F, BW, DQ, VL and VNNI. */
+bool cpu_has_avx512(void);
+
 #endif

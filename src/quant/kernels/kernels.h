@@ -88,6 +88,6 @@ KERNEL_SEARCH_TRY(scalar_search_try);
 KERNEL_SEARCH_ERRORS(scalar_search_errors);
 
 extern const struct kernels kernels_scalar;
-extern const struct kernels kernels_avx2; /* x86-64 only */
+extern const struct kernels kernels_avx2, kernels_avx512; /* x86-64 only */
 
 #endif

@@ -65,12 +65,12 @@ KERNEL_SEARCH_TRY(scalar_search_try)
             float zero = tile->zero[k][g];
             float y = one / (tile->step[g] * tile->scale[k][g]);
             int r = (int)round_even(clamp(y, 1, 32767));
+            float xl = 0, ll = 0;
 
             for (size_t p = 0; p < pairs; p += PIECE)
                 try_add(whole + (p * TILE + g) * 2, pairs - p < PIECE ? pairs - p : PIECE,
-                        r, shift, (int)-zero, (int)(steps - zero), &tile->xl[k][g],
-                        &tile->ll[k][g]);
-            search_pick(tile, k, g);
+                        r, shift, (int)-zero, (int)(steps - zero), &xl, &ll);
+            search_pick(tile, k, g, xl, ll);
         }
 }
 

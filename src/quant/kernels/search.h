@@ -36,29 +36,30 @@ struct search_tile {
     float step[TILE];       /* the scale of round to nearest, in whole numbers */
     float first_zero[TILE]; /* that of round to nearest */
 
-    /* What is to be tried, and what it came to: sums of x * l and l * l. */
+    /* What is to be tried. */
     size_t tries;
     float scale[TRIES][TILE], zero[TRIES][TILE];
-    float xl[TRIES][TILE], ll[TRIES][TILE];
 
-    /* The best so far: the one of greatest gain = xl^2 / ll, which is what the best
-     * scale for its codes takes off the sum of x^2. */
+    /* The best so far, and the sums of x * l and l * l that it came to: the one of
+     * greatest gain = xl^2 / ll, which is what the best scale for its codes takes off the
+     * sum of x^2. */
     float best_gain[TILE], best_scale[TILE], best_zero[TILE];
     float best_xl[TILE], best_ll[TILE];
 };
 
-/* Makes the k-th try the best of the group in lane g if it is. */
-static inline void search_pick(struct search_tile *t, size_t k, size_t g)
+/* Makes the k-th try, with its sums, the best of the group in lane g if it is. */
+static inline void search_pick(struct search_tile *t, size_t k, size_t g, float xl,
+                               float ll)
 {
-    float gain = t->xl[k][g] * t->xl[k][g] / t->ll[k][g]; /* NaN where both are 0 */
+    float gain = xl * xl / ll; /* NaN where both are 0 */
 
     if (!(gain > t->best_gain[g]))
         return;
     t->best_gain[g] = gain;
     t->best_scale[g] = t->scale[k][g];
     t->best_zero[g] = t->zero[k][g];
-    t->best_xl[g] = t->xl[k][g];
-    t->best_ll[g] = t->ll[k][g];
+    t->best_xl[g] = xl;
+    t->best_ll[g] = ll;
 }
 
 /* A scale and a zero point for each group of a tile, and their error. */
@@ -78,9 +79,9 @@ struct search_grid {
               int16_t *out)
 
 /* For each try, y = (x * r + 2^14) >> 15 with r = 2^(15 + shift) / (step * scale),
- * rounded, and l = clamp(y >> shift), rounded; adds to xl and ll, PIECE pairs at a time.
- * `steps` is hi - lo of the type. The sums go into the best, the earlier one where two
- * are equal. */
+ * rounded, and l = clamp(y >> shift), rounded; sums up x * l and l * l, PIECE pairs at a
+ * time, and these as floats. `steps` is hi - lo of the type. The sums go into the best,
+ * the earlier one where two are equal. */
 #define KERNEL_SEARCH_TRY(name) \
     void name(const int16_t *whole, size_t pairs, float steps, struct search_tile *tile)
 

@@ -11,6 +11,7 @@ static const struct {
     bool (*runs)(void);
 } tables[] = {
 #if defined(__x86_64__)
+    {&kernels_avx512, cpu_has_avx512},
     {&kernels_avx2, cpu_has_avx2},
 #endif
     {&kernels_scalar, cpu_always},
