@@ -341,7 +341,7 @@ const struct option_row option_rows[] = {
     {WRITING, 0, "external-data", NULL, 0, false, set_external_data,
      "put tensors into OUT.data, whatever the size"},
     {QUANTIZE, 0, "dry-run", NULL, 0, false, set_dry_run,
-     "only report what would be done"},
+     "only report (reads weights where types are chosen)"},
 
     HEADING(PLANNING, "Report"),
     {PLANNING, 0, "json", "FILE", 0, false, set_json,

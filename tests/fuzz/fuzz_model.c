@@ -91,6 +91,17 @@ enum { OPTION_BYTES = 7 };
 
 static const char *const outputs[] = {NULL, "out.onnx", "out.onnx.gz"};
 
+/* Types for each weight, by a limit or by an SNR; 3: both, which is a mistake. */
+static void choose(struct nibble_options *options, int how)
+{
+    if (how == 0)
+        return;
+    options->type = NIBBLE_INT4;
+    options->granularity = NIBBLE_DEFAULT;
+    options->bits_per_weight = how & 1 ? 9.5 : 0;
+    options->min_snr = how & 2 ? 20 : 0;
+}
+
 static struct nibble_options options_of(const uint8_t *bytes)
 {
     static const char *const patterns[] = {NULL, "", "W", "^[a-z_]*$", "(a|b)*c"};
@@ -117,6 +128,7 @@ static struct nibble_options options_of(const uint8_t *bytes)
     options.decode = (enum nibble_decode)(bytes[6] % 5);
     options.format = (enum nibble_format)(bytes[6] / 5 % 3);
     options.target = (enum nibble_target)(bytes[6] / 15 % 3);
+    choose(&options, bytes[5] / 64);
     return options;
 }
 
