@@ -224,17 +224,22 @@ static void test_upgrade(void **state)
     fail_each(&job);
 }
 
-/* A weight with a NaN: everything happens twice. */
-static void test_two_passes(void **state)
+static Onnx__ModelProto *model_with_nan(void)
 {
-    (void)state;
     Onnx__ModelProto *proto = rich_model();
     Onnx__TensorProto *bad =
         put_initializer(proto->graph, make_weight("N", DATA_FLOAT, DIMS(64, 32)));
     put_node(proto->graph, make_node("MatMul", "X N", "Q"));
     const float nan = NAN;
     memcpy(bad->raw_data.data, &nan, sizeof nan);
-    struct job job = job_for("nan", proto);
+    return proto;
+}
+
+/* A weight with a NaN: everything happens twice. */
+static void test_two_passes(void **state)
+{
+    (void)state;
+    struct job job = job_for("nan", model_with_nan());
     fail_each(&job);
 }
 
@@ -254,13 +259,7 @@ static void test_options(void **state)
 static void test_chosen(void **state)
 {
     (void)state;
-    Onnx__ModelProto *proto = rich_model();
-    Onnx__TensorProto *bad =
-        put_initializer(proto->graph, make_weight("N", DATA_FLOAT, DIMS(64, 32)));
-    put_node(proto->graph, make_node("MatMul", "X N", "Q"));
-    const float nan = NAN;
-    memcpy(bad->raw_data.data, &nan, sizeof nan);
-    struct job job = job_for("chosen", proto);
+    struct job job = job_for("chosen", model_with_nan());
     job.options.bits_per_weight = 5;
     fail_each(&job);
 }
