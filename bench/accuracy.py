@@ -108,7 +108,7 @@ def table(rows):
         mine = {row["model"]: row for row in rows
                 if (row["what"], row["method"]) == (what, method)}
         bits = [row["bits_per_weight"] for row in mine.values() if "bits_per_weight" in row]
-        span = f"{min(bits):.2f} to {max(bits):.2f}" if bits else ""
+        span = " to ".join(dict.fromkeys(f"{f(bits):.2f}" for f in (min, max))) if bits else ""
         cells = [cell(mine[name]) if name in mine else "" for name in models]
         print(f"| {what} | {method} | {span} | {' | '.join(cells)} |")
 
