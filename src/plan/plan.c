@@ -153,18 +153,20 @@ static bool add_group(void *context, const struct use *uses, const struct layout
     return add_item(p, &item);
 }
 
-/* Where one form of a weight is not worth it, the float values stay, and other
+/* Where one form of a weight is not worth it, the float values stay, once, and other
  * forms of it would only come on top. */
 static void give_up_together(struct plan *plan, size_t first)
 {
     const char *reason = NULL;
     for (size_t i = first; i < plan->count; i++)
         reason = plan->items[i].reason ? plan->items[i].reason : reason;
-    for (size_t i = first; reason && i < plan->count; i++) {
+    if (!reason)
+        return;
+    for (size_t i = first; i < plan->count; i++)
         plan->quantized -= plan->items[i].quantize;
-        plan->items[i].quantize = false;
-        plan->items[i].reason = reason;
-    }
+    plan->items[first].quantize = false;
+    plan->items[first].reason = reason;
+    plan->count = first + 1;
 }
 
 static bool decide(struct planner *p, struct plan_item *item)

@@ -237,6 +237,21 @@ def test_scales_that_cost_more_than_they_save(generic):
     stays_float(model, "W", "room", generic)
 
 
+def test_several_forms_that_save_nothing(quantize):
+    """Rows that are gathered and a matrix: the float values stay once."""
+    table = build.tensor(oracle.array_of(build.weight(build.Layer("Gather", (64, 32), ()))),
+                         "E", "float16")
+    nodes = [helper.make_node("Gather", ["E", "I"], ["rows"]),
+             helper.make_node("MatMul", ["rows", "E"], ["Y"])]
+    model = build.model(nodes, [build.info("I", TensorProto.INT64, [32])],
+                        [build.info("Y", "float16", rank=2)], [table], 21, 10)
+    table.dims[:] = [32, 64]
+    report = quantize(model, "--type", "int8", "--block-size", 2).report
+    rows = [row for row in report["weights"] if row["name"] == "E"]
+    assert [row["quantized"] for row in rows] == [False]
+    assert report["weight_bytes"]["before"] == report["weight_bytes"]["after"] == 64 * 32 * 2
+
+
 @pytest.mark.parametrize("domain", ["", "ai.onnx"])
 @pytest.mark.parametrize("scheme", [Scheme(), Scheme("int8", "channel")], ids=str)
 def test_long_name_of_the_standard_domain(domain, scheme, generic):
