@@ -123,6 +123,17 @@ static bool fits_rows(const struct plan_item *item)
 
 /* ---- form ----------------------------------------------------------- */
 
+/* Whether a fused operator is as fast as a MatMul of floats at any number of rows: not
+ * on short axes, and not where much of the last block is padding (docs/forms.md). */
+static bool fusing_pays(const struct plan_item *item)
+{
+    enum { LENGTH_MIN = 208, PADDED_PERCENT_MAX = 155 };
+    uint64_t length = item->elements / dim_at(item, item->channel_axis);
+    uint64_t block = item->shape.block ? item->shape.block : 1;
+    uint64_t padded = (length + block - 1) / block * block;
+    return length >= LENGTH_MIN && padded * 100 <= length * PADDED_PERCENT_MAX;
+}
+
 static enum form choose_form(const struct plan_options *options,
                              const struct layout *layout, const struct plan_item *item)
 {
@@ -139,9 +150,8 @@ static enum form choose_form(const struct plan_options *options,
     if (layout->consumer == CONSUMER_FUSED && options->nbits && !layout->unsure &&
         fits_nbits(item))
         return FORM_NBITS;
-    if (layout->consumer == CONSUMER_FUSED || options->decode == DECODE_RUN)
-        return FORM_DEQUANTIZE;
-    return FORM_LOAD;
+    bool fast = layout->consumer == CONSUMER_FUSED && fusing_pays(item);
+    return fast || options->decode == DECODE_RUN ? FORM_DEQUANTIZE : FORM_LOAD;
 }
 
 /* Forms in unsigned bytes hold a signed type's codes shifted by half the range. */

@@ -37,7 +37,7 @@ def expected_group(scheme, lies, shape, form, kind):
     return axis, block
 
 
-def expected_form(scheme, kind, form, axis, block, shape, dtype):
+def expected_form(scheme, kind, form, channel, axis, block, shape, dtype):
     """The table of docs/forms.md."""
     if form in EVERYWHERE:
         return EVERYWHERE[form]
@@ -52,9 +52,17 @@ def expected_form(scheme, kind, form, axis, block, shape, dtype):
     reduction = shape[axis] if axis is not None else 0
     if kind == "fused" and operators and reduction % block == 0:
         return "MatMulNBits"
-    if form == "auto" and not (kind == "fused" and is_fusable(axis, block)):
+    length = math.prod(shape) // shape[channel]
+    if form == "auto" and not (kind == "fused" and is_fusable(axis, block)
+                               and pays(length, block)):
         return "load"
     return "DequantizeLinear"
+
+
+def pays(length, block):
+    """Whether ONNX Runtime's fused operator is as fast as one of floats."""
+    padded = -(-length // block) * block if block else length
+    return length >= 208 and padded <= 1.55 * length
 
 
 def is_fusable(axis, block):
@@ -225,7 +233,7 @@ def plan(model, operator, scheme, form, place, dtype="float"):
         axis, block = expected_group(scheme, lies, shapes[name], form, kind)
         if math.prod(shapes[name]) < scheme.min_elements:
             continue
-        own = expected_form(scheme, kind, form, axis, block, shapes[name], dtype)
+        own = expected_form(scheme, kind, form, lies[0], axis, block, shapes[name], dtype)
         expected[name] = group_text(axis, block), own
         in_place = own == "DequantizeLinear" and form != "generic"
         fused |= own == "MatMulNBits" or (
