@@ -1,42 +1,50 @@
 /* What the search takes in the end: the best of round to nearest, of what was found,
  * and for mirrored grids of the plain one, by their true errors. Nothing is taken that
  * is not better than round to nearest beyond all doubt of rounding. */
-#include <math.h>
-
 #include "quant/kernels/kernels.h"
 #include "quant/search.h"
 
 /* ---- who takes part ------------------------------------------------- */
 
+/* Rounds a tile's scales to their type; where one can't be used it is the first entry's,
+ * with its zero point. */
+static void choice_round(const struct search *s, const struct choice *rtn,
+                         struct choice *choice)
+{
+    const enum real_type type = s->fit->scheme->scale_type;
+
+    for (size_t g = 0; g < TILE && type != REAL_FLOAT32; g++)
+        choice->scale[g] = real_round(type, choice->scale[g]);
+    for (size_t g = 0; g < TILE; g++) {
+        bool good = fit_usable(type, choice->scale[g], choice->zero[g], s->steps);
+
+        choice->scale[g] = good ? choice->scale[g] : rtn->scale[g];
+        choice->zero[g] = good ? choice->zero[g] : rtn->zero[g];
+    }
+}
+
 /* The plain symmetric grid, whose steps are wider than those of the mirrored one. */
 static void choose_plain(const struct search *s, const struct choice *rtn,
                          struct choice *choice)
 {
-    enum real_type type = s->fit->scheme->scale_type;
-
     for (size_t g = 0; g < TILE; g++) {
         float extreme = rtn->scale[g] * s->middle; /* exact, unless infinite */
-        float scale = real_round(type, extreme / (s->middle - 1));
-        bool good = fit_usable(type, scale, s->middle, s->steps);
 
-        choice->scale[g] = good ? scale : rtn->scale[g];
-        choice->zero[g] = good ? s->middle : rtn->zero[g];
+        choice->scale[g] = extreme / (s->middle - 1);
+        choice->zero[g] = s->middle;
     }
+    choice_round(s, rtn, choice);
 }
 
-/* What the search has found; round to nearest's where that can't be stored. */
+/* What the search has found. */
 static void choose_best(const struct search *s, const struct search_tile *t,
                         const struct choice *rtn, struct choice *choice)
 {
-    enum real_type type = s->fit->scheme->scale_type;
-
     for (size_t g = 0; g < TILE; g++) {
-        float scale = real_round(type, t->best_xl[g] / t->best_ll[g] / t->inverse[g]);
-        bool good = fit_usable(type, scale, t->best_zero[g], s->steps);
-
-        choice->scale[g] = good ? scale : rtn->scale[g];
-        choice->zero[g] = good ? t->best_zero[g] : rtn->zero[g];
+        choice->scale[g] = t->best_xl[g] / t->best_ll[g] / t->inverse[g];
+        choice->zero[g] = t->best_zero[g];
     }
+    choice_round(s, rtn, choice);
 }
 
 void contest_begin(const struct search *s, struct contest *contest,
@@ -62,13 +70,17 @@ void contest_begin(const struct search *s, struct contest *contest,
     }
 }
 
+static void choice_take(const struct search *s, const struct choice *choice, size_t g,
+                        float *scale, uint8_t *zero)
+{
+    *scale = choice->scale[g];
+    *zero = (uint8_t)((int)choice->zero[g] + s->type->lo);
+}
+
 void contest_take(const struct search *s, const struct contest *contest, size_t k,
                   size_t entry, float *scales, uint8_t *zeros)
 {
-    const struct choice *choice = &contest->choices[k / TILE][entry];
-
-    scales[k] = choice->scale[k % TILE];
-    zeros[k] = (uint8_t)((int)choice->zero[k % TILE] + s->type->lo);
+    choice_take(s, &contest->choices[k / TILE][entry], k % TILE, scales + k, zeros + k);
 }
 
 /* ---- true errors ---------------------------------------------------- */
@@ -84,46 +96,59 @@ static void choice_measure(const struct search *s, const struct choice *choice,
     }
 }
 
-/* Bounds of a sum of squared errors whose terms, before they are squared, are off by
+/* Bounds of a sum e of squared errors whose terms, before they are squared, are off by
  * at most `off` in all (the root of the sum of their squares is), and then some 2^-14 by
- * summing up: (sqrt(e) + off)^2 and (sqrt(e) - off)^2, without the roots. */
-static double at_most(double error, double square_off)
+ * summing up: (sqrt(e) + off)^2 and (sqrt(e) - off)^2, without the roots. In floats,
+ * whose own errors are far less. */
+static inline float at_most(float error, float square_off)
 {
-    double near = error * (1 + 0x1p-12) + square_off * 0x1p12;
-    double far = 2 * (error + square_off);
+    float near = error * (1 + 0x1p-11f) + square_off * 2400;
+    float far = 2 * (error + square_off);
 
     return near < far ? near : far;
 }
 
-static double at_least(double error, double square_off)
+static inline float at_least(float error, float square_off)
 {
-    double near = error * (1 - 0x1p-12) - square_off * 0x1p12;
-    double far = error / 2 - square_off;
+    float near = error * (1 - 0x1p-11f) - square_off * 2400;
+    float far = error / 2 - square_off;
 
     return near > far ? near : far;
 }
 
-/* The best entry, of which the first is round to nearest's. Errors are those of a product
- * with 1 / scale, in float32; encode's differ. An entry has to be better whatever they
+/* The best choices for the groups of a tile. Errors are those of a product with 1 /
+ * scale; encode's differ. A choice has to be better than the ones before it whatever they
  * are. */
-static size_t best_entry(const struct search *s, const struct contest *contest, size_t k,
-                         const struct search_grid *grids)
+static struct choice best_choice(const struct search *s, const struct contest *contest,
+                                 size_t t, const struct search_grid *grids)
 {
-    const double off = 0x1p-22 * (double)s->steps; /* of one element, in steps */
-    const double square_off = (double)s->length * off * off;
-    double best = INFINITY;
-    size_t entry = 0;
+    const float off = 0x1p-22f * s->steps; /* of one element, in steps */
+    const float square_off = (float)s->length * off * off;
+    const struct choice *first = &contest->choices[t][0];
+    struct choice best = *first;
+    float least[TILE];
 
-    for (size_t i = 0; i < contest->entries; i++) {
-        double scale = (double)contest->choices[k / TILE][i].scale[k % TILE];
-        double error = (double)grids[i].error[k % TILE];
+    for (size_t g = 0; g < TILE; g++)
+        least[g] = at_least(grids[0].error[g], square_off);
+    for (size_t i = 1; i < contest->entries; i++) {
+        const struct choice *choice = &contest->choices[t][i];
 
-        if (i > 0 && !(at_most(error, square_off) * scale * scale < best))
-            continue;
-        best = at_least(error, square_off) * scale * scale;
-        entry = i;
+        float most[TILE], other[TILE];
+
+        for (size_t g = 0; g < TILE; g++) { /* loops that compilers vectorise */
+            float ratio = choice->scale[g] / first->scale[g], unit = ratio * ratio;
+
+            most[g] = at_most(grids[i].error[g], square_off) * unit;
+            other[g] = at_least(grids[i].error[g], square_off) * unit;
+        }
+        for (size_t g = 0; g < TILE; g++)
+            best.scale[g] = most[g] < least[g] ? choice->scale[g] : best.scale[g];
+        for (size_t g = 0; g < TILE; g++)
+            best.zero[g] = most[g] < least[g] ? choice->zero[g] : best.zero[g];
+        for (size_t g = 0; g < TILE; g++)
+            least[g] = most[g] < least[g] ? other[g] : least[g];
     }
-    return entry;
+    return best;
 }
 
 void contest_decide(struct search *s, struct contest *contest, size_t group, size_t count,
@@ -143,8 +168,11 @@ void contest_decide(struct search *s, struct contest *contest, size_t group, siz
                                            pairs_of(piece_length(s, at)),
                                            contest->entries, grids[t]);
     }
-    for (size_t k = 0; k < count; k++)
-        if (decided == NULL || !decided[k])
-            contest_take(s, contest, k, best_entry(s, contest, k, grids[k / TILE]),
-                         scales, zeros);
+    for (size_t t = 0; t < tiles; t++) {
+        struct choice best = best_choice(s, contest, t, grids[t]);
+
+        for (size_t k = t * TILE; k < size_min((t + 1) * TILE, count); k++)
+            if (decided == NULL || !decided[k])
+                choice_take(s, &best, k % TILE, scales + k, zeros + k);
+    }
 }

@@ -10,10 +10,10 @@
 enum { FAR = 384 };
 
 static const struct spread spreads_4bit[] = {
-    {24, 1.18f, 0.946f, 8, false},  {48, 1.15f, 0.946f, 8, false},
-    {96, 1.10f, 0.937f, 8, false},  {192, 1.05f, 0.927f, 8, false},
-    {384, 1.02f, 0.913f, 8, false}, {768, 1.00f, 0.895f, 8, false},
-    {1536, 1.00f, 0.88f, 9, false}, {SIZE_MAX, 1.00f, 0.85f, 12, false},
+    {24, 1.18f, 0.925f, 6, false},  {48, 1.12f, 0.92f, 5, false},
+    {96, 1.08f, 0.91f, 5, false},   {192, 1.04f, 0.90f, 6, false},
+    {384, 1.00f, 0.89f, 6, false},  {768, 1.00f, 0.86f, 6, false},
+    {1536, 1.00f, 0.85f, 7, false}, {SIZE_MAX, 1.00f, 0.85f, 12, false},
 };
 static const struct spread spreads_8bit[] = {
     {24, 1.25f, 0.996f, 64, true},        {48, 1.16f, 0.997f, 56, true},
