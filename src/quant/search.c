@@ -81,7 +81,7 @@ enum quant_fit fit_search(const struct fit *fit, const struct band *band, size_t
     s.spread = search_spread(s.type, s.length);
     if (fit->importance != NULL)
         search_weighted(&s, from, count, scales, zeros);
-    else if (s.length > LONG)
+    else if (s.length > (s.type->bits == 4 ? LONG_4BIT : LONG_8BIT))
         search_long(&s, from, count, scales, zeros);
     else
         search_short(&s, from, count, scales, zeros);

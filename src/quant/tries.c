@@ -10,16 +10,16 @@
 enum { FAR = 384 };
 
 static const struct spread spreads_4bit[] = {
-    {24, 1.18f, 0.925f, 6, false},  {48, 1.12f, 0.92f, 5, false},
+    {24, 1.22f, 0.95f, 10, false},  {48, 1.12f, 0.92f, 5, false},
     {96, 1.08f, 0.91f, 5, false},   {192, 1.04f, 0.90f, 6, false},
     {384, 1.00f, 0.89f, 6, false},  {768, 1.00f, 0.86f, 6, false},
     {1536, 1.00f, 0.85f, 7, false}, {SIZE_MAX, 1.00f, 0.85f, 12, false},
 };
 static const struct spread spreads_8bit[] = {
-    {24, 1.25f, 0.996f, 64, true},        {48, 1.16f, 0.997f, 56, true},
-    {96, 1.10f, 0.9965f, 32, true},       {192, 1.065f, 0.996f, 20, true},
-    {384, 1.05f, 0.9955f, 16, true},      {1536, 1.03f, 0.993f, 16, true},
-    {SIZE_MAX, 1.01f, 0.965f, 12, false},
+    {24, 1.27f, 0.996f, 64, true},    {48, 1.16f, 0.997f, 56, true},
+    {96, 1.10f, 0.9965f, 32, true},   {192, 1.065f, 0.996f, 20, true},
+    {384, 1.05f, 0.9955f, 16, true},  {1536, 1.03f, 0.993f, 16, true},
+    {4096, 1.02f, 0.988f, 20, false}, {SIZE_MAX, 1.01f, 0.965f, 14, false},
 };
 
 struct spread search_spread(const struct quant_type_info *type, size_t length)
@@ -201,8 +201,23 @@ static void (*const stages[])(const struct search *, struct search_tile *) = {
 
 const size_t search_stages = sizeof stages / sizeof *stages;
 
+/* Makes scales those that their type can hold. */
+static void tries_round(enum real_type type, struct search_tile *t)
+{
+    for (size_t k = 0; k < t->tries; k++)
+        for (size_t g = 0; g < TILE; g++) {
+            float unit = t->step[g] / t->inverse[g]; /* round to nearest's */
+
+            t->scale[k][g] = real_round(type, t->scale[k][g] * unit) / unit;
+        }
+}
+
 void search_plan(const struct search *s, struct search_tile *t, size_t stage)
 {
+    const enum real_type type = s->fit->scheme->scale_type;
+
     t->tries = 0;
     stages[stage](s, t);
+    if (type != REAL_FLOAT32)
+        tries_round(type, t);
 }

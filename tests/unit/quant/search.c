@@ -126,6 +126,56 @@ static void test_gates(void **state)
     random_state = seed;
     free(x);
 }
+
+/* What no published figures are known for: other grids, types of scales, and groups that
+ * are searched by histograms. */
+static void test_close_to_exact(void **state)
+{
+    static const struct {
+        enum quant_type type;
+        bool symmetric, mirrored;
+    } grids[] = {{QUANT_INT4, true, false},   {QUANT_INT4, true, true},
+                 {QUANT_UINT4, false, false}, {QUANT_UINT4, true, false},
+                 {QUANT_INT8, true, false},   {QUANT_INT8, true, true},
+                 {QUANT_UINT8, false, false}};
+    static const size_t blocks[] = {16, 32, 128, ROW, 4 * ROW, 16 * ROW};
+    static const enum real_type scales[] = {REAL_FLOAT32, REAL_FLOAT16, REAL_BFLOAT16};
+    enum { SOME = 16 * ROW };
+    float *x = malloc(SOME * sizeof *x);
+    uint64_t seed = random_state;
+
+    (void)state;
+    for (size_t k = 0; k < LENGTH(grids) * LENGTH(distributions) * LENGTH(scales); k++) {
+        size_t d = k / LENGTH(grids) % LENGTH(distributions), g = k % LENGTH(grids);
+        struct quant_scheme scheme = {grids[g].type, grids[g].symmetric, QUANT_SEARCH,
+                                      scales[k / LENGTH(grids) / LENGTH(distributions)],
+                                      grids[g].mirrored};
+
+        if (scheme.scale_type != REAL_FLOAT32 && d > 0)
+            continue;
+        random_state = 5 + d;
+        for (size_t i = 0; i < SOME; i++)
+            x[i] = (float)distributions[d].value();
+        for (size_t b = 0; b < LENGTH(blocks); b++) {
+            double search, exact;
+
+            scheme.method = QUANT_SEARCH;
+            search = snr(scheme, x, SOME, blocks[b]);
+            scheme.method = QUANT_EXACT;
+            exact = snr(scheme, x, SOME, blocks[b]);
+            if (search < exact - 0.03)
+                print_message("%s %s, %s %s, scales %d, block %zu: %.3f dB, exact %.3f\n",
+                              distributions[d].name, quant_type_info(scheme.type)->name,
+                              scheme.symmetric ? "symmetric" : "",
+                              scheme.mirrored ? "mirrored" : "", (int)scheme.scale_type,
+                              blocks[b], search, exact);
+            assert_true(search >= exact - 0.03);
+        }
+    }
+    random_state = seed;
+    free(x);
+}
+
 /* ---- brute force ---------------------------------------------------- */
 
 static double error_at(const float *x, size_t n, float scale, int least, int most)
@@ -340,11 +390,9 @@ static void test_one_sided_outliers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gates),
-        cmocka_unit_test(test_brute_force),
-        cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_representable),
-        cmocka_unit_test(test_one_sided_outliers),
+        cmocka_unit_test(test_gates),         cmocka_unit_test(test_close_to_exact),
+        cmocka_unit_test(test_brute_force),   cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_representable), cmocka_unit_test(test_one_sided_outliers),
     };
 
     return cmocka_run_group_tests(tests, random_setup, NULL);
