@@ -31,15 +31,6 @@ static int32_t binning_offset(const struct binning *binning, float zero)
 
 /* ---- counting ------------------------------------------------------- */
 
-/* Never outside of the bins, whatever x is: the file may change under the mapping. */
-static inline uint16_t bin_of(float x, float inverse, float offset, float last)
-{
-    float b = x * inverse + offset;
-
-    b = b > 0 ? b : 0;
-    return (uint16_t)(int32_t)(b < last ? b : last);
-}
-
 static const float_u *floats_at(const struct fit *fit, size_t element, size_t n,
                                 float *buffer)
 {
@@ -60,20 +51,24 @@ struct counter {
     uint32_t *counts;
 };
 
-/* n elements of one group. */
+/* n elements of one group. Never outside of its bins: that is the kernels' care, and the
+ * file may change under the mapping. */
 static void count_run(const struct counter *c, size_t element, size_t n, size_t g)
 {
     uint32_t *counts = c->counts + g * c->bins;
+    float inverse[STRETCH], offset[STRETCH];
 
+    for (size_t i = 0; i < size_min(STRETCH, n); i++) {
+        inverse[i] = c->inverse[g];
+        offset[i] = c->offset[g];
+    }
     for (size_t done = 0, part; done < n; done += part) {
         float buffer[STRETCH];
         uint16_t at[STRETCH];
-        const float_u *x;
 
         part = size_min(STRETCH, n - done);
-        x = floats_at(c->fit, element + done, part, buffer);
-        for (size_t i = 0; i < part; i++)
-            at[i] = bin_of(x[i], c->inverse[g], c->offset[g], c->last);
+        c->fit->kernels->search_bins(floats_at(c->fit, element + done, part, buffer),
+                                     part, inverse, offset, c->last, at);
         for (size_t i = 0; i < part; i++)
             counts[at[i]]++;
     }
@@ -92,10 +87,9 @@ static void prefetch_row(const struct counter *c, size_t element)
 static void bin_row(const struct counter *c, size_t element, uint16_t *at)
 {
     float buffer[HISTOGRAMS];
-    const float_u *x = floats_at(c->fit, element, c->count, buffer);
 
-    for (size_t g = 0; g < c->count; g++)
-        at[g] = bin_of(x[g], c->inverse[g], c->offset[g], c->last);
+    c->fit->kernels->search_bins(floats_at(c->fit, element, c->count, buffer), c->count,
+                                 c->inverse, c->offset, c->last, at);
 }
 
 /* Groups that are columns: some rows at a time, and of these a strip of groups after

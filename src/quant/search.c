@@ -62,6 +62,11 @@ static void search_short(struct search *s, size_t from, size_t count, float *sca
     }
 }
 
+static size_t search_limit(const struct search *s)
+{
+    return s->type->bits == 4 && s->band->run == 1 ? LONG_COLUMN : LONG;
+}
+
 enum quant_fit fit_search(const struct fit *fit, const struct band *band, size_t from,
                           size_t count, float *scales, uint8_t *zeros)
 {
@@ -81,7 +86,7 @@ enum quant_fit fit_search(const struct fit *fit, const struct band *band, size_t
     s.spread = search_spread(s.type, s.length);
     if (fit->importance != NULL)
         search_weighted(&s, from, count, scales, zeros);
-    else if (s.length > (s.type->bits == 4 ? LONG_4BIT : LONG_8BIT))
+    else if (s.length > search_limit(&s))
         search_long(&s, from, count, scales, zeros);
     else
         search_short(&s, from, count, scales, zeros);

@@ -7,11 +7,13 @@
 #include "quant/gather.h"
 
 enum {
-    FLOATS = 16384,   /* elements gathered at a time: 64 KiB */
-    WHOLE = 32768,    /* elements kept as whole numbers: 64 KiB */
-    LONG_4BIT = 1024, /* groups of more elements are searched by their histograms; */
-    LONG_8BIT = 4096, /* these are too coarse for codes of 8 bits, but for long ones */
-    GRIDS = 3,        /* compared in the end */
+    FLOATS = 16384, /* elements gathered at a time: 64 KiB */
+    WHOLE = 32768,  /* elements kept as whole numbers: 64 KiB */
+    /* Groups of more elements are searched by their histograms. These are too coarse for
+     * codes of 8 bits, but for long ones; columns are quicker read once. */
+    LONG = 4096,
+    LONG_COLUMN = 1024,
+    GRIDS = 3, /* compared in the end */
 };
 
 /* Scales that are tried at first, from `top` on, each `ratio` times the one before:

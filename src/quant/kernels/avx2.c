@@ -221,14 +221,14 @@ static KERNEL_PACK4(pack4)
 }
 
 /* What the tables of AVX2 and AVX-512 have in common: all but the tries of the search. */
-#define KERNELS                                                                         \
-    .widen = {[REAL_FLOAT16] = widen_float16,                                           \
-              [REAL_BFLOAT16] = widen_bfloat16,                                         \
-              [REAL_FLOAT64] = widen_float64},                                          \
-    .range_runs = range_runs, .range_columns = range_columns,                           \
-    .encode_runs = avx2_encode_runs, .encode_columns = avx2_encode_columns,             \
-    .pack4 = pack4, .interleave = avx2_interleave, .search_narrow = avx2_search_narrow, \
-    .search_errors = avx2_search_errors
+#define KERNELS                                                                     \
+    .widen = {[REAL_FLOAT16] = widen_float16,                                       \
+              [REAL_BFLOAT16] = widen_bfloat16,                                     \
+              [REAL_FLOAT64] = widen_float64},                                      \
+    .range_runs = range_runs, .range_columns = range_columns,                       \
+    .encode_runs = avx2_encode_runs, .encode_columns = avx2_encode_columns,         \
+    .pack4 = pack4, .interleave = avx2_interleave, .search_bins = avx2_search_bins, \
+    .search_narrow = avx2_search_narrow, .search_errors = avx2_search_errors
 
 const struct kernels kernels_avx2 = {
     .name = "avx2", .search_try = avx2_search_try, KERNELS};

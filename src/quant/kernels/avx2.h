@@ -12,6 +12,7 @@
 KERNEL_ENCODE_RUNS(avx2_encode_runs);
 KERNEL_ENCODE_COLUMNS(avx2_encode_columns);
 KERNEL_INTERLEAVE(avx2_interleave);
+KERNEL_SEARCH_BINS(avx2_search_bins);
 KERNEL_SEARCH_NARROW(avx2_search_narrow);
 KERNEL_SEARCH_TRY(avx2_search_try);
 KERNEL_SEARCH_ERRORS(avx2_search_errors);

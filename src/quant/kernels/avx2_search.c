@@ -50,6 +50,36 @@ INLINE __m256 clamp(__m256 y, __m256 lo, __m256 hi)
     return _mm256_min_ps(_mm256_max_ps(y, lo), hi);
 }
 
+INLINE __m256i bins_8(const float_u *x, const float *inverse, const float *offset,
+                      __m256 last)
+{
+    __m256 b = _mm256_mul_ps(load(x), _mm256_loadu_ps(inverse));
+
+    b = _mm256_add_ps(b, _mm256_loadu_ps(offset));
+    return _mm256_cvttps_epi32(clamp(b, _mm256_setzero_ps(), last));
+}
+
+KERNEL_SEARCH_BINS(avx2_search_bins)
+{
+    const __m256 most = _mm256_set1_ps(last);
+    size_t i = 0;
+
+    for (; i + 16 <= n; i += 16) {
+        __m256i packed = _mm256_packs_epi32(
+            bins_8(x + i, inverse + i, offset + i, most),
+            bins_8(x + i + WIDTH, inverse + i + WIDTH, offset + i + WIDTH, most));
+
+        _mm256_storeu_si256((__m256i *)(void *)(bins + i),
+                            _mm256_permute4x64_epi64(packed, 0xd8));
+    }
+    for (; i < n; i++) {
+        float b = x[i] * inverse[i] + offset[i];
+
+        b = b > 0 ? b : 0;
+        bins[i] = (uint16_t)(int)(b < last ? b : last);
+    }
+}
+
 KERNEL_SEARCH_NARROW(avx2_search_narrow)
 {
     const __m256 scale = _mm256_loadu_ps(inverse);

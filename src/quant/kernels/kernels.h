@@ -77,12 +77,14 @@ struct kernels {
     KERNEL_ENCODE_COLUMNS((*encode_columns));
     KERNEL_PACK4((*pack4));
     KERNEL_INTERLEAVE((*interleave));
+    KERNEL_SEARCH_BINS((*search_bins));
     KERNEL_SEARCH_NARROW((*search_narrow));
     KERNEL_SEARCH_TRY((*search_try));
     KERNEL_SEARCH_ERRORS((*search_errors));
 };
 
 KERNEL_INTERLEAVE(scalar_interleave);
+KERNEL_SEARCH_BINS(scalar_search_bins);
 KERNEL_SEARCH_NARROW(scalar_search_narrow);
 KERNEL_SEARCH_TRY(scalar_search_try);
 KERNEL_SEARCH_ERRORS(scalar_search_errors);

@@ -209,6 +209,7 @@ const struct kernels kernels_scalar = {
     .encode_columns = encode_columns,
     .pack4 = pack4,
     .interleave = scalar_interleave,
+    .search_bins = scalar_search_bins,
     .search_narrow = scalar_search_narrow,
     .search_try = scalar_search_try,
     .search_errors = scalar_search_errors,

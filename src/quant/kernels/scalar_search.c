@@ -23,6 +23,12 @@ static inline float round_even(float y)
     return (y + ROUNDER) - ROUNDER;
 }
 
+KERNEL_SEARCH_BINS(scalar_search_bins)
+{
+    for (size_t i = 0; i < n; i++)
+        bins[i] = (uint16_t)(int)clamp(x[i] * inverse[i] + offset[i], 0, last);
+}
+
 KERNEL_SEARCH_NARROW(scalar_search_narrow)
 {
     for (size_t p = 0; p < pairs; p++)

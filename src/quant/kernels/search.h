@@ -73,6 +73,12 @@ struct search_grid {
 #define KERNEL_INTERLEAVE(name) \
     void name(const float_u *const rows[TILE], size_t n, float *tile)
 
+/* The bin of each of n floats: x * inverse + offset, rounded down, within 0..last, which
+ * is below 2^15; 0 for NaN. */
+#define KERNEL_SEARCH_BINS(name)                                                     \
+    void name(const float_u *x, size_t n, const float *inverse, const float *offset, \
+              float last, uint16_t *bins)
+
 /* Rounds 2 * pairs rows of a tile to whole numbers within -limit..limit. */
 #define KERNEL_SEARCH_NARROW(name)                                                \
     void name(const float *tile, size_t pairs, const float *inverse, float limit, \
