@@ -357,7 +357,7 @@ const struct option_row option_rows[] = {
     {QUANTIZE, 0, "threads", "N", 0, false, set_threads,
      "number of threads (0: one for each CPU)"},
     {QUANTIZE, 0, "cpu", "NAME", 0, false, set_cpu,
-     "kernels: scalar or avx2 (the fastest that runs)"},
+     "kernels: scalar, avx2, avx512 (the fastest here)"},
     {EVERY, 'h', "help", NULL, 0, false, set_help,
      "print this page"},
     {EVERY, 0, "version", NULL, 0, false, set_version,

@@ -86,6 +86,8 @@ enum quant_fit fit_search(const struct fit *fit, const struct band *band, size_t
     s.spread = search_spread(s.type, s.length);
     if (fit->importance != NULL)
         search_weighted(&s, from, count, scales, zeros);
+    else if (s.length > UINT32_MAX)
+        return QUANT_FIT_OK; /* more than a histogram can count */
     else if (s.length > search_limit(&s))
         search_long(&s, from, count, scales, zeros);
     else
