@@ -266,6 +266,37 @@ static void test_brute_force(void **state)
     assert_true(searched < 1.15 * optimal);
 }
 
+/* Scales are tried as their type rounds them: against all bfloat16 that come into
+ * question, whose steps are large for codes of 8 bits. */
+static void test_rounded_scales(void **state)
+{
+    struct quant_scheme scheme = {QUANT_INT8, true, QUANT_SEARCH, REAL_BFLOAT16, false};
+    double searched = 0, optimal = 0;
+    uint64_t seed = random_state;
+
+    (void)state;
+    random_state = 5;
+    for (int i = 0; i < 500; i++) {
+        double best = INFINITY;
+        float x[32], largest = 0;
+
+        for (size_t k = 0; k < LENGTH(x); k++) {
+            x[k] = (float)random_normal();
+            largest = fmaxf(largest, fabsf(x[k]));
+        }
+        for (float f = 0.8f; f < 1.3f; f += 0.001f)
+            best = fmin(best, error_at(x, LENGTH(x),
+                                       real_round(REAL_BFLOAT16, f * largest / 127), -128,
+                                       127));
+        optimal += best;
+        searched += find(scheme, x, LENGTH(x)).error;
+    }
+    random_state = seed;
+    print_message("error of search over that of all bfloat16: %.4f\n",
+                  searched / optimal);
+    assert_true(searched < 1.015 * optimal); /* 1.020 if they were not */
+}
+
 /* ---- hostile groups ------------------------------------------------- */
 
 static float value_equal(size_t i)
@@ -390,9 +421,13 @@ static void test_one_sided_outliers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gates),         cmocka_unit_test(test_close_to_exact),
-        cmocka_unit_test(test_brute_force),   cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_representable), cmocka_unit_test(test_one_sided_outliers),
+        cmocka_unit_test(test_gates),
+        cmocka_unit_test(test_close_to_exact),
+        cmocka_unit_test(test_brute_force),
+        cmocka_unit_test(test_rounded_scales),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_representable),
+        cmocka_unit_test(test_one_sided_outliers),
     };
 
     return cmocka_run_group_tests(tests, random_setup, NULL);
