@@ -10,6 +10,8 @@
 enum {
     COLUMNS = 1024, /* columns at a time, where runs are short */
     EXPAND = 4,     /* copies of a scale that are made at once */
+    AHEAD_MOST =
+        1 << 20, /* bytes: more would not stay in the cache until they are read */
 };
 
 struct encode {
@@ -19,6 +21,8 @@ struct encode {
     const float *scales; /* of groups from `first_group` on */
     const uint8_t *zeros;
     size_t first_group;
+    bool measure; /* errors are wanted, too */
+    size_t ahead; /* bytes to what is likely to be read next */
     struct quant_sums sums;
 };
 
@@ -32,7 +36,7 @@ static const void *encode_data(const struct encode *e, size_t element)
     return (const unsigned char *)e->source.data + element * real_size(e->source.type);
 }
 
-/* Encodes count * run <= SEGMENT adjacent elements, or any number of float32. */
+/* Encodes count * run adjacent elements; if measured, at most SEGMENT. */
 static void encode_runs(struct encode *e, size_t element, size_t run, size_t count,
                         size_t group, uint8_t *codes)
 {
@@ -40,6 +44,11 @@ static void encode_runs(struct encode *e, size_t element, size_t run, size_t cou
     float buffer[SEGMENT];
     const float_u *x = buffer;
 
+    if (!e->measure) {
+        k->codes_runs(encode_data(e, element), e->source.type, run, count, e->type,
+                      e->scales + group, e->zeros + group, codes);
+        return;
+    }
     if (e->source.type == REAL_FLOAT32)
         x = encode_data(e, element);
     else
@@ -55,14 +64,15 @@ static void encode_row(struct encode *e, const struct band *band, size_t element
 {
     size_t run = band->run;
     size_t group = band->group - e->first_group; /* may wrap around, and back */
+    size_t most = e->measure ? SEGMENT : SIZE_MAX;
 
     for (size_t c = from, n; c < to; c += n, codes += n) {
         size_t left = size_min(run - c % run, to - c);
         size_t count = 1;
 
-        n = size_min(left, SEGMENT);
-        if (left == run && run <= SEGMENT) {
-            count = size_min(SEGMENT, to - c) / run;
+        n = size_min(left, most);
+        if (left == run && run <= most) {
+            count = size_min(most, to - c) / run;
             n = count * run;
         }
         encode_runs(e, element + c, n / count, count, group + c / run, codes);
@@ -88,8 +98,14 @@ static void encode_strip(struct encode *e, size_t element, size_t stride, size_t
                          uint8_t *codes)
 {
     const struct kernels *k = e->kernels;
-    float unit = strip_unit(scales, columns);
+    float unit;
 
+    if (!e->measure) {
+        k->codes_columns(encode_data(e, element), e->source.type, stride, rows, columns,
+                         e->type, scales, zeros, e->ahead, codes);
+        return;
+    }
+    unit = strip_unit(scales, columns);
     for (size_t r = 0, n; r < rows; r += n, element += n * stride, codes += n * stride) {
         float buffer[SEGMENT];
 
@@ -205,15 +221,22 @@ void quant_encode(const struct kernels *kernels, const struct quant_scheme *sche
                        .source = source,
                        .scales = scales,
                        .zeros = zeros,
-                       .first_group = first_group};
+                       .first_group = first_group,
+                       .measure = error != NULL};
     const double *s = e.sums.signal, *n = e.sums.noise;
 
     for (size_t at = begin, stop; at < end; codes += stop - at, at = stop) {
         struct band band = band_of_element(shape, at);
 
         stop = size_min(end, band.element + band.rows * band.columns);
+        /* The next row of blocks; where groups reach over all rows, the next range. */
+        e.ahead = (shape->block ? band.rows * band.columns : stop - at) *
+                  real_size(source.type);
+        e.ahead = e.ahead <= AHEAD_MOST ? e.ahead : 0;
         encode_band(&e, &band, at - band.element, stop - band.element, codes);
     }
+    if (error == NULL)
+        return;
     error->signal += (s[0] + s[1]) + (s[2] + s[3]);
     error->noise += (n[0] + n[1]) + (n[2] + n[3]);
 }

@@ -12,51 +12,20 @@ void range_row(const struct fit *fit, size_t element, size_t columns, size_t run
                int32_t *top, int32_t *bottom)
 {
     const struct kernels *k = fit->kernels;
-    size_t whole = columns / run;
+    enum real_type real = fit->source.type;
+    size_t whole = columns / run, rest = columns % run;
 
-    if (fit->source.type == REAL_FLOAT32) {
-        const float_u *x = fit_data(fit, element);
-
-        k->range_runs(x, run, whole, top, bottom);
-        if (columns % run != 0)
-            k->range_runs(x + whole * run, columns % run, 1, top + whole, bottom + whole);
-        return;
-    }
-    for (size_t c = 0, n; c < columns; c += n) {
-        float buffer[SEGMENT];
-        size_t left = size_min(run - c % run, columns - c);
-        bool many = c % run == 0 && left == run && run <= SEGMENT;
-        size_t count = many ? size_min(SEGMENT, columns - c) / run : 1;
-
-        n = many ? count * run : size_min(left, SEGMENT);
-        k->widen[fit->source.type](fit_data(fit, element + c), n, buffer);
-        k->range_runs(buffer, n / count, count, top + c / run, bottom + c / run);
-    }
+    k->range_runs(fit_data(fit, element), real, run, whole, top, bottom);
+    if (rest != 0)
+        k->range_runs(fit_data(fit, element + whole * run), real, rest, 1, top + whole,
+                      bottom + whole);
 }
 
 void range_strip(const struct fit *fit, const struct band *band, size_t column,
                  size_t columns, int32_t *top, int32_t *bottom)
 {
-    const struct kernels *k = fit->kernels;
-    size_t step = SEGMENT / columns;
-
-    if (fit->source.type == REAL_FLOAT32) {
-        k->range_columns(fit_data(fit, band->element + column), band->columns, band->rows,
-                         columns, top, bottom);
-        return;
-    }
-    for (size_t r = 0, rows; r < band->rows; r += rows) {
-        float buffer[SEGMENT];
-
-        rows = size_min(step, band->rows - r);
-        for (size_t i = 0; i < rows; i++) {
-            size_t element = band->element + (r + i) * band->columns + column;
-
-            k->widen[fit->source.type](fit_data(fit, element), columns,
-                                       buffer + i * columns);
-        }
-        k->range_columns(buffer, columns, rows, columns, top, bottom);
-    }
+    fit->kernels->range_columns(fit_data(fit, band->element + column), fit->source.type,
+                                band->columns, band->rows, columns, top, bottom);
 }
 
 static inline void fold(size_t columns, size_t run, int32_t *range)

@@ -1,5 +1,5 @@
 /* The kernels for AVX2 and F16C, bit for bit those of scalar.c: widening, ranges,
- * packing and the table; codes are avx2_codes.c's. Compiled with -mavx2 -mf16c, and
+ * packing and the table; codes are others'. Compiled with -mavx2 -mf16c, and
  * to nothing where there is no x86-64; cpu.c says whether they run. */
 #include "quant/kernels/kernels.h"
 
@@ -105,49 +105,147 @@ INLINE void range_reduce(struct range a, int32_t *top, int32_t *bottom)
     *bottom = _mm_extract_epi32(m, 1);
 }
 
-INLINE struct range range_run(const float_u *x, size_t n)
+INLINE struct range range_run(enum real_type real, const unsigned char *x, size_t n)
 {
     const __m256i negative = _mm256_set1_epi32(INT32_MIN);
     const struct range none = {_mm256_setzero_si256(), negative};
+    const size_t step = WIDTH * size_of_real(real);
     struct range a = none, b = none;
     size_t i = 0;
 
     if (n >= 8 * WIDTH) {
         struct range c = none, d = none;
 
-        for (; i + 4 * WIDTH <= n; i += 4 * WIDTH) {
-            a = range_add(a, load(x + i));
-            b = range_add(b, load(x + i + WIDTH));
-            c = range_add(c, load(x + i + 2 * WIDTH));
-            d = range_add(d, load(x + i + 3 * WIDTH));
+        for (; i + 4 * WIDTH <= n; i += 4 * WIDTH, x += 4 * step) {
+            a = range_add(a, load_real(x, real));
+            b = range_add(b, load_real(x + step, real));
+            c = range_add(c, load_real(x + 2 * step, real));
+            d = range_add(d, load_real(x + 3 * step, real));
         }
         a = range_join(a, c);
         b = range_join(b, d);
     }
-    for (; i + 2 * WIDTH <= n; i += 2 * WIDTH) {
-        a = range_add(a, load(x + i));
-        b = range_add(b, load(x + i + WIDTH));
+    for (; i + 2 * WIDTH <= n; i += 2 * WIDTH, x += 2 * step) {
+        a = range_add(a, load_real(x, real));
+        b = range_add(b, load_real(x + step, real));
     }
     if (i + WIDTH <= n) {
-        a = range_add(a, load(x + i));
+        a = range_add(a, load_real(x, real));
         i += WIDTH;
+        x += step;
     }
     if (i < n)
-        b = range_add(b, load_first(x + i, n - i));
+        b = range_add(b, load_real_first(x, real, n - i));
     return range_join(a, b);
 }
 
-static KERNEL_RANGE_RUNS(range_runs)
+/* ---- ranges of halves ------------------------------------------------ */
+
+/* float16 and bfloat16 order as integers, too: their ranges are found as they lie, 16
+ * at a time, and widened at the end. */
+INLINE bool is_half(enum real_type real)
 {
-    for (size_t k = 0; run == 32 && k < count; k++)
-        range_reduce(range_run(x + k * 32, 32), &top[k], &bottom[k]);
-    for (size_t k = 0; run != 32 && k < count; k++, x += run)
-        range_reduce(range_run(x, run), &top[k], &bottom[k]);
+    return real == REAL_FLOAT16 || real == REAL_BFLOAT16;
 }
 
-/* The first n of 8 columns, down the rows. */
-INLINE void range_column(const float_u *x, size_t stride, size_t rows, size_t n,
-                         int32_t *top, int32_t *bottom)
+enum { HALVES = 2 * WIDTH };
+
+INLINE struct range halves_none(void)
+{
+    return (struct range){_mm256_setzero_si256(), _mm256_set1_epi16(INT16_MIN)};
+}
+
+INLINE struct range halves_add(struct range a, __m256i bits)
+{
+    return (struct range){_mm256_max_epi16(a.top, bits),
+                          _mm256_max_epu16(a.bottom, bits)};
+}
+
+INLINE __m256i load_halves(const unsigned char *x)
+{
+    return _mm256_loadu_si256((const __m256i *)(const void *)x);
+}
+
+/* Half h of 16 lanes, as float32. */
+INLINE struct range halves_widen(enum real_type real, struct range a, int h)
+{
+    unsigned char top[HALVES * 2], bottom[HALVES * 2];
+
+    _mm256_storeu_si256((__m256i *)(void *)top, a.top);
+    _mm256_storeu_si256((__m256i *)(void *)bottom, a.bottom);
+    return (struct range){_mm256_castps_si256(load_real(top + h * HALVES, real)),
+                          _mm256_castps_si256(load_real(bottom + h * HALVES, real))};
+}
+
+INLINE struct range halves_run(enum real_type real, const unsigned char *x, size_t n)
+{
+    struct range a = halves_none(), b = a;
+    size_t i = 0;
+
+    for (; i + 2 * HALVES <= n; i += 2 * HALVES, x += 4 * HALVES) {
+        a = halves_add(a, load_halves(x));
+        b = halves_add(b, load_halves(x + 2 * HALVES));
+    }
+    a = (struct range){_mm256_max_epi16(a.top, b.top),
+                       _mm256_max_epu16(a.bottom, b.bottom)};
+    if (i + HALVES <= n) {
+        a = halves_add(a, load_halves(x));
+        i += HALVES;
+        x += 2 * HALVES;
+    }
+    if (i < n) {
+        unsigned char rest[2 * HALVES] = {0};
+
+        memcpy(rest, x, (n - i) * 2);
+        a = halves_add(a, load_halves(rest));
+    }
+    return range_join(halves_widen(real, a, 0), halves_widen(real, a, 1));
+}
+
+/* `rows` rows across all 16s of columns. */
+INLINE void halves_rows(enum real_type real, const unsigned char *x, size_t stride,
+                        size_t rows, size_t columns, int32_t *top, int32_t *bottom)
+{
+    for (size_t c = 0; c + HALVES <= columns; c += HALVES, x += 2 * HALVES) {
+        struct range all = halves_none();
+
+        for (size_t r = 0; r < rows; r++)
+            all = halves_add(all, load_halves(x + r * stride));
+        for (int h = 0; h < 2; h++) {
+            int32_t *t = top + c + h * WIDTH, *b = bottom + c + h * WIDTH;
+            struct range range = {load_int(t), sign_flip(load_int(b))};
+
+            range = range_join(range, halves_widen(real, all, h));
+            store_int(t, range.top);
+            store_int(b, sign_flip(range.bottom));
+        }
+    }
+}
+
+/* ---- ranges of any type ----------------------------------------------- */
+
+INLINE struct range range_any(enum real_type real, const unsigned char *x, size_t n)
+{
+    return is_half(real) ? halves_run(real, x, n) : range_run(real, x, n);
+}
+
+INLINE void range_all_runs(enum real_type real, const unsigned char *x, size_t run,
+                           size_t count, int32_t *top, int32_t *bottom)
+{
+    const size_t step = run * size_of_real(real);
+
+    for (size_t k = 0; run == 32 && k < count; k++)
+        range_reduce(range_any(real, x + k * step, 32), &top[k], &bottom[k]);
+    for (size_t k = 0; run != 32 && k < count; k++)
+        range_reduce(range_any(real, x + k * step, run), &top[k], &bottom[k]);
+}
+
+static KERNEL_RANGE_RUNS(range_runs){
+    FOR_REAL(real, range_all_runs, x, run, count, top, bottom)}
+
+/* The first n of 8 columns, down the rows that lie `stride` bytes apart. */
+INLINE void range_column(enum real_type real, const unsigned char *x, size_t stride,
+                         size_t rows, size_t n, int32_t *top, int32_t *bottom)
 {
     int32_t t[WIDTH] = {0}, b[WIDTH] = {0};
     struct range range;
@@ -156,7 +254,7 @@ INLINE void range_column(const float_u *x, size_t stride, size_t rows, size_t n,
     memcpy(b, bottom, n * sizeof *b);
     range = (struct range){load_int(t), sign_flip(load_int(b))};
     for (size_t r = 0; r < rows; r++)
-        range = range_add(range, load_first(x + r * stride, n));
+        range = range_add(range, load_real_first(x + r * stride, real, n));
     store_int(t, range.top);
     store_int(b, sign_flip(range.bottom));
     memcpy(top, t, n * sizeof *t);
@@ -164,32 +262,51 @@ INLINE void range_column(const float_u *x, size_t stride, size_t rows, size_t n,
 }
 
 /* `rows` rows across all whole vectors of columns. */
-INLINE void range_rows(const float_u *x, size_t stride, size_t rows, size_t columns,
-                       int32_t *top, int32_t *bottom)
+INLINE void range_rows(enum real_type real, const unsigned char *x, size_t stride,
+                       size_t rows, size_t columns, int32_t *top, int32_t *bottom)
 {
-    for (size_t c = 0; c + WIDTH <= columns; c += WIDTH) {
+    const size_t step = WIDTH * size_of_real(real);
+
+    for (size_t c = 0; c + WIDTH <= columns; c += WIDTH, x += step) {
         struct range range = {load_int(top + c), sign_flip(load_int(bottom + c))};
 
         for (size_t r = 0; r < rows; r++)
-            range = range_add(range, load(x + r * stride + c));
+            range = range_add(range, load_real(x + r * stride, real));
         store_int(top + c, range.top);
         store_int(bottom + c, sign_flip(range.bottom));
     }
 }
 
-static KERNEL_RANGE_COLUMNS(range_columns)
+INLINE void range_across(enum real_type real, const unsigned char *x, size_t stride,
+                         size_t rows, size_t columns, int32_t *top, int32_t *bottom)
 {
-    size_t whole = columns - columns % WIDTH;
-    size_t r = 0;
-
-    if (whole < columns)
-        range_column(x + whole, stride, rows, columns - whole, top + whole,
-                     bottom + whole);
-    for (; r + 4 <= rows; r += 4)
-        range_rows(x + r * stride, stride, 4, columns, top, bottom);
-    for (; r < rows; r++)
-        range_rows(x + r * stride, stride, 1, columns, top, bottom);
+    if (is_half(real))
+        halves_rows(real, x, stride, rows, columns, top, bottom);
+    else
+        range_rows(real, x, stride, rows, columns, top, bottom);
 }
+
+INLINE void range_all_columns(enum real_type real, const unsigned char *x, size_t stride,
+                              size_t rows, size_t columns, int32_t *top, int32_t *bottom)
+{
+    const size_t width = is_half(real) ? HALVES : WIDTH,
+                 rows_each = is_half(real) ? 8 : 4;
+    const size_t size = size_of_real(real);
+    size_t whole = columns - columns % width, r = 0;
+
+    stride *= size;
+    for (; whole < columns; whole += WIDTH)
+        range_column(real, x + whole * size, stride, rows,
+                     columns - whole < WIDTH ? columns - whole : WIDTH, top + whole,
+                     bottom + whole);
+    for (; r + rows_each <= rows; r += rows_each)
+        range_across(real, x + r * stride, stride, rows_each, columns, top, bottom);
+    for (; r < rows; r++)
+        range_across(real, x + r * stride, stride, 1, columns, top, bottom);
+}
+
+static KERNEL_RANGE_COLUMNS(range_columns){
+    FOR_REAL(real, range_all_columns, x, stride, rows, columns, top, bottom)}
 
 /* ---- packing -------------------------------------------------------- */
 
@@ -226,6 +343,7 @@ static KERNEL_PACK4(pack4)
               [REAL_BFLOAT16] = widen_bfloat16,                                     \
               [REAL_FLOAT64] = widen_float64},                                      \
     .range_runs = range_runs, .range_columns = range_columns,                       \
+    .codes_runs = avx2_codes_runs, .codes_columns = avx2_codes_columns,             \
     .encode_runs = avx2_encode_runs, .encode_columns = avx2_encode_columns,         \
     .pack4 = pack4, .interleave = avx2_interleave, .search_bins = avx2_search_bins, \
     .search_narrow = avx2_search_narrow, .search_errors = avx2_search_errors

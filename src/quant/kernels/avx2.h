@@ -1,5 +1,5 @@
 /* What the files of the AVX2 kernels share: loads and stores of whole and partial
- * vectors, and the kernels of avx2_codes.c and avx2_search.c. For files compiled with
+ * vectors, and the kernels of its other files. For files compiled with
  * -mavx2 only. */
 #ifndef NIBBLE_QUANT_KERNELS_AVX2_H
 #define NIBBLE_QUANT_KERNELS_AVX2_H
@@ -9,6 +9,8 @@
 #include <immintrin.h>
 #include <string.h>
 
+KERNEL_CODES_RUNS(avx2_codes_runs);
+KERNEL_CODES_COLUMNS(avx2_codes_columns);
 KERNEL_ENCODE_RUNS(avx2_encode_runs);
 KERNEL_ENCODE_COLUMNS(avx2_encode_columns);
 KERNEL_INTERLEAVE(avx2_interleave);
@@ -46,6 +48,59 @@ INLINE __m256 load_second(const float_u *x, size_t n)
 {
     return n > WIDTH ? load_first(x + WIDTH, n - WIDTH) : _mm256_setzero_ps();
 }
+
+/* 8 values of a type as float32; `real` is a constant wherever this is inlined. */
+INLINE __m256 load_real(const unsigned char *x, enum real_type real)
+{
+    const __m128i *halves = (const __m128i *)(const void *)x;
+    const double *doubles = (const double *)(const void *)x;
+
+    switch (real) {
+    case REAL_FLOAT16:
+        return _mm256_cvtph_ps(_mm_loadu_si128(halves));
+    case REAL_BFLOAT16:
+        return _mm256_castsi256_ps(
+            _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(halves)), 16));
+    case REAL_FLOAT64:
+        return _mm256_set_m128(_mm256_cvtpd_ps(_mm256_loadu_pd(doubles + 4)),
+                               _mm256_cvtpd_ps(_mm256_loadu_pd(doubles)));
+    default:
+        return load((const float_u *)(const void *)x);
+    }
+}
+
+INLINE size_t size_of_real(enum real_type real)
+{
+    return real == REAL_FLOAT32 ? 4 : real == REAL_FLOAT64 ? 8 : 2;
+}
+
+/* The first n of 8 values and zeros; touches nothing beyond them. */
+INLINE __m256 load_real_first(const unsigned char *x, enum real_type real, size_t n)
+{
+    unsigned char bytes[WIDTH * sizeof(double)] = {0};
+
+    if (real == REAL_FLOAT32)
+        return load_first((const float_u *)(const void *)x, n);
+    memcpy(bytes, x, n * size_of_real(real));
+    return load_real(bytes, real);
+}
+
+/* Calls a function that is inlined, with its type as a constant: a copy for each. */
+#define FOR_REAL(real, function, ...)         \
+    switch (real) {                           \
+    case REAL_FLOAT32:                        \
+        function(REAL_FLOAT32, __VA_ARGS__);  \
+        break;                                \
+    case REAL_FLOAT16:                        \
+        function(REAL_FLOAT16, __VA_ARGS__);  \
+        break;                                \
+    case REAL_BFLOAT16:                       \
+        function(REAL_BFLOAT16, __VA_ARGS__); \
+        break;                                \
+    case REAL_FLOAT64:                        \
+        function(REAL_FLOAT64, __VA_ARGS__);  \
+        break;                                \
+    }
 
 INLINE __m256i load_int(const int32_t *p)
 {

@@ -1,242 +1,278 @@
-/* Codes and errors for AVX2, bit for bit those of scalar.c. Compiled with -mavx2
- * -mf16c but never with -mfma: a fused product would round otherwise. Compiles to
- * nothing where there is no x86-64. The other kernels are avx2.c's. */
+/* Codes without errors for AVX2 and FMA, bit for bit those of scalar.c, from values of
+ * any type as they lie. Where errors are wanted, too, avx2_encode.c makes both.
+ * Compiles to nothing where there is no x86-64.
+ *
+ * The quotient x / s is found without a division, by q = x * r with r = 1 / s rounded,
+ * and one correction, q + (x - q * s) * r, in fused operations. That is x / s rounded
+ * once, as a division has it, or for some x the float beside it; which matters next to
+ * a tie only. There q is no further from x / s than the two floats around it, so that
+ * x - q * s is exact and the corrected quotient is the rounded one (Markstein 1990).
+ * Scales near the ends of the floats, where such products leave their range, are left
+ * to the scalar kernel. */
 #include "quant/kernels/kernels.h"
 
 #if defined(__x86_64__)
 
 #include "quant/kernels/avx2.h"
 
-struct lanes {
-    __m256 signal[2], noise[2]; /* LANES floats each */
-};
+static const float least_scale = 0x1p-90f, largest_scale = 0x1p90f;
 
-struct totals {
-    __m256d signal, noise; /* SUMS doubles each */
-};
-
-/* 8 scales and zero points, as scalar.c's struct grid. What of a sum with
- * ROUNDER is more than the code, counted from type->lo, is `bias`. */
+/* 8 scales, their reciprocals, and values above which codes are cut off, one step
+ * more. Without that, large quotients would become the least integer, as those below
+ * zero may. */
 struct grid {
-    __m256 scale;
-    __m256 lo, hi;
-    __m256i bias;
+    __m256 scale, inverse, hi;
 };
 
 /* zero: zero points, counted from type->lo; steps: hi - lo. */
-INLINE struct grid grid_make(__m256i steps, __m256 scale, __m256i zero)
+INLINE struct grid grid_make(int steps, __m256 scale, __m256i zero)
 {
-    __m256i lo = _mm256_sub_epi32(_mm256_setzero_si256(), zero);
-    __m256i hi = _mm256_sub_epi32(steps, zero);
+    __m256 above =
+        _mm256_sub_ps(_mm256_set1_ps((float)(steps + 1)), _mm256_cvtepi32_ps(zero));
 
-    return (struct grid){scale, _mm256_cvtepi32_ps(lo), _mm256_cvtepi32_ps(hi),
-                         _mm256_sub_epi32(_mm256_set1_epi32(ROUNDER_BITS), zero)};
+    return (struct grid){scale, _mm256_div_ps(_mm256_set1_ps(1), scale),
+                         _mm256_mul_ps(above, scale)};
 }
 
-/* Rounds y; returns l as float and the codes, counted from type->lo. */
-INLINE __m256i grid_round(const struct grid *grid, __m256 y, __m256 *l)
+/* 8 codes, counted from the zero point and not yet cut off. */
+INLINE __m256i grid_round(const struct grid *grid, __m256 x)
 {
-    const __m256 rounder = _mm256_set1_ps(ROUNDER);
-    __m256 c = _mm256_min_ps(_mm256_max_ps(y, grid->lo), grid->hi);
-    __m256 sum = _mm256_add_ps(c, rounder);
+    __m256 c = _mm256_min_ps(x, grid->hi);
+    __m256 q = _mm256_mul_ps(c, grid->inverse);
+    __m256 rest = _mm256_fnmadd_ps(q, grid->scale, c);
 
-    *l = _mm256_sub_ps(sum, rounder);
-    return _mm256_sub_epi32(_mm256_castps_si256(sum), grid->bias);
+    return _mm256_cvtps_epi32(_mm256_fmadd_ps(rest, grid->inverse, q));
 }
 
-INLINE void square_add(__m256 *sum, __m256 v)
+/* 16 codes as words: the first four of a and b, then the second four. */
+INLINE __m256i words_make(__m256i a, __m256i b, __m256i zero)
 {
-    *sum = _mm256_add_ps(*sum, _mm256_mul_ps(v, v));
+    return _mm256_add_epi16(_mm256_packs_epi32(a, b), zero);
 }
 
-/* Encodes 8 floats whose errors go into half h of the lanes. */
-INLINE __m256i encode_step(const struct grid *grid, __m256 x, struct lanes *lanes, int h)
-{
-    __m256 l, y = _mm256_div_ps(x, grid->scale);
-    __m256i code = grid_round(grid, y, &l);
+/* What turns words into bytes of the type: what is too far is cut off. */
+struct ends {
+    __m256i steps, lo;
+};
 
-    square_add(&lanes->signal[h], y);
-    square_add(&lanes->noise[h], _mm256_sub_ps(y, l));
-    return code;
+INLINE struct ends ends_of(const struct quant_type_info *type)
+{
+    return (struct ends){_mm256_set1_epi8((char)(type->hi - type->lo)),
+                         _mm256_set1_epi8((char)type->lo)};
 }
 
-/* 16 codes, counted from lo, to bytes. */
-INLINE __m128i codes_pack(__m256i a, __m256i b, __m128i lo)
-{
-    __m256i words = _mm256_packs_epi32(a, b); /* a b | a b, four of each */
-    __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words),
-                                     _mm256_extracti128_si256(words, 1));
-
-    return _mm_add_epi8(_mm_shuffle_epi32(bytes, _MM_SHUFFLE(3, 1, 2, 0)), lo);
-}
-
-/* Lanes l, l + 8, then l + 4, l + 12, then both, into doubles. */
-INLINE __m256d lanes_fold(const __m256 *half)
-{
-    __m256 sum = _mm256_add_ps(half[0], half[1]);
-
-    return _mm256_cvtps_pd(
-        _mm_add_ps(_mm256_castps256_ps128(sum), _mm256_extractf128_ps(sum, 1)));
-}
-
-INLINE void lanes_flush(const struct lanes *lanes, double unit, struct totals *totals)
-{
-    __m256d square = _mm256_set1_pd(unit * unit);
-
-    totals->signal =
-        _mm256_add_pd(totals->signal, _mm256_mul_pd(lanes_fold(lanes->signal), square));
-    totals->noise =
-        _mm256_add_pd(totals->noise, _mm256_mul_pd(lanes_fold(lanes->noise), square));
-}
-
-INLINE void encode_run(const float_u *x, size_t run, const struct grid *grid, __m128i lo,
-                       struct lanes *lanes, uint8_t *codes)
+/* 32 words of words_make to bytes in order. */
+INLINE __m256i bytes_make(__m256i first, __m256i second, const struct ends *ends)
 {
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    const __m256i lo2 = _mm256_broadcastsi128_si256(lo);
+    __m256i bytes = _mm256_packus_epi16(first, second);
+
+    bytes = _mm256_add_epi8(_mm256_min_epu8(bytes, ends->steps), ends->lo);
+    return _mm256_permutevar8x32_epi32(bytes, order);
+}
+
+/* ---- runs ----------------------------------------------------------- */
+
+INLINE __m256i run_words(enum real_type real, const unsigned char *x,
+                         const struct grid *grid, __m256i zero)
+{
+    const size_t step = WIDTH * size_of_real(real);
+
+    return words_make(grid_round(grid, load_real(x, real)),
+                      grid_round(grid, load_real(x + step, real)), zero);
+}
+
+/* Fetches `size` bytes that are likely to be read later, `ahead` bytes away, into the
+ * second-level cache: memory would be idle while codes are made. */
+INLINE void fetch(const unsigned char *x, size_t size, size_t ahead)
+{
+    for (size_t i = 0; ahead != 0 && i < size; i += 64)
+        _mm_prefetch((const char *)x + ahead + i, _MM_HINT_T2);
+}
+
+INLINE void codes_run(enum real_type real, const unsigned char *x, size_t run,
+                      const struct grid *grid, __m256i zero, const struct ends *ends,
+                      size_t ahead, uint8_t *codes)
+{
+    const size_t step = LANES * size_of_real(real);
     size_t i = 0;
 
-    for (; i + 2 * LANES <= run; i += 2 * LANES) {
-        __m256i a = encode_step(grid, load(x + i), lanes, 0);
-        __m256i b = encode_step(grid, load(x + i + 8), lanes, 1);
-        __m256i c = encode_step(grid, load(x + i + 16), lanes, 0);
-        __m256i d = encode_step(grid, load(x + i + 24), lanes, 1);
-        __m256i bytes =
-            _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+    for (; i + 2 * LANES <= run; i += 2 * LANES, x += 2 * step) {
+        __m256i bytes = bytes_make(run_words(real, x, grid, zero),
+                                   run_words(real, x + step, grid, zero), ends);
 
-        bytes = _mm256_add_epi8(_mm256_permutevar8x32_epi32(bytes, order), lo2);
+        fetch(x, 2 * step, ahead);
         _mm256_storeu_si256((__m256i *)(void *)(codes + i), bytes);
     }
-    if (i + LANES <= run) {
-        __m256i a = encode_step(grid, load(x + i), lanes, 0);
-        __m256i b = encode_step(grid, load(x + i + 8), lanes, 1);
+    if (i < run) {
+        unsigned char values[2 * LANES * sizeof(double)] = {0};
+        uint8_t bytes[2 * LANES];
+        __m256i made;
 
-        store_bytes(codes + i, codes_pack(a, b, lo));
-        i += LANES;
-    }
-    if (i < run) { /* what lies beyond the run counts as 0, which adds no error */
-        size_t n = run - i;
-        __m256i a = encode_step(grid, load_first(x + i, n), lanes, 0);
-        __m256i b = encode_step(grid, load_second(x + i, n), lanes, 1);
-
-        store_bytes_first(codes + i, codes_pack(a, b, lo), n);
+        memcpy(values, x, (run - i) * size_of_real(real));
+        made = bytes_make(run_words(real, values, grid, zero),
+                          run_words(real, values + step, grid, zero), ends);
+        _mm256_storeu_si256((__m256i *)(void *)bytes, made);
+        memcpy(codes + i, bytes, run - i);
     }
 }
 
-/* Lanes are emptied several runs at a time: done at once, the chain of additions at
- * the end of a short run would keep the divisions of the next from starting. */
-enum { FLUSH = 8 };
-
-INLINE void encode_all(const float_u *x, size_t run, size_t count,
-                       const struct quant_type_info *type, const float *scales,
-                       const uint8_t *zeros, uint8_t *codes, struct quant_sums *sums)
+INLINE void codes_all_runs(enum real_type real, const unsigned char *x, size_t run,
+                           size_t count, const struct quant_type_info *type,
+                           const float *scales, const uint8_t *zeros, uint8_t *codes)
 {
-    const int lowest = type->lo;
-    const __m128i lo = _mm_set1_epi8((char)lowest);
-    const __m256i steps = _mm256_set1_epi32(type->hi - lowest);
-    struct totals totals = {_mm256_loadu_pd(sums->signal), _mm256_loadu_pd(sums->noise)};
+    const struct ends ends = ends_of(type);
+    const size_t step = run * size_of_real(real), ahead = step * count;
 
-    for (size_t k = 0, n; k < count; k += n) {
-        struct lanes lanes[FLUSH];
+    for (size_t k = 0; k < count; k++, x += step, codes += run) {
+        int zero = (uint8_t)(zeros[k] - type->lo);
+        struct grid grid;
 
-        n = count - k < FLUSH ? count - k : FLUSH;
-        for (size_t i = 0; i < n; i++, x += run, codes += run) {
-            __m256i zero = _mm256_set1_epi32((uint8_t)(zeros[k + i] - lowest));
-            struct grid grid = grid_make(steps, _mm256_set1_ps(scales[k + i]), zero);
-            struct lanes errors = {0};
-
-            encode_run(x, run, &grid, lo, &errors, codes);
-            lanes[i] = errors;
+        if (!(scales[k] >= least_scale && scales[k] <= largest_scale)) {
+            kernels_scalar.codes_runs(x, real, run, 1, type, scales + k, zeros + k,
+                                      codes);
+            continue;
         }
-        for (size_t i = 0; i < n; i++)
-            lanes_flush(&lanes[i], (double)scales[k + i], &totals);
+        grid = grid_make(type->hi - type->lo, _mm256_set1_ps(scales[k]),
+                         _mm256_set1_epi32(zero));
+        codes_run(real, x, run, &grid, _mm256_set1_epi16((short)zero), &ends, ahead,
+                  codes);
     }
-    _mm256_storeu_pd(sums->signal, totals.signal);
-    _mm256_storeu_pd(sums->noise, totals.noise);
 }
 
 /* Blocks of 32 are worth a copy of the loop that knows it. */
-KERNEL_ENCODE_RUNS(avx2_encode_runs)
+INLINE void codes_any_runs(enum real_type real, const unsigned char *x, size_t run,
+                           size_t count, const struct quant_type_info *type,
+                           const float *scales, const uint8_t *zeros, uint8_t *codes)
 {
     if (run == 32)
-        encode_all(x, 32, count, type, scales, zeros, codes, sums);
+        codes_all_runs(real, x, 32, count, type, scales, zeros, codes);
     else
-        encode_all(x, run, count, type, scales, zeros, codes, sums);
+        codes_all_runs(real, x, run, count, type, scales, zeros, codes);
 }
 
-/* The grids of 16 columns. */
-INLINE void grid_load(struct grid grid[2], const struct quant_type_info *type,
-                      const float *scales, const uint8_t *zeros)
+KERNEL_CODES_RUNS(avx2_codes_runs)
 {
-    const __m256i steps = _mm256_set1_epi32(type->hi - type->lo);
+    FOR_REAL(real, codes_any_runs, x, run, count, type, scales, zeros, codes)
+}
+
+/* ---- columns -------------------------------------------------------- */
+
+/* 16 columns. */
+struct columns {
+    struct grid grid[2];
+    __m256i zero; /* in the order of words_make */
+    struct ends ends;
+};
+
+/* False where a scale is too near the ends of the floats. */
+INLINE bool columns_make(struct columns *columns, const struct quant_type_info *type,
+                         const float *scales, const uint8_t *zeros)
+{
+    const __m256 least = _mm256_set1_ps(least_scale),
+                 most = _mm256_set1_ps(largest_scale);
     __m128i zero = _mm_sub_epi8(load_bytes(zeros), _mm_set1_epi8((char)type->lo));
+    __m256 a = _mm256_loadu_ps(scales), b = _mm256_loadu_ps(scales + WIDTH);
+    __m256 low = _mm256_cmp_ps(_mm256_min_ps(a, b), least, _CMP_GE_OQ);
+    __m256 high = _mm256_cmp_ps(_mm256_max_ps(a, b), most, _CMP_LE_OQ);
+    int steps = type->hi - type->lo;
 
-    grid[0] = grid_make(steps, _mm256_loadu_ps(scales), _mm256_cvtepu8_epi32(zero));
-    zero = _mm_unpackhi_epi64(zero, zero);
-    grid[1] =
-        grid_make(steps, _mm256_loadu_ps(scales + WIDTH), _mm256_cvtepu8_epi32(zero));
+    columns->grid[0] = grid_make(steps, a, _mm256_cvtepu8_epi32(zero));
+    columns->grid[1] =
+        grid_make(steps, b, _mm256_cvtepu8_epi32(_mm_unpackhi_epi64(zero, zero)));
+    columns->zero =
+        _mm256_permute4x64_epi64(_mm256_cvtepu8_epi16(zero), _MM_SHUFFLE(3, 1, 2, 0));
+    columns->ends = ends_of(type);
+    return _mm256_movemask_ps(_mm256_and_ps(low, high)) == 0xff;
 }
 
-/* Adds errors of 16 columns, which are in units of each one's scale. */
-INLINE void lanes_add(struct lanes *lanes, const struct lanes *column,
-                      const struct grid grid[2], __m256 inverse)
+INLINE __m256i columns_words(enum real_type real, const unsigned char *x,
+                             const struct columns *columns)
 {
-    for (int h = 0; h < 2; h++) {
-        __m256 w = _mm256_mul_ps(grid[h].scale, inverse);
+    const size_t step = WIDTH * size_of_real(real);
 
-        w = _mm256_mul_ps(w, w);
-        lanes->signal[h] =
-            _mm256_add_ps(lanes->signal[h], _mm256_mul_ps(column->signal[h], w));
-        lanes->noise[h] =
-            _mm256_add_ps(lanes->noise[h], _mm256_mul_ps(column->noise[h], w));
+    return words_make(grid_round(&columns->grid[0], load_real(x, real)),
+                      grid_round(&columns->grid[1], load_real(x + step, real)),
+                      columns->zero);
+}
+
+/* `rows` rows of some columns, a pair of rows at a time. Rows lie `stride` bytes, and
+ * `codes_stride` codes, apart. */
+INLINE void codes_rows(enum real_type real, const unsigned char *x, size_t stride,
+                       size_t rows, const struct columns *columns, size_t count,
+                       size_t ahead, uint8_t *codes, size_t codes_stride)
+{
+    const size_t step = LANES * size_of_real(real);
+
+    for (size_t k = 0; k < count; k++, x += step, codes += LANES) {
+        const struct columns these = columns[k];
+
+        for (size_t r = 0; r < rows; r += 2) {
+            const unsigned char *at = x + r * stride;
+            __m256i first = columns_words(real, at, &these);
+            __m256i second =
+                r + 1 < rows ? columns_words(real, at + stride, &these) : first;
+            __m256i bytes = bytes_make(first, second, &these.ends);
+
+            fetch(at, step, ahead);
+            if (r + 1 < rows)
+                fetch(at + stride, step, ahead);
+            store_bytes(codes + r * codes_stride, _mm256_castsi256_si128(bytes));
+            if (r + 1 < rows)
+                store_bytes(codes + (r + 1) * codes_stride,
+                            _mm256_extracti128_si256(bytes, 1));
+        }
     }
 }
 
-KERNEL_ENCODE_COLUMNS(avx2_encode_columns)
+/* Columns that are worked on together, row by row: their scales, and some rows, stay
+ * in the first-level cache. */
+enum { STRIP = 32 * LANES };
+
+/* False where a scale is too near the ends of the floats. */
+INLINE bool codes_strip(enum real_type real, const unsigned char *x, size_t stride,
+                        size_t rows, size_t columns, const struct quant_type_info *type,
+                        const float *scales, const uint8_t *zeros, size_t ahead,
+                        uint8_t *codes)
 {
-    const __m128i lo = _mm_set1_epi8((char)type->lo);
-    const __m256 inverse = _mm256_set1_ps(1.0f / unit);
-    struct totals totals = {_mm256_loadu_pd(sums->signal), _mm256_loadu_pd(sums->noise)};
-    struct lanes lanes = {0};
-    size_t c = 0;
+    const size_t row = stride * size_of_real(real), count = columns / LANES;
+    struct columns made[STRIP / LANES];
+    size_t r = 0;
 
-    for (; c + LANES <= columns; c += LANES) {
-        struct lanes column = {0};
-        struct grid grid[2];
+    for (size_t k = 0; k < count; k++)
+        if (!columns_make(&made[k], type, scales + k * LANES, zeros + k * LANES))
+            return false;
+    for (; r + 4 <= rows; r += 4)
+        codes_rows(real, x + r * row, row, 4, made, count, ahead, codes + r * stride,
+                   stride);
+    for (; r < rows; r++)
+        codes_rows(real, x + r * row, row, 1, made, count, ahead, codes + r * stride,
+                   stride);
+    return true;
+}
 
-        grid_load(grid, type, scales + c, zeros + c);
-        for (size_t r = 0; r < rows; r++) {
-            const float_u *at = x + r * stride + c;
-            __m256i a = encode_step(&grid[0], load(at), &column, 0);
-            __m256i b = encode_step(&grid[1], load(at + WIDTH), &column, 1);
+INLINE void codes_all_columns(enum real_type real, const unsigned char *x, size_t stride,
+                              size_t rows, size_t columns,
+                              const struct quant_type_info *type, const float *scales,
+                              const uint8_t *zeros, size_t ahead, uint8_t *codes)
+{
+    const size_t size = size_of_real(real);
 
-            store_bytes(codes + r * codes_stride + c, codes_pack(a, b, lo));
-        }
-        lanes_add(&lanes, &column, grid, inverse);
+    for (size_t c = 0, n; c < columns; c += n) {
+        n = columns - c < STRIP ? columns - c : STRIP;
+        if (n > LANES)
+            n -= n % LANES;
+        if (n < LANES || !codes_strip(real, x + c * size, stride, rows, n, type,
+                                      scales + c, zeros + c, ahead, codes + c))
+            kernels_scalar.codes_columns(x + c * size, real, stride, rows, n, type,
+                                         scales + c, zeros + c, ahead, codes + c);
     }
-    if (c < columns) { /* columns beyond the last are 0: no error */
-        size_t n = columns - c;
-        float scale[LANES];
-        uint8_t zero[LANES] = {0};
-        struct lanes column = {0};
-        struct grid grid[2];
+}
 
-        for (size_t l = 0; l < LANES; l++)
-            scale[l] = l < n ? scales[c + l] : unit;
-        memcpy(zero, zeros + c, n);
-        grid_load(grid, type, scale, zero);
-        for (size_t r = 0; r < rows; r++) {
-            const float_u *at = x + r * stride + c;
-            __m256i a = encode_step(&grid[0], load_first(at, n), &column, 0);
-            __m256i b = encode_step(&grid[1], load_second(at, n), &column, 1);
-
-            store_bytes_first(codes + r * codes_stride + c, codes_pack(a, b, lo), n);
-        }
-        lanes_add(&lanes, &column, grid, inverse);
-    }
-    lanes_flush(&lanes, (double)unit, &totals);
-    _mm256_storeu_pd(sums->signal, totals.signal);
-    _mm256_storeu_pd(sums->noise, totals.noise);
+KERNEL_CODES_COLUMNS(avx2_codes_columns)
+{
+    FOR_REAL(real, codes_all_columns, x, stride, rows, columns, type, scales, zeros,
+             ahead, codes)
 }
 
 #endif

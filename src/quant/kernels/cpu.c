@@ -23,7 +23,7 @@ static unsigned cpu_saved_states(void)
 
 bool cpu_has_avx2(void)
 {
-    const unsigned wanted = bit_OSXSAVE | bit_AVX | bit_F16C;
+    const unsigned wanted = bit_OSXSAVE | bit_AVX | bit_F16C | bit_FMA;
     const unsigned states = 6; /* XMM and YMM */
     unsigned a, b, c, d;
 

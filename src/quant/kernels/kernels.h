@@ -32,33 +32,49 @@ struct quant_sums {
 /* n values of a type other than float32, rounded to float32. */
 #define KERNEL_WIDEN(name) void name(const void *in, size_t n, float *out)
 
-/* Merges the ranges of `count` adjacent runs of `run` floats each into top and
- * bottom: the bits of max(0, max x) and of max(0, -min x). Floats without sign
- * order as integers do, so that NaN comes out above infinity and is never lost:
- * a run is finite when both are below the bits of infinity. Starts from 0. */
-#define KERNEL_RANGE_RUNS(name) \
-    void name(const float_u *x, size_t run, size_t count, int32_t *top, int32_t *bottom)
-
-/* The same for each of `columns` columns of a matrix whose rows lie `stride`
- * floats apart. */
-#define KERNEL_RANGE_COLUMNS(name)                                          \
-    void name(const float_u *x, size_t stride, size_t rows, size_t columns, \
+/* Merges the ranges of `count` adjacent runs of `run` values each into top and
+ * bottom: the bits, as float32, of max(0, max x) and of max(0, -min x). Floats
+ * without sign order as integers do, so that NaN comes out above infinity and is
+ * never lost: a run is finite when both are below the bits of infinity. Starts from
+ * 0. Which NaN comes out of several is not said. */
+#define KERNEL_RANGE_RUNS(name)                                             \
+    void name(const void *x, enum real_type real, size_t run, size_t count, \
               int32_t *top, int32_t *bottom)
 
-/* Codes of `count` adjacent runs of `run` <= SEGMENT floats, the k-th with
- * scales[k] and zeros[k]. With y = x / s and l = q - z it adds y^2 and
- * (y - l)^2, times s^2, to the sums; the lanes are emptied after each run. */
+/* The same for each of `columns` columns of a matrix whose rows lie `stride`
+ * values apart. */
+#define KERNEL_RANGE_COLUMNS(name)                                            \
+    void name(const void *x, enum real_type real, size_t stride, size_t rows, \
+              size_t columns, int32_t *top, int32_t *bottom)
+
+/* Codes of `count` adjacent runs of `run` values, the k-th with scales[k] and
+ * zeros[k]. */
+#define KERNEL_CODES_RUNS(name)                                             \
+    void name(const void *x, enum real_type real, size_t run, size_t count, \
+              const struct quant_type_info *type, const float *scales,      \
+              const uint8_t *zeros, uint8_t *codes)
+
+/* Codes of a matrix of rows * columns values, column k with scales[k] and zeros[k];
+ * rows lie `stride` values and codes apart. What lies `ahead` bytes further is likely
+ * to be read next; 0: not known. */
+#define KERNEL_CODES_COLUMNS(name)                                                     \
+    void name(const void *x, enum real_type real, size_t stride, size_t rows,          \
+              size_t columns, const struct quant_type_info *type, const float *scales, \
+              const uint8_t *zeros, size_t ahead, uint8_t *codes)
+
+/* The same codes of runs of <= SEGMENT floats, and errors. With y = x / s and l = q - z
+ * it adds y^2 and (y - l)^2, times s^2, to the sums; the lanes are emptied after each
+ * run. */
 #define KERNEL_ENCODE_RUNS(name)                                       \
     void name(const float_u *x, size_t run, size_t count,              \
               const struct quant_type_info *type, const float *scales, \
               const uint8_t *zeros, uint8_t *codes, struct quant_sums *sums)
 
-/* Codes of a matrix of rows * columns <= SEGMENT floats, column k with scales[k]
- * and zeros[k]; rows lie `stride` floats and `codes_stride` codes apart. Each
- * column's y^2 and (y - l)^2 are added up down the rows, then go times
- * (s / unit)^2 into its lane, and at the end times unit^2 to the sums. `unit` is
- * a power of two near the largest scale, which keeps them in range (a column
- * whose scale is below 2^-60 of it adds nothing). */
+/* The same codes of a matrix of rows * columns <= SEGMENT floats, whose codes lie
+ * `codes_stride` apart, and errors. Each column's y^2 and (y - l)^2 are added up down the
+ * rows, then go times (s / unit)^2 into its lane, and at the end times unit^2 to the
+ * sums. `unit` is a power of two near the largest scale, which keeps them in range (a
+ * column whose scale is below 2^-60 of it adds nothing). */
 #define KERNEL_ENCODE_COLUMNS(name)                                                  \
     void name(const float_u *x, size_t stride, size_t rows, size_t columns,          \
               const struct quant_type_info *type, const float *scales,               \
@@ -73,6 +89,8 @@ struct kernels {
     KERNEL_WIDEN((*widen[REAL_FLOAT64 + 1])); /* none for float32 */
     KERNEL_RANGE_RUNS((*range_runs));
     KERNEL_RANGE_COLUMNS((*range_columns));
+    KERNEL_CODES_RUNS((*codes_runs));
+    KERNEL_CODES_COLUMNS((*codes_columns));
     KERNEL_ENCODE_RUNS((*encode_runs));
     KERNEL_ENCODE_COLUMNS((*encode_columns));
     KERNEL_PACK4((*pack4));

@@ -58,13 +58,35 @@ static inline void range_merge(float x, int32_t *top, int32_t *bottom)
     *bottom = down > *bottom ? down : *bottom;
 }
 
+/* Values of any type, a few at a time. */
+enum { FEW = 256 };
+
+static const float_u *few_floats(const void *x, enum real_type real, size_t at, size_t n,
+                                 float buffer[FEW])
+{
+    const unsigned char *bytes = x;
+
+    bytes += at * real_size(real);
+    if (real == REAL_FLOAT32)
+        return (const float_u *)(const void *)bytes;
+    kernels_scalar.widen[real](bytes, n, buffer);
+    return buffer;
+}
+
 static KERNEL_RANGE_RUNS(range_runs)
 {
-    for (size_t k = 0; k < count; k++, x += run) {
+    for (size_t k = 0; k < count; k++) {
         int32_t up = top[k], down = bottom[k];
 
-        for (size_t i = 0; i < run; i++)
-            range_merge(x[i], &up, &down);
+        for (size_t i = 0, n; i < run; i += n) {
+            float buffer[FEW];
+            const float_u *few;
+
+            n = run - i < FEW ? run - i : FEW;
+            few = few_floats(x, real, k * run + i, n, buffer);
+            for (size_t j = 0; j < n; j++)
+                range_merge(few[j], &up, &down);
+        }
         top[k] = up;
         bottom[k] = down;
     }
@@ -72,9 +94,16 @@ static KERNEL_RANGE_RUNS(range_runs)
 
 static KERNEL_RANGE_COLUMNS(range_columns)
 {
-    for (size_t r = 0; r < rows; r++, x += stride) {
-        for (size_t c = 0; c < columns; c++)
-            range_merge(x[c], &top[c], &bottom[c]);
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t c = 0, n; c < columns; c += n) {
+            float buffer[FEW];
+            const float_u *few;
+
+            n = columns - c < FEW ? columns - c : FEW;
+            few = few_floats(x, real, r * stride + c, n, buffer);
+            for (size_t j = 0; j < n; j++)
+                range_merge(few[j], &top[c + j], &bottom[c + j]);
+        }
     }
 }
 
@@ -103,20 +132,35 @@ static inline void grid_set(struct grid *grid, size_t l,
     grid->zero[l] = z;
 }
 
-/* Encodes n <= LANES elements. Clamping before rounding is the same as after it, as
- * the limits are integers; the comparisons are those of maxps and minps. */
+/* The code of y as a float, less the zero point. Clamping before rounding is the same
+ * as after it, as the limits are integers; the comparisons are those of maxps and
+ * minps. */
+static inline float grid_round(const struct grid *restrict grid, size_t i, float y)
+{
+    float c = y > grid->lo[i] ? y : grid->lo[i];
+
+    c = c < grid->hi[i] ? c : grid->hi[i];
+    return (c + ROUNDER) - ROUNDER;
+}
+
+static inline void codes_step(const struct grid *restrict grid, const float_u *restrict x,
+                              size_t n, uint8_t *restrict codes)
+{
+    for (size_t i = 0; i < n; i++)
+        codes[i] =
+            (uint8_t)((int)grid_round(grid, i, x[i] / grid->scale[i]) + grid->zero[i]);
+}
+
+/* Encodes n <= LANES elements. */
 static inline void encode_step(const struct grid *restrict grid,
                                const float_u *restrict x, size_t n,
                                struct lanes *restrict lanes, uint8_t *restrict codes)
 {
     for (size_t i = 0; i < n; i++) {
         float y = x[i] / grid->scale[i];
-        float c = y > grid->lo[i] ? y : grid->lo[i];
-        float l, e;
+        float l = grid_round(grid, i, y);
+        float e = y - l;
 
-        c = c < grid->hi[i] ? c : grid->hi[i];
-        l = (c + ROUNDER) - ROUNDER;
-        e = y - l;
         lanes->signal[i] += y * y;
         lanes->noise[i] += e * e;
         codes[i] = (uint8_t)((int)l + grid->zero[i]);
@@ -190,6 +234,46 @@ static KERNEL_ENCODE_COLUMNS(encode_columns)
     lanes_flush(&lanes, (double)unit, sums);
 }
 
+/* The same without errors. */
+static KERNEL_CODES_RUNS(codes_runs)
+{
+    for (size_t k = 0; k < count; k++) {
+        struct grid grid;
+
+        for (size_t l = 0; l < LANES; l++)
+            grid_set(&grid, l, type, scales[k], zeros[k]);
+        for (size_t i = 0, n; i < run; i += n) {
+            float buffer[FEW];
+            const float_u *few;
+            size_t j = 0;
+
+            n = run - i < FEW ? run - i : FEW;
+            few = few_floats(x, real, k * run + i, n, buffer);
+            for (; j + LANES <= n; j += LANES)
+                codes_step(&grid, few + j, LANES, codes + k * run + i + j);
+            codes_step(&grid, few + j, n - j, codes + k * run + i + j);
+        }
+    }
+}
+
+static KERNEL_CODES_COLUMNS(codes_columns)
+{
+    (void)ahead; /* the hardware may */
+    for (size_t c = 0; c < columns; c += LANES) {
+        size_t n = columns - c < LANES ? columns - c : LANES;
+        struct grid grid;
+
+        for (size_t l = 0; l < n; l++)
+            grid_set(&grid, l, type, scales[c + l], zeros[c + l]);
+        for (size_t r = 0; r < rows; r++) {
+            float buffer[FEW];
+
+            codes_step(&grid, few_floats(x, real, r * stride + c, n, buffer), n,
+                       codes + r * stride + c);
+        }
+    }
+}
+
 static KERNEL_PACK4(pack4)
 {
     for (size_t i = 0; i + 1 < n; i += 2)
@@ -205,6 +289,8 @@ const struct kernels kernels_scalar = {
               [REAL_FLOAT64] = widen_float64},
     .range_runs = range_runs,
     .range_columns = range_columns,
+    .codes_runs = codes_runs,
+    .codes_columns = codes_columns,
     .encode_runs = encode_runs,
     .encode_columns = encode_columns,
     .pack4 = pack4,
