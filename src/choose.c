@@ -160,13 +160,15 @@ static bool measure_row(struct table *table, size_t row)
     const struct choose_input *input = table->input;
     const struct plan_choice *choice = &table->choices->rows[row];
     struct plan_options options = *input->planning;
+    struct fill_options filling = *input->filling;
     struct plan plan;
+    filling.measure = true;
     options.scheme.type = choice->type;
     options.granularity = choice->granularity;
     options.block_size = choice->block_size;
     bool ok = plan_make(input->model, input->index, &options, &plan, table->err) &&
               (row > 0 || table_make(table, plan.count)) &&
-              fill_plan(&plan, input->filling, table->err);
+              fill_plan(&plan, &filling, table->err);
     for (size_t i = 0; ok && i < plan.count; i++)
         if (plan.items[i].source)
             ok = note(table, row, &plan.items[i]);

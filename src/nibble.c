@@ -157,7 +157,7 @@ static bool note_unfit(struct run *run, struct error *err)
 /* Without an output, what was planned is only measured. */
 static bool fill(struct run *run, struct error *err)
 {
-    run->facts.filled = true;
+    run->facts.measured = run->filling.measure;
     return fill_plan(&run->plan, &run->filling, err) && note_unfit(run, err);
 }
 
@@ -246,6 +246,7 @@ enum nibble_status nibble_quantize(const char *model, const char *output,
     struct error err = {0};
     struct run run;
     bool ok = run_begin(&run, options, &err);
+    run.filling.measure = out && !options->unmeasured;
     if (out)
         *out = NULL;
     while (ok) {

@@ -152,6 +152,7 @@ struct nibble_options {
     bool no_upgrade;      /* refuse a model whose opset would have to be raised */
     bool external_data;   /* put tensors into OUT.data even below 2 GiB */
     bool force;           /* allow the output to be the input file itself */
+    bool unmeasured;      /* leave the errors of weights out of the report: faster */
     int threads;          /* 0: one for each CPU */
     const char *cpu;      /* "scalar", "avx2", ...; NULL: the fastest one here */
     nibble_progress_fn *progress; /* may be NULL */
@@ -209,7 +210,8 @@ struct nibble_weight {
     uint64_t bytes_before,
         bytes_after; /* of the values; after: codes, scales, zero points */
     double snr_db;   /* quantized: 10 log10(sum x^2 / sum (x - x')^2); infinity where
-                        exact; NaN in a dry run that reads no values */
+                        exact; NaN with options.unmeasured, and in a dry run that
+                        reads no values */
 };
 
 struct nibble_report {

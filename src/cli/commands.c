@@ -90,6 +90,7 @@ static struct nibble_options connected(const struct settings *s,
     options.progress = progress_show;
     options.progress_data = progress;
     options.cancel = signals_catch();
+    options.unmeasured = s->quiet && !s->json; /* nobody reads the errors */
     return options;
 }
 

@@ -33,20 +33,26 @@ struct chunk {
     enum quant_fit fit;
 };
 
+/* Bytes of weights that are read twice which stay resident in between. */
+enum { WIDE_KEPT = 16 << 20 };
+
 /* Parameters of a weight that is fitted before it is encoded. */
 struct wide_item {
     struct wide_item *next;
     struct plan_item *item;
+    size_t kept; /* pages of elements from here on stay until they are encoded */
     struct quant_range *ranges; /* NULL: fitted in one go */
     atomic_flag joining;        /* a worker adds to the ranges */
     float *scales;
     uint8_t *zeros;
 };
 
-/* The mapped places of a weight that is stored transposed. */
+/* A weight that is stored transposed: in how many panels, and the mapped places where
+ * they are more than one. */
 struct panel_item {
     struct panel_item *next;
     struct plan_item *item;
+    size_t parts;
     struct output_map codes, scales, zeros;
 };
 
@@ -54,7 +60,7 @@ struct panel_item {
 struct chunks {
     struct chunk *fits; /* all of them before any of works */
     size_t fit_count, fit_room;
-    struct chunk *works; /* by weight, in the order of elements */
+    struct chunk *works; /* by weight */
     size_t work_count, work_room;
     struct wide_item *wides;
     struct panel_item *panels;
@@ -66,9 +72,25 @@ bool chunks_add(struct chunks *chunks, struct plan_item *item, struct error *err
 void chunks_clear(struct chunks *chunks); /* keeps the room */
 void chunks_free(struct chunks *chunks);
 
+/* Brings in the pages of some elements, if they are the chunk's, so that kernels can
+ * fetch from them ahead of time. */
+void chunk_touch(const struct chunk *chunk, size_t begin, size_t count);
+
+/* Lets go of the pages of elements [begin, end) of a chunk's weight. */
+void chunk_done_with(const struct chunk *chunk, size_t begin, size_t end);
+
 struct quant_source item_source(const struct plan_item *item);
 size_t item_rows(const struct plan_item *item);      /* as quant_fit counts them */
 size_t item_row_width(const struct plan_item *item); /* groups of such a row */
+
+/* The element that a row begins with: rows are channels or, with blocks, (outer,
+ * block) pairs, of which the last of each outer may be shorter. */
+size_t row_begin(const struct plan_item *item, size_t row);
+
+/* The row that rows from `first` on reach, up to `last`, when they are to have so many
+ * elements at least and end with whole units of codes and of groups. */
+size_t rows_upto(const struct plan_item *item, size_t first, size_t last, size_t elements,
+                 size_t code_unit, size_t group_unit);
 
 /* Elements that a piece of packed codes must be a multiple of. */
 size_t packing_unit(const struct plan_item *item);

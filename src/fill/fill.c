@@ -10,11 +10,12 @@
 #include <string.h>
 
 enum {
-    SEGMENT = 64 << 10,  /* codes made, packed and written at a time */
-    BATCH_CHUNKS = 4096, /* weights are worked on in batches of about so many chunks, */
+    SEGMENT = 64 << 10,  /* codes made and packed at a time */
+    WRITE = 256 << 10,   /* bytes of them written at a time */
+    DROP = 256 << 10,    /* elements whose pages are dropped together, at least */
+    PIECE = 64 << 10,    /* elements fitted at a time, whose floats stay in the cache */
+    BATCH_CHUNKS = 4096, /* weights are worked on in batches of about so many chunks */
 };
-/* or of so many bytes that are read twice, which bounds what stays resident. */
-static const uint64_t BATCH_WIDE_BYTES = 32u << 20;
 
 /* What one worker keeps between its chunks. */
 struct worker {
@@ -23,6 +24,7 @@ struct worker {
     size_t groups; /* that those have room for */
     uint8_t *codes;
     size_t code_room;
+    size_t from, packed; /* the element of the first of them, bytes that are packed */
     struct quant_range *ranges; /* of a CHUNK_RANGE */
     size_t range_room;          /* in groups */
     struct panel_buffers panel;
@@ -94,10 +96,8 @@ static void workers_free(struct worker *workers, int count)
 static bool work_range(struct fill *fill, struct chunk *chunk, struct worker *worker)
 {
     const struct plan_item *item = chunk->item;
-    const struct file *file = item->source->file;
     struct wide_item *wide = chunk->wide;
     size_t groups = quant_groups(&item->shape);
-    uint64_t element = item->bytes / item->elements;
     if (!reserve_ranges(worker, groups))
         return false;
     memset(worker->ranges, 0, groups * sizeof *worker->ranges);
@@ -107,10 +107,9 @@ static bool work_range(struct fill *fill, struct chunk *chunk, struct worker *wo
         ;
     quant_ranges_merge(wide->ranges, worker->ranges, groups);
     atomic_flag_clear_explicit(&wide->joining, memory_order_release);
-    /* Larger weights are read from the file again rather than kept in memory. */
-    if (file && item->bytes > BATCH_WIDE_BYTES)
-        file_done_with(file, item->source->data + chunk->begin * element,
-                       (chunk->end - chunk->begin) * element);
+    /* The rest is read from the file again rather than kept in memory. */
+    if (chunk->begin < wide->kept)
+        chunk_done_with(chunk, chunk->begin, chunk->end);
     return true;
 }
 
@@ -125,22 +124,37 @@ static bool work_fit(struct fill *fill, struct chunk *chunk, struct worker *work
     return true;
 }
 
-/* Codes of elements [begin, end), segment by segment of whole packing units. */
+static bool flush(const struct chunk *chunk, struct worker *worker)
+{
+    size_t size = worker->packed;
+    worker->packed = 0;
+    return codes_write(chunk->item, worker->from, worker->codes, size, &worker->err);
+}
+
+/* Codes of elements [begin, end), whole packing units but for the end of a weight,
+ * segment by segment; written many at a time, the last by flush. What is `ahead`
+ * elements further is likely to be read next. */
 static bool encode(struct fill *fill, struct chunk *chunk, struct worker *worker,
-                   size_t first_group, const float *scales, const uint8_t *zeros)
+                   size_t begin, size_t end, size_t ahead, size_t first_group,
+                   const float *scales, const uint8_t *zeros)
 {
     const struct plan_item *item = chunk->item;
     const struct kernels *kernels = fill->options->kernels;
     size_t unit = packing_unit(item),
            segment = unit > SEGMENT ? unit : SEGMENT / unit * unit;
-    if (!reserve_bytes(worker, &worker->codes, &worker->code_room, segment))
+    if (!reserve_bytes(worker, &worker->codes, &worker->code_room, WRITE + segment))
         return false;
-    for (size_t at = chunk->begin, n; at < chunk->end; at += n) {
-        n = chunk->end - at < segment ? chunk->end - at : segment;
+    for (size_t at = begin, n; at < end; at += n) {
+        uint8_t *codes = worker->codes + worker->packed;
+        n = end - at < segment ? end - at : segment;
+        if (worker->packed == 0)
+            worker->from = at;
+        chunk_touch(chunk, at + ahead, n);
         quant_encode(kernels, &item->scheme, item_source(item), &item->shape, at, at + n,
-                     first_group, scales, zeros, worker->codes, &chunk->error);
-        size_t size = codes_pack(kernels, item, worker->codes, n);
-        if (!codes_write(item, at, worker->codes, size, &worker->err))
+                     first_group, scales, zeros, codes,
+                     fill->options->measure ? &chunk->error : NULL);
+        worker->packed += codes_pack(kernels, item, codes, n);
+        if (worker->packed >= WRITE && !flush(chunk, worker))
             return false;
     }
     return true;
@@ -158,7 +172,9 @@ static bool work_encode(struct fill *fill, struct chunk *chunk, struct worker *w
          !parameters_write(fill->options->kernels, item, 0, groups, wide->scales,
                            wide->zeros, worker->scratch, &worker->err)))
         return false;
-    return encode(fill, chunk, worker, 0, wide->scales, wide->zeros);
+    return encode(fill, chunk, worker, chunk->begin, chunk->end, SEGMENT, 0, wide->scales,
+                  wide->zeros) &&
+           flush(chunk, worker);
 }
 
 static bool work_both(struct fill *fill, struct chunk *chunk, struct worker *worker)
@@ -169,19 +185,34 @@ static bool work_both(struct fill *fill, struct chunk *chunk, struct worker *wor
     size_t first = chunk->first_row * width, groups = chunk->row_count * width;
     if (!reserve_groups(worker, groups))
         return false;
-    chunk->fit =
-        quant_fit(kernels, &item->scheme, item_source(item), &item->shape,
-                  chunk->first_row, chunk->row_count, worker->scales, worker->zeros);
-    if (chunk->fit != QUANT_FIT_OK)
-        return true;
-    return parameters_write(kernels, item, first, groups, worker->scales, worker->zeros,
-                            worker->scratch, &worker->err) &&
-           encode(fill, chunk, worker, first, worker->scales, worker->zeros);
+    size_t last = chunk->first_row + chunk->row_count;
+    size_t dropped = chunk->begin;
+    worker->packed = 0;
+    for (size_t row = chunk->first_row, next; row < last; row = next) {
+        size_t group = row * width - first;
+        next = rows_upto(item, row, last, PIECE, packing_unit(item), 1);
+        chunk->fit =
+            quant_fit(kernels, &item->scheme, item_source(item), &item->shape, row,
+                      next - row, worker->scales + group, worker->zeros + group);
+        if (chunk->fit != QUANT_FIT_OK)
+            return true;
+        size_t begin = row_begin(item, row), end = row_begin(item, next);
+        if (!encode(fill, chunk, worker, begin, end, end - begin, first, worker->scales,
+                    worker->zeros))
+            return false;
+        if (end - dropped >= DROP) {
+            chunk_done_with(chunk, dropped, end);
+            dropped = end;
+        }
+    }
+    return flush(chunk, worker) &&
+           parameters_write(kernels, item, first, groups, worker->scales, worker->zeros,
+                            worker->scratch, &worker->err);
 }
 
 static bool work_panel(struct fill *fill, struct chunk *chunk, struct worker *worker)
 {
-    return panel_work(fill->options->kernels, chunk, &worker->panel, &worker->err);
+    return panel_work(fill->options, chunk, &worker->panel, &worker->err);
 }
 
 /* Lets go of the pages read, and tells how far things are. */
@@ -189,9 +220,7 @@ static void finish(struct fill *fill, const struct chunk *chunk)
 {
     const struct plan_item *item = chunk->item;
     uint64_t size = item->bytes / item->elements, count = chunk->end - chunk->begin;
-    if (item->source->file)
-        file_done_with(item->source->file, item->source->data + chunk->begin * size,
-                       count * size);
+    chunk_done_with(chunk, chunk->begin, chunk->end);
     uint64_t done = atomic_fetch_add(&fill->done, count * size) + count * size;
     if (fill->options->progress && !atomic_flag_test_and_set(&fill->reporting)) {
         fill->options->progress(fill->options->progress_data, done, fill->total);
@@ -340,8 +369,7 @@ static bool run_all(struct fill *fill, struct plan *plan, int threads, struct er
     for (size_t i = 0; ok && i < plan->count; i++) {
         if (is_filled(&plan->items[i]))
             ok = chunks_add(&chunks, &plan->items[i], err);
-        if (ok &&
-            (chunks.work_count >= BATCH_CHUNKS || chunks.wide_bytes >= BATCH_WIDE_BYTES))
+        if (ok && (chunks.work_count >= BATCH_CHUNKS || chunks.wide_bytes >= WIDE_KEPT))
             ok = run_batch(fill, &chunks, threads, err);
     }
     ok = ok && run_batch(fill, &chunks, threads, err);
@@ -359,7 +387,7 @@ bool fill_plan(struct plan *plan, const struct fill_options *options, struct err
     for (size_t i = 0; i < plan->count; i++)
         fill.total += is_filled(&plan->items[i]) ? plan->items[i].bytes : 0;
     bool ok = run_all(&fill, plan, threads, err);
-    for (size_t i = 0; ok && i < plan->count; i++)
+    for (size_t i = 0; ok && options->measure && i < plan->count; i++)
         if (is_filled(&plan->items[i]) && plan->items[i].fit == QUANT_FIT_OK)
             check_vanished(&plan->items[i]);
     repeat_results(plan);

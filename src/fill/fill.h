@@ -9,7 +9,8 @@
 
 struct fill_options {
     const struct kernels *kernels;
-    int threads; /* 0: one for each CPU */
+    int threads;  /* 0: one for each CPU */
+    bool measure; /* find the weights' errors, too, which takes longer */
     const volatile int *cancel;
     void (*progress)(void *data, uint64_t done,
                      uint64_t total); /* in bytes; may be NULL */
@@ -17,11 +18,11 @@ struct fill_options {
 };
 
 /* Writes codes, scales and zero points of every quantized item, and sets its
- * error and fit. A weight whose fit is not OK has undefined contents: the
- * caller must plan again without it. False on a failed write or a cancel.
+ * fit and, if measured, its error. A weight whose fit is not OK has undefined contents:
+ * the caller must plan again without it. False on a failed write or a cancel.
  *
- * On a plan that nothing was emitted for it only measures: errors and fits are those
- * that filling would set, nothing is written. */
+ * On a plan that nothing was emitted for nothing is written: errors and fits are those
+ * that filling would set. */
 bool fill_plan(struct plan *plan, const struct fill_options *options, struct error *err);
 
 #endif

@@ -1,5 +1,7 @@
-/* Panels. A panel's bytes are its own: panels of one weight may be written side by
- * side. Numbers are quant's. */
+/* Panels. Rows are worked on in bands: fitted, encoded, packed and turned while they
+ * are in the cache. A panel that is a whole weight is then written as it is; the rows
+ * of others go to their places in the mapped output, whose bytes are their own, so that
+ * panels of one weight may be written side by side. Numbers are quant's. */
 #include "fill/panel.h"
 #include "fill/store.h"
 #include "quant/transpose.h"
@@ -7,7 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TURN_COLUMNS = 64 }; /* columns turned at a time: they stay in the cache */
+enum {
+    BAND_ROWS = 128,  /* a band's codes, packed, become a cache line in each stored row */
+    ODD_COLUMNS = 64, /* columns turned at a time where rows are odd in number */
+    PACKED_MARGIN = 64 /* between packed rows, which else share sets of the cache */
+};
 
 /* ---- places and buffers ---------------------------------------------- */
 
@@ -21,9 +27,9 @@ static bool map_payload(const struct payload *payload, struct output_map *map,
 bool panels_map(struct panel_item *panels, struct error *err)
 {
     for (struct panel_item *panel = panels; panel; panel = panel->next)
-        if (!map_payload(panel->item->codes, &panel->codes, err) ||
-            !map_payload(panel->item->scales, &panel->scales, err) ||
-            !map_payload(panel->item->zeros, &panel->zeros, err))
+        if (panel->parts > 1 && (!map_payload(panel->item->codes, &panel->codes, err) ||
+                                 !map_payload(panel->item->scales, &panel->scales, err) ||
+                                 !map_payload(panel->item->zeros, &panel->zeros, err)))
             return false;
     return true;
 }
@@ -31,154 +37,281 @@ bool panels_map(struct panel_item *panels, struct error *err)
 void panel_buffers_free(struct panel_buffers *buffers)
 {
     free(buffers->codes);
-    free(buffers->turned);
+    free(buffers->packed);
     free(buffers->scales);
     free(buffers->zeros);
-    free(buffers->stored);
+    free(buffers->turned);
+    free(buffers->stored_codes);
+    free(buffers->stored_scales);
+    free(buffers->stored_zeros);
     *buffers = (struct panel_buffers){0};
 }
 
-static bool reserve(struct panel_buffers *buffers, size_t codes, size_t rows,
-                    size_t groups, struct error *err)
+static void *grown(void *buffer, size_t *room, size_t size)
 {
-    size_t turned = rows * TURN_COLUMNS;
-    if (codes <= buffers->code_room && groups <= buffers->group_room)
-        return true;
-    codes = codes > buffers->code_room ? codes : buffers->code_room;
-    groups = groups > buffers->group_room ? groups : buffers->group_room;
-    panel_buffers_free(buffers);
-    *buffers = (struct panel_buffers){
-        .codes = malloc(codes),
-        .turned = malloc(turned > codes ? turned : codes),
-        .scales = malloc(groups * sizeof *buffers->scales),
-        .zeros = malloc(groups),
-        .stored = malloc(groups * sizeof *buffers->scales),
-    };
-    if (!buffers->codes || !buffers->turned || !buffers->scales || !buffers->zeros ||
-        !buffers->stored)
-        return error_memory(err);
-    buffers->code_room = codes;
-    buffers->group_room = groups;
-    return true;
+    if (size <= *room)
+        return buffer;
+    free(buffer);
+    buffer = malloc(size);
+    *room = buffer ? size : 0;
+    return buffer;
 }
 
-/* ---- one panel -------------------------------------------------------- */
+/* ---- shapes ------------------------------------------------------------ */
 
-/* Groups as a matrix, in the source: `rows` of it belong to the panel. */
-struct group_matrix {
-    size_t first, rows, all_rows, columns;
+/* A panel: rows of the weight, and of its groups as a matrix. What is stored has a row
+ * for each column of either. */
+struct panel {
+    const struct plan_item *item;
+    size_t columns, first, rows;                   /* of the weight */
+    size_t group_columns, group_first, group_rows; /* of its groups */
+    size_t height;   /* rows of the weight that share groups */
+    size_t fit_rows; /* rows, as quant_fit counts them, in a row of groups */
+    size_t slab;     /* rows of groups quantized at a time: of an even number of rows */
+    size_t band;     /* rows of groups turned at a time */
+    bool packed;     /* two codes a byte */
+    bool odd;        /* rows of what is stored begin within a byte */
+    size_t code_row, scale_row; /* bytes of the panel in each stored row */
+    size_t zero_row;            /* the same in zero points */
 };
 
-static struct group_matrix groups_of(const struct chunk *chunk)
+static struct panel panel_of(const struct chunk *chunk)
 {
     const struct plan_item *item = chunk->item;
     const struct quant_shape *shape = &item->shape;
-    size_t groups = quant_groups(shape);
+    size_t groups = quant_groups(shape), all_rows = (size_t)item->tensor->dims[0];
     /* Blocks down the columns: a row of groups for each block. Otherwise one for
      * each row of the weight: its blocks, or its one scale. */
     bool down = shape->block != 0 && item->axis == 0;
-    size_t all = down ? groups / shape->inner : (size_t)item->tensor->dims[0];
-    size_t per_row = item_rows(item) / all; /* fit rows of a row of groups */
-    return (struct group_matrix){chunk->first_row / per_row, chunk->row_count / per_row,
-                                 all, groups / all};
+    size_t all = down ? groups / shape->inner : all_rows;
+    struct panel p = {
+        .item = item,
+        .columns = (size_t)item->tensor->dims[1],
+        .group_columns = groups / all,
+        .height = down ? shape->block : 1,
+        .fit_rows = item_rows(item) / all,
+        .packed = item->packing == PACK_PAIRS,
+    };
+
+    p.first = chunk->begin / p.columns;
+    p.rows = (chunk->end - chunk->begin) / p.columns;
+    p.group_first = chunk->first_row / p.fit_rows;
+    p.group_rows = chunk->row_count / p.fit_rows;
+    p.odd = p.packed && all_rows % 2 != 0;
+    p.slab = p.odd ? p.group_rows : 1 + p.height % 2;
+    p.band = p.odd ? p.group_rows : (BAND_ROWS + p.height - 1) / p.height;
+    p.band += p.slab - 1 - (p.band + p.slab - 1) % p.slab;
+    p.code_row = p.packed ? p.rows / 2 : p.rows;
+    p.scale_row = p.group_rows * real_size(item->scheme.scale_type);
+    p.zero_row = p.group_rows;
+    if (p.packed && (item->padded || all % 2 == 0))
+        p.zero_row += p.zero_row % 2;
+    return p;
 }
 
-/* Row by row, while the floats are in the first-level cache. */
-static bool quantize(const struct kernels *kernels, struct chunk *chunk,
-                     const struct group_matrix *groups, struct panel_buffers *buffers)
+static bool reserve(struct panel_buffers *b, const struct panel *p, struct error *err)
 {
-    const struct plan_item *item = chunk->item;
-    size_t fit_rows = chunk->row_count / groups->rows, begin = chunk->begin;
-    size_t width = fit_rows * item_row_width(item);
-    size_t step = (chunk->end - chunk->begin) / groups->rows; /* but for a last block */
-    for (size_t i = 0; i < groups->rows && chunk->fit == QUANT_FIT_OK; i++) {
-        size_t first = chunk->first_row + i * fit_rows;
-        size_t end = begin + step;
-        if (item->axis == 0 && item->shape.block) {
-            end = begin + item->shape.block * item->shape.inner;
-            end = end < item->elements ? end : (size_t)item->elements;
-        }
-        chunk->fit =
-            quant_fit(kernels, &item->scheme, item_source(item), &item->shape, first,
-                      fit_rows, buffers->scales + i * width, buffers->zeros + i * width);
-        if (chunk->fit == QUANT_FIT_OK)
-            quant_encode(kernels, &item->scheme, item_source(item), &item->shape, begin,
-                         end, first * item_row_width(item), buffers->scales + i * width,
-                         buffers->zeros + i * width,
-                         buffers->codes + (begin - chunk->begin), &chunk->error);
-        begin = end;
+    size_t rows = p->band * p->height < p->rows ? p->band * p->height : p->rows;
+    size_t slab = p->slab * p->height < p->rows ? p->slab * p->height : p->rows;
+    size_t groups = p->band * p->group_columns;
+    size_t lines = p->packed ? (rows + 1) / 2 : rows;
+    size_t codes = p->columns * p->rows, stored = p->packed ? (codes + 1) / 2 : codes;
+
+    b->codes = grown(b->codes, &b->room[0], slab * p->columns);
+    b->packed = grown(b->packed, &b->room[1], lines * (p->columns + PACKED_MARGIN));
+    b->scales = grown(b->scales, &b->room[2], groups * sizeof *b->scales);
+    b->zeros = grown(b->zeros, &b->room[3], groups);
+    b->turned = grown(b->turned, &b->room[4],
+                      p->band * sizeof *b->scales + (p->odd ? p->rows * ODD_COLUMNS : 0));
+    b->stored_codes = grown(b->stored_codes, &b->room[5], stored);
+    b->stored_scales =
+        grown(b->stored_scales, &b->room[6], p->scale_row * p->group_columns);
+    b->stored_zeros =
+        grown(b->stored_zeros, &b->room[7], p->zero_row * p->group_columns + 1);
+    return (b->codes && b->packed && b->scales && b->zeros && b->turned &&
+            b->stored_codes && b->stored_scales && b->stored_zeros) ||
+           error_memory(err);
+}
+
+/* ---- one band ---------------------------------------------------------- */
+
+/* Rows of groups [at, at + count) of a panel, and what they are in the weight. */
+struct band {
+    size_t at, count;
+    size_t row, rows; /* counted from the panel's first */
+};
+
+/* Codes of `rows` rows, the band's from `row` on, packed as the stored rows are. */
+static void pack_rows(const struct panel *p, size_t row, size_t rows,
+                      const struct panel_buffers *buffers)
+{
+    const size_t stride = p->columns + PACKED_MARGIN;
+    const uint8_t *codes = buffers->codes;
+
+    for (size_t r = 0; r < rows && !p->packed; r++)
+        memcpy(buffers->packed + (row + r) * stride, codes + r * p->columns, p->columns);
+    for (size_t r = 0; r < rows && p->packed; r += 2)
+        quant_pair_rows(codes + r * p->columns, codes + (r + 1) * p->columns, p->columns,
+                        buffers->packed + (row + r) / 2 * stride);
+}
+
+/* A few rows at a time, while their values and codes are in the first-level cache. */
+static bool quantize(const struct fill_options *options, struct chunk *chunk,
+                     const struct panel *p, const struct band *band,
+                     struct panel_buffers *buffers)
+{
+    const struct plan_item *item = p->item;
+    size_t row_width = item_row_width(item), width = p->fit_rows * row_width;
+    size_t begin = chunk->begin + band->row * p->columns;
+    size_t end = begin + band->rows * p->columns, row = 0;
+
+    for (size_t i = 0, n; i < band->count; i += n, begin += n * p->height * p->columns) {
+        size_t first = chunk->first_row + (band->at + i) * p->fit_rows;
+        float *scales = buffers->scales + i * width;
+        uint8_t *zeros = buffers->zeros + i * width;
+        size_t stop;
+
+        n = band->count - i < p->slab ? band->count - i : p->slab;
+        stop = begin + n * p->height * p->columns;
+        stop = stop < end ? stop : end;
+        chunk->fit = quant_fit(options->kernels, &item->scheme, item_source(item),
+                               &item->shape, first, n * p->fit_rows, scales, zeros);
+        if (chunk->fit != QUANT_FIT_OK)
+            return false;
+        if (stop < chunk->end)
+            chunk_touch(chunk, stop, stop - begin);
+        quant_encode(options->kernels, &item->scheme, item_source(item), &item->shape,
+                     begin, stop, first * row_width, scales, zeros, buffers->codes,
+                     options->measure ? &chunk->error : NULL);
+        if (!p->odd)
+            pack_rows(p, row, (stop - begin) / p->columns, buffers);
+        row += (stop - begin) / p->columns;
     }
-    return chunk->fit == QUANT_FIT_OK;
+    return true;
 }
 
 /* Column c of the codes becomes part of the stored row c. */
-static void put_codes(const struct kernels *kernels, const struct chunk *chunk,
-                      struct panel_buffers *buffers)
-{
-    const struct plan_item *item = chunk->item;
-    size_t all_rows = (size_t)item->tensor->dims[0],
-           columns = (size_t)item->tensor->dims[1];
-    size_t rows = (chunk->end - chunk->begin) / columns, first = chunk->begin / columns;
-    uint8_t *out = chunk->panel->codes.data;
-    for (size_t c = 0; c < columns; c += TURN_COLUMNS) {
-        size_t n = columns - c < TURN_COLUMNS ? columns - c : TURN_COLUMNS;
-        quant_transpose(buffers->codes + c, rows, n, columns, buffers->turned, rows);
-        for (size_t i = 0; i < n; i++) {
-            size_t at = (c + i) * all_rows + first;
-            if (item->packing == PACK_PAIRS)
-                nibbles_put(kernels, out, at, buffers->turned + i * rows, rows);
-            else
-                memcpy(out + at, buffers->turned + i * rows, rows);
-        }
-    }
-}
-
-static void put_scales(const struct chunk *chunk, const struct group_matrix *groups,
+static void turn_codes(const struct panel *p, const struct band *band,
                        struct panel_buffers *buffers)
 {
-    enum real_type type = chunk->item->scheme.scale_type;
-    size_t size = real_size(type);
-    uint8_t *out = chunk->panel->scales.data;
-    real_store(type, buffers->scales, groups->rows * groups->columns, buffers->stored);
-    for (size_t c = 0; c < groups->columns; c++)
-        for (size_t r = 0; r < groups->rows; r++)
-            memcpy(out + (c * groups->all_rows + groups->first + r) * size,
-                   buffers->stored + (r * groups->columns + c) * size, size);
+    size_t each = p->packed ? 2 : 1;
+
+    quant_transpose(buffers->packed, band->rows / each, p->columns,
+                    p->columns + PACKED_MARGIN, buffers->stored_codes + band->row / each,
+                    p->code_row);
 }
 
-static void put_zeros(const struct kernels *kernels, const struct chunk *chunk,
-                      const struct group_matrix *groups, struct panel_buffers *buffers)
+/* The same where a stored row may begin within a byte: the band is all rows. */
+static void turn_odd(const struct kernels *kernels, const struct panel *p,
+                     struct panel_buffers *buffers)
 {
-    const struct plan_item *item = chunk->item;
-    bool packed = item->packing == PACK_PAIRS;
-    size_t stride = groups->all_rows;
-    if (packed && item->padded)
-        stride += stride % 2;
-    for (size_t c = 0; c < groups->columns; c++) {
-        for (size_t r = 0; r < groups->rows; r++)
-            buffers->stored[r] = buffers->zeros[r * groups->columns + c];
-        size_t at = c * stride + groups->first;
-        if (packed)
-            nibbles_put(kernels, chunk->panel->zeros.data, at, buffers->stored,
-                        groups->rows);
-        else
-            memcpy(chunk->panel->zeros.data + at, buffers->stored, groups->rows);
+    for (size_t c = 0, n; c < p->columns; c += n) {
+        n = p->columns - c < ODD_COLUMNS ? p->columns - c : ODD_COLUMNS;
+        quant_transpose(buffers->codes + c, p->rows, n, p->columns, buffers->turned,
+                        p->rows);
+        for (size_t i = 0; i < n; i++)
+            nibbles_put(kernels, buffers->stored_codes, (c + i) * p->rows,
+                        buffers->turned + i * p->rows, p->rows);
     }
 }
 
-bool panel_work(const struct kernels *kernels, struct chunk *chunk,
+static void turn_scales(const struct panel *p, const struct band *band,
+                        struct panel_buffers *buffers)
+{
+    enum real_type type = p->item->scheme.scale_type;
+    uint8_t *out = buffers->stored_scales + band->at * real_size(type);
+    float *column = (float *)(void *)buffers->turned;
+
+    for (size_t c = 0; c < p->group_columns; c++, out += p->scale_row) {
+        for (size_t r = 0; r < band->count; r++)
+            column[r] = buffers->scales[r * p->group_columns + c];
+        real_store(type, column, band->count, out);
+    }
+}
+
+static void turn_zeros(const struct kernels *kernels, const struct panel *p,
+                       const struct band *band, struct panel_buffers *buffers)
+{
+    uint8_t *column = buffers->turned;
+
+    for (size_t c = 0; c < p->group_columns; c++) {
+        size_t at = c * p->zero_row + band->at;
+
+        for (size_t r = 0; r < band->count; r++)
+            column[r] = buffers->zeros[r * p->group_columns + c];
+        if (p->packed)
+            nibbles_put(kernels, buffers->stored_zeros, at, column, band->count);
+        else
+            memcpy(buffers->stored_zeros + at, column, band->count);
+    }
+}
+
+static void turn(const struct kernels *kernels, const struct panel *p,
+                 const struct band *band, struct panel_buffers *buffers)
+{
+    if (p->odd)
+        turn_odd(kernels, p, buffers);
+    else
+        turn_codes(p, band, buffers);
+    turn_scales(p, band, buffers);
+    if (p->item->zeros)
+        turn_zeros(kernels, p, band, buffers);
+}
+
+/* ---- the panel --------------------------------------------------------- */
+
+/* Writes `count` stored rows, of which the panel has made `row` bytes each; in all of
+ * the weight they lie `stride` apart, those of the panel from `first` on. */
+static bool store(const struct payload *payload, const struct output_map *map,
+                  const uint8_t *made, size_t count, size_t row, size_t first,
+                  size_t stride, struct error *err)
+{
+    if (!map->base)
+        return output_write(payload->output, payload->place, made, payload->size, err);
+    for (size_t c = 0; c < count; c++)
+        memcpy(map->data + c * stride + first, made + c * row, row);
+    return true;
+}
+
+static bool store_all(const struct panel *p, const struct panel_item *places,
+                      const struct panel_buffers *buffers, struct error *err)
+{
+    const struct plan_item *item = p->item;
+    size_t each = p->packed ? 2 : 1, size = real_size(item->scheme.scale_type);
+    size_t all_rows = (size_t)item->tensor->dims[0];
+    size_t all_groups = quant_groups(&item->shape) / p->group_columns;
+
+    return store(item->codes, &places->codes, buffers->stored_codes, p->columns,
+                 p->code_row, p->first / each, all_rows / each, err) &&
+           store(item->scales, &places->scales, buffers->stored_scales, p->group_columns,
+                 p->scale_row, p->group_first * size, all_groups * size, err) &&
+           (!item->zeros ||
+            store(item->zeros, &places->zeros, buffers->stored_zeros, p->group_columns,
+                  p->zero_row / each, p->group_first / each,
+                  (all_groups + each - 1) / each, err));
+}
+
+bool panel_work(const struct fill_options *options, struct chunk *chunk,
                 struct panel_buffers *buffers, struct error *err)
 {
-    const struct group_matrix groups = groups_of(chunk);
-    size_t codes = chunk->end - chunk->begin;
-    if (!reserve(buffers, codes, codes / (size_t)chunk->item->tensor->dims[1],
-                 groups.rows * groups.columns, err))
+    const struct panel p = panel_of(chunk);
+    struct band band = {0};
+
+    if (!reserve(buffers, &p, err))
         return false;
-    if (!quantize(kernels, chunk, &groups, buffers) || !chunk->item->codes)
-        return true;
-    put_codes(kernels, chunk, buffers);
-    put_scales(chunk, &groups, buffers);
-    if (chunk->item->zeros)
-        put_zeros(kernels, chunk, &groups, buffers);
-    return true;
+    for (; band.at < p.group_rows; band.at += band.count, band.row += band.rows) {
+        band.count = p.group_rows - band.at < p.band ? p.group_rows - band.at : p.band;
+        band.rows = band.count * p.height;
+        if (band.rows > p.rows - band.row) /* the last block is shorter */
+            band.rows = p.rows - band.row;
+        if (cancelled(options->cancel, err))
+            return false;
+        if (!quantize(options, chunk, &p, &band, buffers))
+            return true;
+        if (p.item->codes) /* otherwise the plan is only measured */
+            turn(options->kernels, &p, &band, buffers);
+        chunk_done_with(chunk, chunk->begin + band.row * p.columns,
+                        chunk->begin + (band.row + band.rows) * p.columns);
+    }
+    return !p.item->codes || store_all(&p, chunk->panel, buffers, err);
 }

@@ -1,22 +1,27 @@
 /* Panels: weights that are stored transposed. Some rows are fitted, encoded and
- * written as columns of the stored matrix, into the mapped output. */
+ * turned in memory, and then written as columns of the stored matrix. */
 #ifndef NIBBLE_FILL_PANEL_H
 #define NIBBLE_FILL_PANEL_H
 
 #include "fill/chunks.h"
+#include "fill/fill.h"
 
 /* What a worker keeps between panels. */
 struct panel_buffers {
-    uint8_t *codes, *turned;
+    /* Of a band of rows: codes as they are made, then packed; scales and zeros. */
+    uint8_t *codes, *packed;
     float *scales;
-    uint8_t *zeros, *stored;
-    size_t code_room, group_room;
+    uint8_t *zeros, *turned;
+    /* Of the panel, as they are stored. */
+    uint8_t *stored_codes, *stored_scales, *stored_zeros;
+    size_t room[8]; /* of each, in bytes */
 };
 
-/* Maps the places of the weights; chunks_clear unmaps them. */
+/* Maps the places of weights that are cut into several panels, whose rows lie all over
+ * them; chunks_clear unmaps them. */
 bool panels_map(struct panel_item *panels, struct error *err);
 
-bool panel_work(const struct kernels *kernels, struct chunk *chunk,
+bool panel_work(const struct fill_options *options, struct chunk *chunk,
                 struct panel_buffers *buffers, struct error *err);
 void panel_buffers_free(struct panel_buffers *buffers);
 

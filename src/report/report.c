@@ -66,7 +66,7 @@ static bool fill_shape(struct arena *arena, const struct plan_item *item,
     return true;
 }
 
-static bool fill_weight(struct arena *arena, const struct plan_item *item, bool filled,
+static bool fill_weight(struct arena *arena, const struct plan_item *item, bool measured,
                         struct nibble_weight *weight)
 {
     const Onnx__NodeProto *consumer = item->use ? item->use->node : NULL;
@@ -98,7 +98,7 @@ static bool fill_weight(struct arena *arena, const struct plan_item *item, bool 
         weight->why = form_why(arena, item);
         weight->scale_type = data_type_name(data_type_of(item->scheme.scale_type));
         weight->bytes_after = item->same ? 0 : plan_bytes(item);
-        weight->snr_db = filled ? snr_db(item) : (double)NAN;
+        weight->snr_db = measured ? snr_db(item) : (double)NAN;
     }
     return fill_shape(arena, item, weight) && !arena_exhausted(arena);
 }
@@ -151,7 +151,7 @@ static bool fill_report(struct arena *arena, const struct model *model,
         .weight_count = plan->count,
     };
     for (size_t i = 0; weights && i < plan->count; i++) {
-        if (!fill_weight(arena, &plan->items[i], facts->filled, &weights[i]))
+        if (!fill_weight(arena, &plan->items[i], facts->measured, &weights[i]))
             return false;
         add_totals(report, &weights[i], &quantized_bytes);
         add_chosen(report, &plan->items[i], &weights[i], &chosen_bytes);

@@ -11,7 +11,7 @@ struct report_facts {
     const char *cpu;
     int64_t ir_before, opset_before, opset_after;
     uint64_t bytes_after;
-    bool filled; /* the errors of the plan's items are known */
+    bool measured; /* the errors of the plan's items are known */
 };
 
 /* A report that needs neither model nor plan any more; NULL: out of memory. */

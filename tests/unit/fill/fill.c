@@ -116,7 +116,8 @@ static struct result expected(const struct plan_item *item)
 
 static struct fill_options fill_defaults(int threads)
 {
-    return (struct fill_options){.kernels = quant_kernels(NULL), .threads = threads};
+    return (struct fill_options){
+        .kernels = quant_kernels(NULL), .threads = threads, .measure = true};
 }
 
 static void assert_stored(struct bytes file, const struct payload *payload,

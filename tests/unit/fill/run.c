@@ -9,7 +9,8 @@
 
 static struct fill_options fill_defaults(int threads)
 {
-    return (struct fill_options){.kernels = quant_kernels(NULL), .threads = threads};
+    return (struct fill_options){
+        .kernels = quant_kernels(NULL), .threads = threads, .measure = true};
 }
 
 /* ---- values that can't be ------------------------------------------- */
