@@ -6,8 +6,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct map {
+    uint32_t *hashes; /* 0: an empty place */
     struct map_entry *entries;
     size_t capacity, count;
 };
