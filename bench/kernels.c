@@ -1,7 +1,9 @@
-/* Throughput of quantization on one core, for each kernel table, layout, code
- * and source type: GB/s of float weights for fit, encode and pack together, with
- * plain reading beside it; millions of weights a second where scales are searched.
- * Measures in memory only; no files, no threads. */
+/* Throughput of quantization on one core, for each kernel table, layout, granularity and
+ * type: GB/s of weights, as they are read, for fit, encode and pack together, beside
+ * those of plain reading; and millions of weights a second for each method. Measures in
+ * memory only; no files, no threads.
+ *
+ *     kernels [--json FILE] */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,48 +19,50 @@ struct layout {
 
 static const struct layout layouts[] = {
     {"rows", true, 0},
-    {"columns", false, 0},
+    {"rows, block 256", true, 256},
     {"rows, block 32", true, 32},
+    {"columns", false, 0},
+    {"columns, block 256", false, 256},
     {"columns, block 32", false, 32},
-    {"rows, block 128", true, 128},
-    {"rows, block 2", true, 2},
 };
 
 static const struct setting {
+    enum quant_method method;
     enum quant_type type;
     enum real_type source;
-    enum quant_method method;
     bool mirrored;
 } settings[] = {
-    {QUANT_INT4, REAL_FLOAT32, QUANT_RTN, false},
-    {QUANT_UINT4, REAL_FLOAT32, QUANT_RTN, false},
-    {QUANT_INT8, REAL_FLOAT32, QUANT_RTN, false},
-    {QUANT_INT4, REAL_FLOAT16, QUANT_RTN, false},
+    {QUANT_RTN, QUANT_INT4, REAL_FLOAT32, false},
+    {QUANT_RTN, QUANT_UINT4, REAL_FLOAT32, false},
+    {QUANT_RTN, QUANT_INT8, REAL_FLOAT32, false},
+    {QUANT_RTN, QUANT_INT4, REAL_FLOAT16, false},
+    {QUANT_RTN, QUANT_INT4, REAL_BFLOAT16, false},
+    {QUANT_SEARCH, QUANT_INT4, REAL_FLOAT32, false},
+    {QUANT_SEARCH, QUANT_INT4, REAL_FLOAT32, true},
+    {QUANT_SEARCH, QUANT_UINT4, REAL_FLOAT32, false},
+    {QUANT_SEARCH, QUANT_INT8, REAL_FLOAT32, false},
+    {QUANT_SEARCH, QUANT_INT4, REAL_FLOAT16, false},
+    {QUANT_EXACT, QUANT_INT4, REAL_FLOAT32, true},
+    {QUANT_EXACT, QUANT_UINT4, REAL_FLOAT32, false},
 };
 
-/* Of these, weights in the cache only. */
-static const struct setting searches[] = {
-    {QUANT_INT4, REAL_FLOAT32, QUANT_SEARCH, false},
-    {QUANT_INT4, REAL_FLOAT32, QUANT_SEARCH, true},
-    {QUANT_UINT4, REAL_FLOAT32, QUANT_SEARCH, false},
-    {QUANT_INT8, REAL_FLOAT32, QUANT_SEARCH, false},
-    {QUANT_INT4, REAL_FLOAT16, QUANT_SEARCH, false},
-    {QUANT_INT4, REAL_FLOAT32, QUANT_EXACT, true},
-    {QUANT_UINT4, REAL_FLOAT32, QUANT_EXACT, false},
-};
+static const char *const methods[] = {"rtn", "search", "exact"};
+static const char *const sources[] = {"float32", "float16", "bfloat16", "float64"};
 
 enum {
     ROW = 1024,
-    IN_CACHE = 96 * ROW,         /* elements: 384 KiB of float32 */
-    IN_MEMORY = 48 * 1024 * ROW, /* 192 MiB */
-    CHUNK = 64 * ROW,            /* elements encoded at a time, as a file is filled */
+    IN_CACHE = 128 * ROW,        /* elements: 512 KiB of float32 */
+    IN_MEMORY = 24 * 1024 * ROW, /* 96 MiB */
+    FEW = 4 * ROW,               /* for what is slow */
+    CHUNK = 64 * ROW,            /* elements worked on at a time, as a file is filled */
 };
 
+/* This thread's own time: others' work on a busy machine is not counted. */
 static double now(void)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -103,7 +107,7 @@ read_all(const void *data, size_t size)
 struct job {
     const struct kernels *kernels;
     const struct layout *layout;
-    struct setting setting;
+    const struct setting *setting;
     const void *data;
     size_t elements;
     float *scales;
@@ -123,25 +127,35 @@ static struct quant_shape job_shape(const struct job *job, size_t elements)
                  : (struct quant_shape){rows, ROW, 1, 0};
 }
 
-/* One pass, as the program makes it: a chunk of whole groups is fitted, then
- * encoded and packed while it is in the cache. Groups that reach across all rows
- * are fitted first, in a pass of their own. */
-static double job_pass(const struct job *job)
+/* Elements that are fitted at a time: whole groups. */
+static size_t job_step(const struct job *job)
 {
-    bool across = !job->layout->rows && job->layout->block == 0;
-    size_t step = across ? job->elements : CHUNK;
-    const struct quant_type_info *type = quant_type_info(job->setting.type);
-    struct quant_scheme scheme = {job->setting.type, type->symmetric, job->setting.method,
-                                  REAL_FLOAT32, job->setting.mirrored};
-    struct quant_error error = {0};
+    size_t block = job->layout->block;
+
+    if (job->layout->rows)
+        return CHUNK;
+    if (block == 0)
+        return job->elements;
+    return block * ROW > CHUNK ? block * ROW : CHUNK;
+}
+
+/* One pass, as the program makes it where no errors are wanted: a chunk of whole groups
+ * is fitted, then encoded and packed while it is in the cache. Groups that reach across
+ * all rows are fitted first, in a pass of their own. */
+static void job_pass(const struct job *job)
+{
+    size_t step = job_step(job), size = real_size(job->setting->source);
+    const struct quant_type_info *type = quant_type_info(job->setting->type);
+    struct quant_scheme scheme = {job->setting->type, type->symmetric,
+                                  job->setting->method, REAL_FLOAT32,
+                                  job->setting->mirrored};
 
     for (size_t at = 0, n; at < job->elements; at += n) {
         n = job->elements - at < step ? job->elements - at : step;
 
         struct quant_shape shape = job_shape(job, n);
-        struct quant_source source = {(const char *)job->data +
-                                          at * real_size(job->setting.source),
-                                      job->setting.source};
+        struct quant_source source = {(const char *)job->data + at * size,
+                                      job->setting->source};
         size_t groups = quant_groups(&shape);
         size_t count = shape.block == 0 ? groups : groups / shape.inner;
 
@@ -152,44 +166,47 @@ static double job_pass(const struct job *job)
             size_t to = n - from < CHUNK ? n : from + CHUNK;
 
             quant_encode(job->kernels, &scheme, source, &shape, from, to, 0, job->scales,
-                         job->zeros, job->codes, &error);
+                         job->zeros, job->codes, NULL);
             if (type->bits == 4)
                 quant_pack4(job->kernels, job->codes, to - from, job->codes);
         }
     }
-    return error.noise;
 }
 
-static volatile double sink;
+static volatile uint64_t sink;
 
-/* Bytes a second, the best of several passes within some 50 ms. */
-static double job_speed(const struct job *job)
+/* Seconds of a pass over some elements, and of reading them, each the best of several
+ * that alternate: a slow spell of the machine meets both. */
+struct speed {
+    double pass, reading;
+};
+
+static void best(double *seconds, double begin)
 {
-    double bytes = (double)(job->elements * real_size(job->setting.source));
-    double start = now(), best = 1e9;
+    double taken = now() - begin;
 
+    if (*seconds == 0 || taken < *seconds)
+        *seconds = taken;
+}
+
+static struct speed measure(const struct job *job, size_t elements, double least)
+{
+    double start = now();
+    size_t size = elements * real_size(job->setting->source);
+    struct job part = *job;
+    struct speed speed = {0};
+
+    part.elements = elements;
     do {
         double begin = now();
 
-        sink = job_pass(job);
-        if (now() - begin < best)
-            best = now() - begin;
-    } while (now() - start < 0.05);
-    return bytes / best;
-}
-
-static double read_speed(const void *data, size_t size)
-{
-    double start = now(), best = 1e9;
-
-    do {
-        double begin = now();
-
-        sink = (double)read_all(data, size);
-        if (now() - begin < best)
-            best = now() - begin;
-    } while (now() - start < 0.05);
-    return (double)size / best;
+        job_pass(&part);
+        best(&speed.pass, begin);
+        begin = now();
+        sink = read_all(job->data, size);
+        best(&speed.reading, begin);
+    } while (now() - start < least);
+    return speed;
 }
 
 /* ---- the table ------------------------------------------------------ */
@@ -211,68 +228,105 @@ static void fill(void *data, enum real_type type, size_t n)
     }
 }
 
-static const char *const sources[] = {"float32", "float16", "bfloat16", "float64"};
-
-static void print_row(const struct job *job)
+static void put_json(FILE *json, const struct job *job, double cached,
+                     const struct speed *memory)
 {
-    struct job small = *job;
+    const struct setting *s = job->setting;
 
-    small.elements = IN_CACHE;
-    printf("%-7s  %-18s %-6s %-8s %9.1f %9.1f\n", quant_kernels_name(job->kernels),
-           job->layout->name, quant_type_info(job->setting.type)->name,
-           sources[job->setting.source], job_speed(&small) / 1e9, job_speed(job) / 1e9);
+    fprintf(json,
+            "%s\n {\"kernels\": \"%s\", \"method\": \"%s\", \"mirrored\": %s, "
+            "\"layout\": \"%s\", \"block\": %zu, \"type\": \"%s\", \"source\": \"%s\", "
+            "\"cached_weights_per_second\": %.4g",
+            ftell(json) > 1 ? "," : "", quant_kernels_name(job->kernels),
+            methods[s->method], s->mirrored ? "true" : "false",
+            job->layout->rows ? "rows" : "columns", job->layout->block,
+            quant_type_info(s->type)->name, sources[s->source], cached);
+    if (memory->pass > 0)
+        fprintf(json,
+                ", \"memory_weights_per_second\": %.4g, "
+                "\"reading_bytes_per_second\": %.4g, \"share_of_reading\": %.3f",
+                IN_MEMORY / memory->pass,
+                (double)IN_MEMORY * (double)real_size(s->source) / memory->reading,
+                memory->reading / memory->pass);
+    fprintf(json, "}");
 }
 
-static void print_search(const struct job *job)
+/* One row. Only round to nearest is near to reading: others are measured in the cache. */
+static void print_row(FILE *json, const struct job *job)
 {
-    struct job small = *job;
-    double size = (double)real_size(job->setting.source);
+    const struct setting *s = job->setting;
+    size_t few = s->method == QUANT_EXACT ? FEW : IN_CACHE;
+    double cached = (double)few / measure(job, few, 0.03).pass;
+    double bytes = (double)IN_MEMORY * (double)real_size(s->source) / 1e9;
+    struct speed memory = {0};
 
-    small.elements = job->setting.method == QUANT_EXACT ? 4 * ROW : IN_CACHE;
-    printf("%-7s  %-18s %-6s %-8s %-6s %-9s %8.1f\n", quant_kernels_name(job->kernels),
-           job->layout->name, quant_type_info(job->setting.type)->name,
-           sources[job->setting.source],
-           job->setting.method == QUANT_EXACT ? "exact" : "search",
-           job->setting.mirrored ? "mirrored" : "", job_speed(&small) / size / 1e6);
+    printf("%-7s %-6s %-18s %-5s %-8s %-8s %9.1f", quant_kernels_name(job->kernels),
+           methods[s->method], job->layout->name, quant_type_info(s->type)->name,
+           sources[s->source], s->mirrored ? "mirrored" : "", cached / 1e6);
+    if (s->method == QUANT_RTN) {
+        memory = measure(job, IN_MEMORY, 0.15);
+        printf("%11.1f%9.1f%9.1f%7.0f %%", IN_MEMORY / memory.pass / 1e6,
+               bytes / memory.pass, bytes / memory.reading,
+               100 * memory.reading / memory.pass);
+    }
+    printf("\n");
+    fflush(stdout);
+    if (json)
+        put_json(json, job, cached, &memory);
 }
 
-/* Rows of a table: each setting with each table of kernels and each layout. */
-static void print_table(struct job *job, const struct setting *all, size_t count,
-                        void (*print)(const struct job *job), void *data, size_t elements)
+static void print_all(FILE *json, struct job *job, void *data)
 {
     static const char *const names[] = {"scalar", "avx2", "avx512"};
 
-    for (size_t s = 0; s < count; s++) {
-        job->setting = all[s];
-        fill(data, job->setting.source, elements);
+    for (size_t s = 0; s < sizeof settings / sizeof *settings; s++) {
+        job->setting = &settings[s];
+        fill(data, job->setting->source, IN_MEMORY);
         for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
             job->kernels = quant_kernels(names[k]);
             for (size_t l = 0; job->kernels && l < sizeof layouts / sizeof *layouts;
                  l++) {
                 job->layout = &layouts[l];
-                print(job);
+                print_row(json, job);
             }
         }
     }
 }
 
-int main(void)
+static int usage(void)
 {
-    void *data = allocate((size_t)IN_MEMORY * sizeof(float));
-    struct job job = {.data = data, .elements = IN_MEMORY};
+    fprintf(stderr, "usage: kernels [--json FILE]\n");
+    return 2;
+}
 
-    job.scales = allocate(IN_MEMORY / 2 * sizeof(float));
-    job.zeros = allocate(IN_MEMORY / 2);
+int main(int argc, char **argv)
+{
+    FILE *json = NULL;
+
+    if (argc != 1 && (argc != 3 || strcmp(argv[1], "--json") != 0))
+        return usage();
+    if (argc == 3 && (json = fopen(argv[2], "w")) == NULL) {
+        perror(argv[2]);
+        return 1;
+    }
+
+    void *data = allocate((size_t)IN_MEMORY * sizeof(float));
+    struct job job = {.data = data};
+
+    job.scales = allocate(IN_MEMORY / 32 * sizeof(float));
+    job.zeros = allocate(IN_MEMORY / 32);
     job.codes = allocate(CHUNK);
-    printf("GB/s of weights, as they are read                   in L2 in memory\n");
-    printf("reading alone %44.1f %9.1f\n",
-           read_speed(data, IN_CACHE * sizeof(float)) / 1e9,
-           read_speed(data, (size_t)IN_MEMORY * sizeof(float)) / 1e9);
-    print_table(&job, settings, sizeof settings / sizeof *settings, print_row, data,
-                IN_MEMORY);
-    printf("\nmillions of weights a second, in L2\n");
-    print_table(&job, searches, sizeof searches / sizeof *searches, print_search, data,
-                IN_CACHE);
+    printf(
+        "Millions of weights a second, in the second-level cache and in memory; the\n"
+        "latter as GB/s, those of plain reading, and the share.\n\n%-58s%9s%11s%9s%9s\n",
+        "", "in L2", "in memory", "GB/s", "reading");
+    if (json)
+        fprintf(json, "[");
+    print_all(json, &job, data);
+    if (json && (fprintf(json, "\n]\n") < 0 || fclose(json) != 0)) {
+        perror(argv[2]);
+        return 1;
+    }
     free(data);
     free(job.scales);
     free(job.zeros);
