@@ -1,5 +1,5 @@
 """The same bytes whatever the number of threads, the kernels, and the way the
-model comes in.
+model comes in; and whether errors are measured (not with -q: other kernels).
 """
 
 import gzip
@@ -52,6 +52,7 @@ def outputs(run, tmp_path, variants, stdin=None):
 def test_threads_and_kernels(name, scheme, real_model, run, cpus, tmp_path):
     variants = [(real_model(name), *scheme.options(), "--threads", threads, "--cpu", cpu)
                 for threads, cpu in itertools.product(THREADS, cpus)]
+    variants += [(*variant, "-q") for variant in variants]
     variants.append((real_model(name), *scheme.options()))
     assert len(set(outputs(run, tmp_path, variants).values())) == 1
 
@@ -69,8 +70,8 @@ def test_methods(scheme, method, real_model, run, cpus, tmp_path):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", MODELS)
 def test_forms(name, form, real_model, run, cpus, tmp_path):
-    variants = [(real_model(name), *FORMS[form], "--threads", threads, "--cpu", cpu)
-                for threads, cpu in itertools.product(THREADS, cpus)]
+    variants = [(real_model(name), *FORMS[form], "--threads", threads, "--cpu", cpu, *quiet)
+                for threads, cpu, quiet in itertools.product(THREADS, cpus, [(), ("-q",)])]
     assert len(set(outputs(run, tmp_path, variants).values())) == 1
 
 
@@ -86,6 +87,7 @@ def test_small_models(layer, dtype, run, cpus, tmp_path):
     for scheme, method in itertools.product(SCHEMES, ("rtn", "search")):
         variants = [(path, *scheme.options(), "--method", method, "--min-elements", 16,
                      "--threads", t, "--cpu", cpu) for t, cpu in itertools.product((1, 3), cpus)]
+        variants += [(*variant, "-q") for variant in variants]
         assert len(set(outputs(run, tmp_path, variants).values())) == 1, (scheme, method)
 
 
