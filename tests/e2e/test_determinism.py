@@ -5,8 +5,10 @@ model comes in; and whether errors are measured (not with -q: other kernels).
 import gzip
 import itertools
 
+import numpy as np
 import onnx
 import pytest
+from onnx import helper, numpy_helper
 
 import build
 from build import LAYERS
@@ -121,6 +123,34 @@ def test_external_data_too(name, real_model, run, tmp_path):
                    "--threads", threads).returncode == 0
         made.add((out.read_bytes(), out.with_name("out.onnx.data").read_bytes()))
     assert len(made) == 1
+
+
+def stored(path):
+    """The bytes of codes, scales and zero points, whatever they are called."""
+    return sorted(t.raw_data for t in onnx.load(path).graph.initializer if len(t.raw_data) > 1000)
+
+
+@pytest.mark.parametrize("options", [(), ("--type", "uint4", "--block-size", 32)], ids=str)
+def test_large_weight_is_turned(options, run, tmp_path):
+    """A weight of several panels is stored as its transpose, which needs no turning."""
+    w = np.random.default_rng(0).standard_normal((5002, 4100), dtype=np.float32)
+    made = []
+    for name, value, node in (
+            ("gemm", w, helper.make_node("Gemm", ["x", "w"], ["y"], transB=1)),
+            ("matmul", np.ascontiguousarray(w.T), helper.make_node("MatMul", ["x", "w"], ["y"]))):
+        io = [helper.make_tensor_value_info("x", 1, [1, 4100]),
+              helper.make_tensor_value_info("y", 1, [1, 5002])]
+        graph = helper.make_graph([node], "g", io[:1], io[1:], [numpy_helper.from_array(value, "w")])
+        path = tmp_path / f"{name}.onnx"
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)],
+                                    ir_version=10), path)
+        for threads in (1, 2):
+            out = tmp_path / "out.onnx"
+            assert run(path, "-o", out, "-q", "--method", "rtn", "--threads", threads,
+                       *options).returncode == 0
+            made.append(stored(out))
+    assert len(made[0]) >= 2
+    assert all(m == made[0] for m in made)
 
 
 def test_report_too(real_model, run, tmp_path):
