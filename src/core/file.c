@@ -304,3 +304,19 @@ void file_done_with(const struct file *file, const uint8_t *data, uint64_t size)
     if (begin < end)
         madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
+
+void file_copy(const struct file *file, const uint8_t *data, size_t size, void *out)
+{
+    uint8_t *to = out;
+    while (size > 0 && file->fd >= 0) {
+        ssize_t n = pread(file->fd, to, size, data - file->data);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break; /* the mapping has it, or the system says so */
+        data += n;
+        to += n;
+        size -= (size_t)n;
+    }
+    memcpy(to, data, size);
+}

@@ -42,6 +42,9 @@ void file_close(struct file *file); /* NULL is fine */
  * soon, which keeps resident memory small. Whole pages inside only. */
 void file_done_with(const struct file *file, const uint8_t *data, uint64_t size);
 
+/* Copies bytes of the file by reading it, which brings no pages of the mapping in. */
+void file_copy(const struct file *file, const uint8_t *data, size_t size, void *out);
+
 /* An unlinked temporary file in $TMPDIR, open for reading and writing; -1 with
  * an error. */
 int file_temporary(struct error *err);

@@ -1,5 +1,6 @@
 /* Cutting weights into chunks. Touches no data. */
 #include "fill/chunks.h"
+#include "fill/strip.h"
 
 #include <stdlib.h>
 
@@ -169,7 +170,8 @@ static size_t fit_step(const struct plan_item *item)
 static bool cut_fits(struct chunks *chunks, struct wide_item *wide,
                      struct plan_item *item, struct error *err)
 {
-    size_t rows = item_rows(item), step = fit_step(item);
+    size_t rows = item_rows(item);
+    size_t step = strip_wanted(item) ? strip_channels(item) : fit_step(item);
     for (size_t row = 0; row < rows; row += step) {
         struct chunk chunk = {CHUNK_FIT, .wide = wide, .item = item, .first_row = row,
                               .row_count = rows - row < step ? rows - row : step};

@@ -4,6 +4,7 @@
 #include "core/parallel.h"
 #include "fill/panel.h"
 #include "fill/store.h"
+#include "fill/strip.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ struct worker {
     struct quant_range *ranges; /* of a CHUNK_RANGE */
     size_t range_room;          /* in groups */
     struct panel_buffers panel;
+    struct strip strip;
     struct error err;
 };
 
@@ -86,6 +88,7 @@ static void workers_free(struct worker *workers, int count)
         free(workers[i].codes);
         free(workers[i].ranges);
         panel_buffers_free(&workers[i].panel);
+        strip_free(&workers[i].strip);
     }
     free(workers);
 }
@@ -117,7 +120,8 @@ static bool work_fit(struct fill *fill, struct chunk *chunk, struct worker *work
 {
     const struct plan_item *item = chunk->item;
     size_t first = chunk->first_row * item_row_width(item);
-    (void)worker;
+    if (strip_wanted(item))
+        return strip_fit(fill->options->kernels, chunk, &worker->strip, &worker->err);
     chunk->fit = quant_fit(fill->options->kernels, &item->scheme, item_source(item),
                            &item->shape, chunk->first_row, chunk->row_count,
                            chunk->wide->scales + first, chunk->wide->zeros + first);
