@@ -182,33 +182,6 @@ bool output_copy(struct output *output, uint64_t offset, const struct file *file
     return true;
 }
 
-bool output_map(struct output *output, uint64_t offset, uint64_t size,
-                struct output_map *map, struct error *err)
-{
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), begin = offset & ~(page - 1);
-    *map = (struct output_map){.length = (size_t)(offset + size - begin)};
-    int code = posix_fallocate(output->fd, (off_t)offset, (off_t)size);
-    if (code != 0) {
-        errno = code;
-        return fail(output, err);
-    }
-    map->base = mmap(NULL, map->length, PROT_READ | PROT_WRITE, MAP_SHARED, output->fd,
-                     (off_t)begin);
-    if (map->base == MAP_FAILED) {
-        map->base = NULL;
-        return fail(output, err);
-    }
-    map->data = (uint8_t *)map->base + (offset - begin);
-    return true;
-}
-
-void output_unmap(struct output_map *map)
-{
-    if (map->base)
-        munmap(map->base, map->length);
-    *map = (struct output_map){0};
-}
-
 bool output_resize(struct output *output, uint64_t size, struct error *err)
 {
     return ftruncate(output->fd, (off_t)size) == 0 || fail(output, err);

@@ -26,19 +26,6 @@ bool output_write(struct output *output, uint64_t offset, const void *data, size
 bool output_copy(struct output *output, uint64_t offset, const struct file *file,
                  const uint8_t *data, uint64_t size, struct error *err);
 
-/* A part of the output mapped for writing, for bytes that come in no order. */
-struct output_map {
-    uint8_t *data; /* of the offset asked for */
-    void *base;
-    size_t length;
-};
-
-/* Maps [offset, offset + size); room on the disk is taken at once, so that writing
- * can't fail later. The part must be unmapped before the output is committed. */
-bool output_map(struct output *output, uint64_t offset, uint64_t size,
-                struct output_map *map, struct error *err);
-void output_unmap(struct output_map *map); /* a zeroed one is fine */
-
 /* Sets the final size, for an output that ends in bytes not written yet. */
 bool output_resize(struct output *output, uint64_t size, struct error *err);
 

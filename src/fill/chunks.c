@@ -257,19 +257,6 @@ static bool cut_rows(struct chunks *chunks, struct plan_item *item, struct error
 
 /* ---- weights that are stored transposed --------------------------------- */
 
-static struct panel_item *panel_new(struct chunks *chunks, struct plan_item *item,
-                                    struct error *err)
-{
-    struct panel_item *panel = calloc(1, sizeof *panel);
-    if (!panel) {
-        error_memory(err);
-        return NULL;
-    }
-    *panel = (struct panel_item){.next = chunks->panels, .item = item};
-    chunks->panels = panel;
-    return panel;
-}
-
 /* Rows of quant_fit's counting in one panel: all of them if that is not too much, else
  * an even number, so that what they become in the stored rows are whole bytes. That
  * can't be where those have an odd number of elements: then one panel takes all. */
@@ -290,12 +277,10 @@ static size_t panel_step(const struct plan_item *item)
 
 static bool cut_panels(struct chunks *chunks, struct plan_item *item, struct error *err)
 {
-    struct panel_item *panel = panel_new(chunks, item, err);
     size_t rows = item_rows(item), step = panel_step(item);
-    for (size_t first = 0; panel && first < rows; first += step, panel->parts++) {
+    for (size_t first = 0; first < rows; first += step) {
         size_t count = rows - first < step ? rows - first : step;
         struct chunk chunk = {CHUNK_PANEL,
-                              .panel = panel,
                               .item = item,
                               .first_row = first,
                               .row_count = count,
@@ -304,7 +289,7 @@ static bool cut_panels(struct chunks *chunks, struct plan_item *item, struct err
         if (!push_work(chunks, chunk, err))
             return false;
     }
-    return panel != NULL;
+    return true;
 }
 
 bool chunks_add(struct chunks *chunks, struct plan_item *item, struct error *err)
@@ -325,15 +310,7 @@ void chunks_clear(struct chunks *chunks)
         free(wide->ranges);
         free(wide);
     }
-    for (struct panel_item *panel = chunks->panels, *next; panel; panel = next) {
-        next = panel->next;
-        output_unmap(&panel->codes);
-        output_unmap(&panel->scales);
-        output_unmap(&panel->zeros);
-        free(panel);
-    }
     chunks->wides = NULL;
-    chunks->panels = NULL;
     chunks->wide_bytes = 0;
     chunks->fit_count = chunks->work_count = 0;
 }

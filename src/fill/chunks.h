@@ -22,8 +22,7 @@ enum chunk_work {
 
 struct chunk {
     enum chunk_work work;
-    struct wide_item *wide;   /* RANGE, FIT, ENCODE: the parameters of the whole weight */
-    struct panel_item *panel; /* PANEL: where all of the weight is stored */
+    struct wide_item *wide; /* RANGE, FIT, ENCODE: the parameters of the whole weight */
     struct plan_item *item;
     size_t first_row, row_count; /* FIT, BOTH, PANEL: as quant_fit counts them */
     size_t begin, end;           /* all but FIT: elements; begin is even */
@@ -47,15 +46,6 @@ struct wide_item {
     uint8_t *zeros;
 };
 
-/* A weight that is stored transposed: in how many panels, and the mapped places where
- * they are more than one. */
-struct panel_item {
-    struct panel_item *next;
-    struct plan_item *item;
-    size_t parts;
-    struct output_map codes, scales, zeros;
-};
-
 /* The chunks of some weights that are worked on together. */
 struct chunks {
     struct chunk *fits; /* all of them before any of works */
@@ -63,7 +53,6 @@ struct chunks {
     struct chunk *works; /* by weight */
     size_t work_count, work_room;
     struct wide_item *wides;
-    struct panel_item *panels;
     uint64_t wide_bytes; /* of the weights that are fitted first */
 };
 

@@ -336,8 +336,7 @@ static void drop_pages(const struct chunks *chunks)
 static bool run_batch(struct fill *fill, struct chunks *chunks, int threads,
                       struct error *err)
 {
-    if (!panels_map(chunks->panels, err) ||
-        !loop(fill, chunks->fits, chunks->fit_count, threads, err))
+    if (!loop(fill, chunks->fits, chunks->fit_count, threads, err))
         return false;
     gather(chunks->fits, chunks->fit_count);
     fit_ranges(chunks);

@@ -1,7 +1,7 @@
 /* Panels. Rows are worked on in bands: fitted, encoded, packed and turned while they
  * are in the cache. A panel that is a whole weight is then written as it is; the rows
- * of others go to their places in the mapped output, whose bytes are their own, so that
- * panels of one weight may be written side by side. Numbers are quant's. */
+ * of others go to their places, whose bytes are their own, so that panels of one weight
+ * may be written side by side. Numbers are quant's. */
 #include "fill/panel.h"
 #include "fill/store.h"
 #include "quant/transpose.h"
@@ -15,24 +15,7 @@ enum {
     PACKED_MARGIN = 64 /* between packed rows, which else share sets of the cache */
 };
 
-/* ---- places and buffers ---------------------------------------------- */
-
-static bool map_payload(const struct payload *payload, struct output_map *map,
-                        struct error *err)
-{
-    return !payload ||
-           output_map(payload->output, payload->place, payload->size, map, err);
-}
-
-bool panels_map(struct panel_item *panels, struct error *err)
-{
-    for (struct panel_item *panel = panels; panel; panel = panel->next)
-        if (panel->parts > 1 && (!map_payload(panel->item->codes, &panel->codes, err) ||
-                                 !map_payload(panel->item->scales, &panel->scales, err) ||
-                                 !map_payload(panel->item->zeros, &panel->zeros, err)))
-            return false;
-    return true;
-}
+/* ---- buffers --------------------------------------------------------- */
 
 void panel_buffers_free(struct panel_buffers *buffers)
 {
@@ -260,35 +243,52 @@ static void turn(const struct kernels *kernels, const struct panel *p,
 
 /* ---- the panel --------------------------------------------------------- */
 
-/* Writes `count` stored rows, of which the panel has made `row` bytes each; in all of
- * the weight they lie `stride` apart, those of the panel from `first` on. */
-static bool store(const struct payload *payload, const struct output_map *map,
-                  const uint8_t *made, size_t count, size_t row, size_t first,
-                  size_t stride, struct error *err)
+/* `count` stored rows, of which the panel has made `row` bytes each; in all of the weight
+ * they lie `stride` apart, those of the panel from `first` on. */
+struct stored {
+    const struct payload *payload;
+    const uint8_t *made;
+    size_t count, row, first, stride;
+};
+
+/* Row by row, unless the panel is all of the weight: that is as fast as a mapping of the
+ * output, whose pages would stay. */
+static bool store(const struct stored *s, bool whole, struct error *err)
 {
-    if (!map->base)
-        return output_write(payload->output, payload->place, made, payload->size, err);
-    for (size_t c = 0; c < count; c++)
-        memcpy(map->data + c * stride + first, made + c * row, row);
+    const struct payload *payload = s->payload;
+    uint64_t place = payload ? payload->place + s->first : 0;
+
+    if (!payload)
+        return true;
+    if (whole)
+        return output_write(payload->output, place, s->made, payload->size, err);
+    for (size_t c = 0; c < s->count; c++)
+        if (!output_write(payload->output, place + c * s->stride, s->made + c * s->row,
+                          s->row, err))
+            return false;
     return true;
 }
 
-static bool store_all(const struct panel *p, const struct panel_item *places,
-                      const struct panel_buffers *buffers, struct error *err)
+static bool store_all(const struct panel *p, const struct panel_buffers *buffers,
+                      struct error *err)
 {
     const struct plan_item *item = p->item;
     size_t each = p->packed ? 2 : 1, size = real_size(item->scheme.scale_type);
-    size_t all_rows = (size_t)item->tensor->dims[0];
-    size_t all_groups = quant_groups(&item->shape) / p->group_columns;
+    size_t rows = (size_t)item->tensor->dims[0];
+    size_t groups = quant_groups(&item->shape) / p->group_columns;
+    const struct stored parts[] = {
+        {item->codes, buffers->stored_codes, p->columns, p->code_row, p->first / each,
+         rows / each},
+        {item->scales, buffers->stored_scales, p->group_columns, p->scale_row,
+         p->group_first * size, groups * size},
+        {item->zeros, buffers->stored_zeros, p->group_columns, p->zero_row / each,
+         p->group_first / each, (groups + each - 1) / each},
+    };
 
-    return store(item->codes, &places->codes, buffers->stored_codes, p->columns,
-                 p->code_row, p->first / each, all_rows / each, err) &&
-           store(item->scales, &places->scales, buffers->stored_scales, p->group_columns,
-                 p->scale_row, p->group_first * size, all_groups * size, err) &&
-           (!item->zeros ||
-            store(item->zeros, &places->zeros, buffers->stored_zeros, p->group_columns,
-                  p->zero_row / each, p->group_first / each,
-                  (all_groups + each - 1) / each, err));
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!store(&parts[i], p->rows == rows, err))
+            return false;
+    return true;
 }
 
 bool panel_work(const struct fill_options *options, struct chunk *chunk,
@@ -313,5 +313,5 @@ bool panel_work(const struct fill_options *options, struct chunk *chunk,
         chunk_done_with(chunk, chunk->begin + band.row * p.columns,
                         chunk->begin + (band.row + band.rows) * p.columns);
     }
-    return !p.item->codes || store_all(&p, chunk->panel, buffers, err);
+    return store_all(&p, buffers, err);
 }

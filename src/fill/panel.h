@@ -17,10 +17,6 @@ struct panel_buffers {
     size_t room[8]; /* of each, in bytes */
 };
 
-/* Maps the places of weights that are cut into several panels, whose rows lie all over
- * them; chunks_clear unmaps them. */
-bool panels_map(struct panel_item *panels, struct error *err);
-
 bool panel_work(const struct fill_options *options, struct chunk *chunk,
                 struct panel_buffers *buffers, struct error *err);
 void panel_buffers_free(struct panel_buffers *buffers);
