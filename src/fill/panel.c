@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum {
+    SEARCH_ROWS = 8,  /* so many channels are searched side by side */
     BAND_ROWS = 128,  /* a band's codes, packed, become a cache line in each stored row */
     ODD_COLUMNS = 64, /* columns turned at a time where rows are odd in number */
     PACKED_MARGIN = 64 /* between packed rows, which else share sets of the cache */
@@ -82,6 +83,8 @@ static struct panel panel_of(const struct chunk *chunk)
     p.group_rows = chunk->row_count / p.fit_rows;
     p.odd = p.packed && all_rows % 2 != 0;
     p.slab = p.odd ? p.group_rows : 1 + p.height % 2;
+    if (!p.odd && p.group_columns < SEARCH_ROWS && item->scheme.method != QUANT_RTN)
+        p.slab = SEARCH_ROWS;
     p.band = p.odd ? p.group_rows : (BAND_ROWS + p.height - 1) / p.height;
     p.band += p.slab - 1 - (p.band + p.slab - 1) % p.slab;
     p.code_row = p.packed ? p.rows / 2 : p.rows;
