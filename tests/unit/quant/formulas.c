@@ -338,7 +338,7 @@ static void test_gaussian(void **state)
 
         print_message("%s block %zu: %.2f dB\n", quant_type_info(cases[c].type)->name,
                       cases[c].block, snr);
-        assert_true(fabs(snr - cases[c].snr) < 0.1);
+        assert_true(fabs(snr - cases[c].snr) < 0.25); /* six standard deviations */
     }
     free(x);
 }
