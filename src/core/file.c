@@ -39,6 +39,22 @@ int file_temporary(struct error *err)
     return fd;
 }
 
+bool file_spool(int fd, const char *data, size_t size, const char *path,
+                struct error *err)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, data, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_set(err, STATUS_WRITE, "%s: no room for a temporary copy: %s",
+                             path, strerror(errno));
+        data += n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+
 /* Copies all that can be read from `in` to `out`. */
 static bool spool(int in, int out, const char *path, const volatile int *cancel,
                   struct error *err)
@@ -54,15 +70,8 @@ static bool spool(int in, int out, const char *path, const volatile int *cancel,
             continue;
         if (n < 0)
             return error_set(err, STATUS_READ, "%s: %s", path, strerror(errno));
-        for (ssize_t done = 0, m; done < n; done += m) {
-            m = write(out, buffer + done, (size_t)(n - done));
-            if (m < 0 && errno == EINTR)
-                m = 0;
-            if (m < 0)
-                return error_set(err, STATUS_WRITE,
-                                 "%s: no room for a temporary copy: %s", path,
-                                 strerror(errno));
-        }
+        if (!file_spool(out, buffer, (size_t)n, path, err))
+            return false;
     }
 }
 

@@ -49,6 +49,10 @@ void file_copy(const struct file *file, const uint8_t *data, size_t size, void *
  * an error. */
 int file_temporary(struct error *err);
 
+/* Writes the next bytes of a temporary copy of the file at `path`. */
+bool file_spool(int fd, const char *data, size_t size, const char *path,
+                struct error *err);
+
 /* True, with an error set, when *cancel is nonzero. */
 bool cancelled(const volatile int *cancel, struct error *err);
 

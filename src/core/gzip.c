@@ -10,20 +10,6 @@
 
 enum { CHUNK = 64 << 10 };
 
-static bool write_all(int fd, const char *data, size_t size)
-{
-    while (size > 0) {
-        ssize_t n = write(fd, data, size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        data += n;
-        size -= (size_t)n;
-    }
-    return true;
-}
-
 /* zlib's own stream on a duplicate of fd, so that closing it leaves fd open. */
 static gzFile stream_open(int fd, const char *mode, struct error *err)
 {
@@ -50,11 +36,8 @@ bool gzip_inflate(int in, int out, const char *path, const volatile int *cancel,
     if (!stream)
         return error_memory(err);
     while (!cancelled(cancel, err) && (n = gzread(stream, buffer, sizeof buffer)) > 0) {
-        if (!write_all(out, buffer, (size_t)n)) {
-            error_set(err, STATUS_WRITE, "%s: no room for a temporary copy: %s", path,
-                      strerror(errno));
+        if (!file_spool(out, buffer, (size_t)n, path, err))
             break;
-        }
     }
     gzerror(stream, &code);
     if (code == Z_MEM_ERROR)

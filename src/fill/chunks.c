@@ -46,6 +46,16 @@ static size_t greatest(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+void *buffer_grown(void *buffer, size_t *room, size_t size)
+{
+    if (size <= *room)
+        return buffer;
+    free(buffer);
+    buffer = malloc(size);
+    *room = buffer ? size : 0;
+    return buffer;
+}
+
 /* ---- shapes --------------------------------------------------------- */
 
 struct quant_source item_source(const struct plan_item *item)

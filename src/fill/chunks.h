@@ -68,6 +68,10 @@ void chunk_touch(const struct chunk *chunk, size_t begin, size_t count);
 /* Lets go of the pages of elements [begin, end) of a chunk's weight. */
 void chunk_done_with(const struct chunk *chunk, size_t begin, size_t end);
 
+/* A buffer of that many bytes at least, in place of one that has `room`, whose contents
+ * are lost where it must grow. NULL when out of memory. */
+void *buffer_grown(void *buffer, size_t *room, size_t size);
+
 struct quant_source item_source(const struct plan_item *item);
 size_t item_rows(const struct plan_item *item);      /* as quant_fit counts them */
 size_t item_row_width(const struct plan_item *item); /* groups of such a row */

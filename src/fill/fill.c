@@ -27,7 +27,7 @@ struct worker {
     size_t code_room;
     size_t from, packed; /* the element of the first of them, bytes that are packed */
     struct quant_range *ranges; /* of a CHUNK_RANGE */
-    size_t range_room;          /* in groups */
+    size_t range_room;
     struct panel_buffers panel;
     struct strip strip;
     struct error err;
@@ -43,27 +43,6 @@ struct fill {
 };
 
 /* ---- buffers -------------------------------------------------------- */
-
-static bool reserve_bytes(struct worker *worker, uint8_t **buffer, size_t *room,
-                          size_t size)
-{
-    if (size <= *room)
-        return true;
-    free(*buffer);
-    *buffer = malloc(size);
-    *room = *buffer ? size : 0;
-    return *buffer || error_memory(&worker->err);
-}
-
-static bool reserve_ranges(struct worker *worker, size_t groups)
-{
-    if (groups <= worker->range_room)
-        return true;
-    free(worker->ranges);
-    worker->ranges = malloc(groups * sizeof *worker->ranges);
-    worker->range_room = worker->ranges ? groups : 0;
-    return worker->ranges || error_memory(&worker->err);
-}
 
 static bool reserve_groups(struct worker *worker, size_t groups)
 {
@@ -101,8 +80,10 @@ static bool work_range(struct fill *fill, struct chunk *chunk, struct worker *wo
     const struct plan_item *item = chunk->item;
     struct wide_item *wide = chunk->wide;
     size_t groups = quant_groups(&item->shape);
-    if (!reserve_ranges(worker, groups))
-        return false;
+    worker->ranges = buffer_grown(worker->ranges, &worker->range_room,
+                                  groups * sizeof *worker->ranges);
+    if (!worker->ranges)
+        return error_memory(&worker->err);
     memset(worker->ranges, 0, groups * sizeof *worker->ranges);
     quant_ranges_extend(fill->options->kernels, item_source(item), &item->shape,
                         chunk->begin, chunk->end, worker->ranges);
@@ -146,8 +127,9 @@ static bool encode(struct fill *fill, struct chunk *chunk, struct worker *worker
     const struct kernels *kernels = fill->options->kernels;
     size_t unit = packing_unit(item),
            segment = unit > SEGMENT ? unit : SEGMENT / unit * unit;
-    if (!reserve_bytes(worker, &worker->codes, &worker->code_room, WRITE + segment))
-        return false;
+    worker->codes = buffer_grown(worker->codes, &worker->code_room, WRITE + segment);
+    if (!worker->codes)
+        return error_memory(&worker->err);
     for (size_t at = begin, n; at < end; at += n) {
         uint8_t *codes = worker->codes + worker->packed;
         n = end - at < segment ? end - at : segment;

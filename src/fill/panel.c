@@ -31,16 +31,6 @@ void panel_buffers_free(struct panel_buffers *buffers)
     *buffers = (struct panel_buffers){0};
 }
 
-static void *grown(void *buffer, size_t *room, size_t size)
-{
-    if (size <= *room)
-        return buffer;
-    free(buffer);
-    buffer = malloc(size);
-    *room = buffer ? size : 0;
-    return buffer;
-}
-
 /* ---- shapes ------------------------------------------------------------ */
 
 /* A panel: rows of the weight, and of its groups as a matrix. What is stored has a row
@@ -103,17 +93,19 @@ static bool reserve(struct panel_buffers *b, const struct panel *p, struct error
     size_t lines = p->packed ? (rows + 1) / 2 : rows;
     size_t codes = p->columns * p->rows, stored = p->packed ? (codes + 1) / 2 : codes;
 
-    b->codes = grown(b->codes, &b->room[0], slab * p->columns);
-    b->packed = grown(b->packed, &b->room[1], lines * (p->columns + PACKED_MARGIN));
-    b->scales = grown(b->scales, &b->room[2], groups * sizeof *b->scales);
-    b->zeros = grown(b->zeros, &b->room[3], groups);
-    b->turned = grown(b->turned, &b->room[4],
-                      p->band * sizeof *b->scales + (p->odd ? p->rows * ODD_COLUMNS : 0));
-    b->stored_codes = grown(b->stored_codes, &b->room[5], stored);
+    b->codes = buffer_grown(b->codes, &b->room[0], slab * p->columns);
+    b->packed =
+        buffer_grown(b->packed, &b->room[1], lines * (p->columns + PACKED_MARGIN));
+    b->scales = buffer_grown(b->scales, &b->room[2], groups * sizeof *b->scales);
+    b->zeros = buffer_grown(b->zeros, &b->room[3], groups);
+    b->turned =
+        buffer_grown(b->turned, &b->room[4],
+                     p->band * sizeof *b->scales + (p->odd ? p->rows * ODD_COLUMNS : 0));
+    b->stored_codes = buffer_grown(b->stored_codes, &b->room[5], stored);
     b->stored_scales =
-        grown(b->stored_scales, &b->room[6], p->scale_row * p->group_columns);
+        buffer_grown(b->stored_scales, &b->room[6], p->scale_row * p->group_columns);
     b->stored_zeros =
-        grown(b->stored_zeros, &b->room[7], p->zero_row * p->group_columns + 1);
+        buffer_grown(b->stored_zeros, &b->room[7], p->zero_row * p->group_columns + 1);
     return (b->codes && b->packed && b->scales && b->zeros && b->turned &&
             b->stored_codes && b->stored_scales && b->stored_zeros) ||
            error_memory(err);

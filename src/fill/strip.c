@@ -30,16 +30,6 @@ size_t strip_channels(const struct plan_item *item)
     return most > least ? most : least ? least : 1;
 }
 
-static bool reserve(struct strip *strip, size_t size, struct error *err)
-{
-    if (size <= strip->room)
-        return true;
-    strip_free(strip);
-    strip->data = malloc(size);
-    strip->room = strip->data ? size : 0;
-    return strip->data || error_memory(err);
-}
-
 /* Rows of the strip, one behind the other. They are read, not mapped: each strip would
  * bring in all pages of the weight. */
 static void gather(const struct chunk *chunk, struct strip *strip)
@@ -62,8 +52,10 @@ bool strip_fit(const struct kernels *kernels, struct chunk *chunk, struct strip 
     struct quant_source source = item_source(item);
     size_t first = chunk->first_row, count = chunk->row_count;
     shape.dim = count;
-    if (!reserve(strip, quant_elements(&shape) * real_size(source.type), err))
-        return false;
+    strip->data = buffer_grown(strip->data, &strip->room,
+                               quant_elements(&shape) * real_size(source.type));
+    if (!strip->data)
+        return error_memory(err);
     gather(chunk, strip);
     source.data = strip->data;
     chunk->fit = quant_fit(kernels, &item->scheme, source, &shape, 0, count,

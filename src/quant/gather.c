@@ -8,9 +8,8 @@
 
 enum { STRETCH = 64 }; /* elements of a run at a time */
 
-/* n elements as float32: where they lie, or in the buffer. */
-static const float_u *gather_floats(const struct fit *fit, size_t element, size_t n,
-                                    float *buffer)
+const float_u *gather_floats(const struct fit *fit, size_t element, size_t n,
+                             float *buffer)
 {
     const void *data = fit_data(fit, element);
 

@@ -14,6 +14,10 @@ static inline size_t gather_length(const struct band *band)
     return band->rows * band->run;
 }
 
+/* n adjacent elements as float32: where they lie, or in the buffer. */
+const float_u *gather_floats(const struct fit *fit, size_t element, size_t n,
+                             float *buffer);
+
 /* Elements [begin, end) of `count` <= TILES * TILE groups from the band's first +
  * `group` on, as float32 [tile][element][TILE]; tiles lie `stride` floats apart. An
  * element beyond the end is added where their number is odd. Elements and groups

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "quant/gather.h"
 #include "quant/kernels/kernels.h"
 
 enum {
@@ -31,17 +32,6 @@ static int32_t binning_offset(const struct binning *binning, float zero)
 
 /* ---- counting ------------------------------------------------------- */
 
-static const float_u *floats_at(const struct fit *fit, size_t element, size_t n,
-                                float *buffer)
-{
-    const void *data = fit_data(fit, element);
-
-    if (fit->source.type == REAL_FLOAT32)
-        return data;
-    fit->kernels->widen[fit->source.type](data, n, buffer);
-    return buffer;
-}
-
 /* What a batch of groups is counted with. */
 struct counter {
     const struct fit *fit;
@@ -67,7 +57,7 @@ static void count_run(const struct counter *c, size_t element, size_t n, size_t 
         uint16_t at[STRETCH];
 
         part = size_min(STRETCH, n - done);
-        c->fit->kernels->search_bins(floats_at(c->fit, element + done, part, buffer),
+        c->fit->kernels->search_bins(gather_floats(c->fit, element + done, part, buffer),
                                      part, inverse, offset, c->last, at);
         for (size_t i = 0; i < part; i++)
             counts[at[i]]++;
@@ -88,8 +78,8 @@ static void bin_row(const struct counter *c, size_t element, uint16_t *at)
 {
     float buffer[HISTOGRAMS];
 
-    c->fit->kernels->search_bins(floats_at(c->fit, element, c->count, buffer), c->count,
-                                 c->inverse, c->offset, c->last, at);
+    c->fit->kernels->search_bins(gather_floats(c->fit, element, c->count, buffer),
+                                 c->count, c->inverse, c->offset, c->last, at);
 }
 
 /* Groups that are columns: some rows at a time, and of these a strip of groups after
