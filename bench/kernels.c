@@ -3,7 +3,9 @@
  * those of plain reading; and millions of weights a second for each method. Measures in
  * memory only; no files, no threads.
  *
- *     kernels [--json FILE] */
+ *     kernels [--only RE] [--json FILE] */
+#include <getopt.h>
+#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -251,18 +253,40 @@ static void put_json(FILE *json, const struct job *job, double cached,
     fprintf(json, "}");
 }
 
-/* One row. Only round to nearest is near to reading: others are measured in the cache. */
-static void print_row(FILE *json, const struct job *job)
+/* What is printed. */
+struct output {
+    regex_t only; /* rows whose names match */
+    FILE *json;   /* or NULL */
+};
+
+enum { NAME = 80 };
+
+static void row_name(const struct job *job, char name[NAME])
 {
+    const struct setting *s = job->setting;
+
+    snprintf(name, NAME, "%-7s %-6s %-18s %-5s %-8s %-8s",
+             quant_kernels_name(job->kernels), methods[s->method], job->layout->name,
+             quant_type_info(s->type)->name, sources[s->source],
+             s->mirrored ? "mirrored" : "");
+}
+
+/* One row. Only round to nearest is near to reading: others are measured in the cache. */
+static void print_row(const struct output *output, const struct job *job)
+{
+    char name[NAME];
+
+    row_name(job, name);
+    if (regexec(&output->only, name, 0, NULL, 0) != 0)
+        return;
+
     const struct setting *s = job->setting;
     size_t few = s->method == QUANT_EXACT ? FEW : IN_CACHE;
     double cached = (double)few / measure(job, few, 0.03).pass;
     double bytes = (double)IN_MEMORY * (double)real_size(s->source) / 1e9;
     struct speed memory = {0};
 
-    printf("%-7s %-6s %-18s %-5s %-8s %-8s %9.1f", quant_kernels_name(job->kernels),
-           methods[s->method], job->layout->name, quant_type_info(s->type)->name,
-           sources[s->source], s->mirrored ? "mirrored" : "", cached / 1e6);
+    printf("%s %9.1f", name, cached / 1e6);
     if (s->method == QUANT_RTN) {
         memory = measure(job, IN_MEMORY, 0.15);
         printf("%11.1f%9.1f%9.1f%7.0f %%", IN_MEMORY / memory.pass / 1e6,
@@ -271,11 +295,11 @@ static void print_row(FILE *json, const struct job *job)
     }
     printf("\n");
     fflush(stdout);
-    if (json)
-        put_json(json, job, cached, &memory);
+    if (output->json)
+        put_json(output->json, job, cached, &memory);
 }
 
-static void print_all(FILE *json, struct job *job, void *data)
+static void print_all(const struct output *output, struct job *job, void *data)
 {
     static const char *const names[] = {"scalar", "avx2", "avx512"};
 
@@ -287,7 +311,7 @@ static void print_all(FILE *json, struct job *job, void *data)
             for (size_t l = 0; job->kernels && l < sizeof layouts / sizeof *layouts;
                  l++) {
                 job->layout = &layouts[l];
-                print_row(json, job);
+                print_row(output, job);
             }
         }
     }
@@ -295,20 +319,38 @@ static void print_all(FILE *json, struct job *job, void *data)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: kernels [--json FILE]\n");
+    fprintf(stderr, "usage: kernels [--only RE] [--json FILE]\n");
     return 2;
+}
+
+static bool read_options(int argc, char **argv, struct output *output)
+{
+    static const struct option known[] = {{"only", required_argument, NULL, 'o'},
+                                          {"json", required_argument, NULL, 'j'},
+                                          {NULL, 0, NULL, 0}};
+    const char *only = "", *json = NULL;
+    int option;
+
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (option == '?')
+            return false;
+        *(option == 'o' ? &only : &json) = optarg;
+    }
+    if (optind != argc || regcomp(&output->only, only, REG_EXTENDED | REG_NOSUB) != 0)
+        return false;
+    if (json && (output->json = fopen(json, "w")) == NULL) {
+        perror(json);
+        exit(1);
+    }
+    return true;
 }
 
 int main(int argc, char **argv)
 {
-    FILE *json = NULL;
+    struct output output = {0};
 
-    if (argc != 1 && (argc != 3 || strcmp(argv[1], "--json") != 0))
+    if (!read_options(argc, argv, &output))
         return usage();
-    if (argc == 3 && (json = fopen(argv[2], "w")) == NULL) {
-        perror(argv[2]);
-        return 1;
-    }
 
     void *data = allocate((size_t)IN_MEMORY * sizeof(float));
     struct job job = {.data = data};
@@ -320,13 +362,15 @@ int main(int argc, char **argv)
         "Millions of weights a second, in the second-level cache and in memory; the\n"
         "latter as GB/s, those of plain reading, and the share.\n\n%-58s%9s%11s%9s%9s\n",
         "", "in L2", "in memory", "GB/s", "reading");
-    if (json)
-        fprintf(json, "[");
-    print_all(json, &job, data);
-    if (json && (fprintf(json, "\n]\n") < 0 || fclose(json) != 0)) {
-        perror(argv[2]);
+    if (output.json)
+        fprintf(output.json, "[");
+    print_all(&output, &job, data);
+    if (output.json &&
+        (fprintf(output.json, "\n]\n") < 0 || fclose(output.json) != 0)) {
+        perror("kernels: cannot write the JSON file");
         return 1;
     }
+    regfree(&output.only);
     free(data);
     free(job.scales);
     free(job.zeros);
