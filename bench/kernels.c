@@ -365,8 +365,7 @@ int main(int argc, char **argv)
     if (output.json)
         fprintf(output.json, "[");
     print_all(&output, &job, data);
-    if (output.json &&
-        (fprintf(output.json, "\n]\n") < 0 || fclose(output.json) != 0)) {
+    if (output.json && (fprintf(output.json, "\n]\n") < 0 || fclose(output.json) != 0)) {
         perror("kernels: cannot write the JSON file");
         return 1;
     }

@@ -265,11 +265,11 @@ static void gather(struct chunk *chunks, size_t count)
 }
 
 /* Scales and zero points of weights whose ranges are complete. */
-static void fit_ranges(struct chunks *chunks)
+static void fit_ranges(const struct kernels *kernels, struct chunks *chunks)
 {
     for (struct wide_item *wide = chunks->wides; wide; wide = wide->next)
         if (wide->ranges)
-            wide->item->fit = quant_ranges_fit(&wide->item->scheme, wide->ranges,
+            wide->item->fit = quant_ranges_fit(kernels, &wide->item->scheme, wide->ranges,
                                                quant_groups(&wide->item->shape),
                                                wide->scales, wide->zeros);
 }
@@ -321,7 +321,7 @@ static bool run_batch(struct fill *fill, struct chunks *chunks, int threads,
     if (!loop(fill, chunks->fits, chunks->fit_count, threads, err))
         return false;
     gather(chunks->fits, chunks->fit_count);
-    fit_ranges(chunks);
+    fit_ranges(fill->options->kernels, chunks);
     if (!loop(fill, chunks->works, chunks->work_count, threads, err))
         return false;
     gather(chunks->works, chunks->work_count);

@@ -193,8 +193,8 @@ static void turn_odd(const struct kernels *kernels, const struct panel *p,
     }
 }
 
-static void turn_scales(const struct panel *p, const struct band *band,
-                        struct panel_buffers *buffers)
+static void turn_scales(const struct kernels *kernels, const struct panel *p,
+                        const struct band *band, struct panel_buffers *buffers)
 {
     enum real_type type = p->item->scheme.scale_type;
     uint8_t *out = buffers->stored_scales + band->at * real_size(type);
@@ -203,7 +203,7 @@ static void turn_scales(const struct panel *p, const struct band *band,
     for (size_t c = 0; c < p->group_columns; c++, out += p->scale_row) {
         for (size_t r = 0; r < band->count; r++)
             column[r] = buffers->scales[r * p->group_columns + c];
-        real_store(type, column, band->count, out);
+        quant_store(kernels, type, column, band->count, out);
     }
 }
 
@@ -231,7 +231,7 @@ static void turn(const struct kernels *kernels, const struct panel *p,
         turn_odd(kernels, p, buffers);
     else
         turn_codes(p, band, buffers);
-    turn_scales(p, band, buffers);
+    turn_scales(kernels, p, band, buffers);
     if (p->item->zeros)
         turn_zeros(kernels, p, band, buffers);
 }

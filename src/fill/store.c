@@ -68,11 +68,12 @@ static bool write_zeros(const struct kernels *kernels, const struct plan_item *i
     return write_at(item->zeros, offset, scratch, used, err);
 }
 
-static bool write_scales(const struct plan_item *item, size_t first, size_t count,
-                         const float *scales, void *scratch, struct error *err)
+static bool write_scales(const struct kernels *kernels, const struct plan_item *item,
+                         size_t first, size_t count, const float *scales, void *scratch,
+                         struct error *err)
 {
     size_t size = real_size(item->scheme.scale_type);
-    real_store(item->scheme.scale_type, scales, count, scratch);
+    quant_store(kernels, item->scheme.scale_type, scales, count, scratch);
     return write_at(item->scales, first * size, scratch, count * size, err);
 }
 
@@ -80,7 +81,7 @@ bool parameters_write(const struct kernels *kernels, const struct plan_item *ite
                       size_t first, size_t count, const float *scales,
                       const uint8_t *zeros, void *scratch, struct error *err)
 {
-    if (!write_scales(item, first, count, scales, scratch, err))
+    if (!write_scales(kernels, item, first, count, scales, scratch, err))
         return false;
     if (!item->zeros)
         return true;

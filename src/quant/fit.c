@@ -19,7 +19,7 @@ static enum quant_fit rtn_runs(const struct fit *fit, const struct band *band,
     for (size_t r = 0; r < band->rows; r++)
         range_row(fit, band->element + r * band->columns + column, columns, band->run,
                   top, bottom);
-    return rtn_solve(fit->scheme, count, top, bottom, scales, zeros);
+    return rtn_solve(fit->kernels, fit->scheme, count, top, bottom, scales, zeros);
 }
 
 static enum quant_fit rtn_columns(const struct fit *fit, const struct band *band,
@@ -35,7 +35,7 @@ static enum quant_fit rtn_columns(const struct fit *fit, const struct band *band
         range_fold(columns, band->run, top);
         range_fold(columns, band->run, bottom);
     }
-    return rtn_solve(fit->scheme, count, top, bottom, scales, zeros);
+    return rtn_solve(fit->kernels, fit->scheme, count, top, bottom, scales, zeros);
 }
 
 enum quant_fit fit_rtn(const struct fit *fit, const struct band *band, size_t from,
@@ -64,14 +64,15 @@ static fit_method *const methods[] = {
 };
 
 /* Groups without elements: as those that are all zero. */
-static enum quant_fit fit_nothing(const struct quant_scheme *scheme, size_t count,
-                                  float *scales, uint8_t *zeros)
+static enum quant_fit fit_nothing(const struct fit *fit, size_t count, float *scales,
+                                  uint8_t *zeros)
 {
     const int32_t none = 0;
     enum quant_fit result = QUANT_FIT_OK;
 
     for (size_t k = 0; k < count && result == QUANT_FIT_OK; k++)
-        result = rtn_solve(scheme, 1, &none, &none, scales + k, zeros + k);
+        result =
+            rtn_solve(fit->kernels, fit->scheme, 1, &none, &none, scales + k, zeros + k);
     return result;
 }
 
@@ -88,7 +89,7 @@ enum quant_fit quant_fit_weighted(const struct kernels *kernels,
     enum quant_fit result = QUANT_FIT_OK;
 
     if (quant_elements(shape) == 0)
-        return fit_nothing(scheme, end - group, scales, zeros);
+        return fit_nothing(&fit, end - group, scales, zeros);
     while (group < end && result != QUANT_FIT_NOT_FINITE) {
         struct band band = band_of_group(shape, group);
         size_t from = group - band.group;

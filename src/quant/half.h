@@ -45,7 +45,7 @@ static inline uint16_t half_narrow(float value)
     uint32_t half;
 
     if (magnitude > 0x7f800000u)
-        half = 0x7e00;
+        half = 0x7e00 | (magnitude >> 13 & 0x3ffu); /* as the CPU has it */
     else if (magnitude >= 0x477ff000u) /* 65520: half way from the largest to 2^16 */
         half = 0x7c00;
     else if (magnitude < 0x38800000u) /* 2^-14: subnormal; 1/2 has their unit, 2^-24 */

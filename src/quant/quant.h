@@ -70,6 +70,12 @@ struct kernels; /* kernels/kernels.h */
 const struct kernels *quant_kernels(const char *name);
 const char *quant_kernels_name(const struct kernels *kernels);
 
+/* real_round and real_store for n scales. */
+void quant_round(const struct kernels *kernels, enum real_type type, float *scales,
+                 size_t n);
+void quant_store(const struct kernels *kernels, enum real_type type, const float *scales,
+                 size_t n, void *out);
+
 /* ---- fit and encode ------------------------------------------------- */
 
 enum quant_method { QUANT_RTN, QUANT_SEARCH, QUANT_EXACT };
@@ -146,7 +152,8 @@ void quant_ranges_merge(struct quant_range *into, const struct quant_range *from
                         size_t n);
 
 /* Scales and zero points of n groups, as quant_fit's; ignores scheme->method. */
-enum quant_fit quant_ranges_fit(const struct quant_scheme *scheme,
+enum quant_fit quant_ranges_fit(const struct kernels *kernels,
+                                const struct quant_scheme *scheme,
                                 const struct quant_range *ranges, size_t n, float *scales,
                                 uint8_t *zeros);
 

@@ -141,7 +141,8 @@ void quant_ranges_merge(struct quant_range *into, const struct quant_range *from
     }
 }
 
-enum quant_fit quant_ranges_fit(const struct quant_scheme *scheme,
+enum quant_fit quant_ranges_fit(const struct kernels *kernels,
+                                const struct quant_scheme *scheme,
                                 const struct quant_range *ranges, size_t n, float *scales,
                                 uint8_t *zeros)
 {
@@ -155,8 +156,8 @@ enum quant_fit quant_ranges_fit(const struct quant_scheme *scheme,
             part.top[i] = ranges[k + i].top;
             part.bottom[i] = ranges[k + i].bottom;
         }
-        result = fit_worse(result, rtn_solve(scheme, count, part.top, part.bottom,
-                                             scales + k, zeros + k));
+        result = fit_worse(result, rtn_solve(kernels, scheme, count, part.top,
+                                             part.bottom, scales + k, zeros + k));
     }
     return result;
 }

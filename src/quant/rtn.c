@@ -60,21 +60,38 @@ static void scales_asymmetric(size_t n, const int32_t *top, const int32_t *botto
     }
 }
 
-/* Rounds scales to their type. False where it can't hold one: the result is
- * infinite, zero, or below the normal numbers and more than 1/32 off. */
-static bool scales_round(enum real_type type, size_t n, float *scales)
+/* Whether a type can hold the scales that it has made of wanted ones. It can't where that
+ * is infinite, zero, or below the normal numbers and more than 1/32 off. */
+static bool scales_held(enum real_type type, size_t n, const float *wanted,
+                        const float *scales)
 {
     const float least = type == REAL_FLOAT16 ? 0x1p-14f : FLT_MIN;
-    bool good = true;
+    bool held = true;
 
     for (size_t k = 0; k < n; k++) {
-        float rounded = real_round(type, scales[k]);
-        bool near = fabsf(rounded - scales[k]) * 32 <= scales[k];
+        bool near = fabsf(scales[k] - wanted[k]) * 32 <= wanted[k];
 
-        good = good && rounded <= FLT_MAX && (rounded >= least || near);
-        scales[k] = rounded;
+        held = held && scales[k] <= FLT_MAX && (scales[k] >= least || near);
     }
-    return good;
+    return held;
+}
+
+/* Rounds scales to their type; false where it can't hold one. */
+static bool scales_round(const struct kernels *kernels, enum real_type type, size_t n,
+                         float *scales)
+{
+    enum { STEP = 256 };
+    bool held = true;
+
+    for (size_t k = 0, part; held && k < n; k += part) {
+        float wanted[STEP];
+
+        part = n - k < STEP ? n - k : STEP;
+        memcpy(wanted, scales + k, part * sizeof *wanted);
+        quant_round(kernels, type, scales + k, part);
+        held = scales_held(type, part, wanted, scales + k);
+    }
+    return held;
 }
 
 /* z = clamp(round(-min / s) + lo); -min is >= 0. */
@@ -125,8 +142,9 @@ static bool extremes_decode(const struct quant_scheme *scheme, size_t n,
     return true;
 }
 
-enum quant_fit rtn_solve(const struct quant_scheme *scheme, size_t n, const int32_t *top,
-                         const int32_t *bottom, float *scales, uint8_t *zeros)
+enum quant_fit rtn_solve(const struct kernels *kernels, const struct quant_scheme *scheme,
+                         size_t n, const int32_t *top, const int32_t *bottom,
+                         float *scales, uint8_t *zeros)
 {
     const struct quant_type_info *type = quant_type_info(scheme->type);
     int middle = type->lo < 0 ? 0 : 1 << (type->bits - 1);
@@ -139,7 +157,7 @@ enum quant_fit rtn_solve(const struct quant_scheme *scheme, size_t n, const int3
     else
         scales_asymmetric(n, top, bottom, (double)(type->hi - type->lo), scales);
     if (scheme->scale_type != REAL_FLOAT32 &&
-        !scales_round(scheme->scale_type, n, scales))
+        !scales_round(kernels, scheme->scale_type, n, scales))
         return QUANT_FIT_SCALE_RANGE;
     if (scheme->symmetric && scheme->mirrored)
         zeros_mirrored(n, top, bottom, middle, zeros);

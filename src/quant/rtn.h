@@ -7,7 +7,8 @@
 
 /* Finds scales and zeros of n groups. top and bottom are the bits of the floats
  * max(0, max x) and max(0, -min x), as kernels/kernels.h's ranges leave them. */
-enum quant_fit rtn_solve(const struct quant_scheme *scheme, size_t n, const int32_t *top,
-                         const int32_t *bottom, float *scales, uint8_t *zeros);
+enum quant_fit rtn_solve(const struct kernels *kernels, const struct quant_scheme *scheme,
+                         size_t n, const int32_t *top, const int32_t *bottom,
+                         float *scales, uint8_t *zeros);
 
 #endif

@@ -15,8 +15,7 @@ static void choice_round(const struct search *s, const struct choice *rtn,
 {
     const enum real_type type = s->fit->scheme->scale_type;
 
-    for (size_t g = 0; g < TILE && type != REAL_FLOAT32; g++)
-        choice->scale[g] = real_round(type, choice->scale[g]);
+    quant_round(s->fit->kernels, type, choice->scale, TILE);
     for (size_t g = 0; g < TILE; g++) {
         bool good = fit_usable(type, choice->scale[g], choice->zero[g], s->steps);
 

@@ -202,22 +202,25 @@ static void (*const stages[])(const struct search *, struct search_tile *) = {
 const size_t search_stages = sizeof stages / sizeof *stages;
 
 /* Makes scales those that their type can hold. */
-static void tries_round(enum real_type type, struct search_tile *t)
+static void tries_round(const struct fit *fit, struct search_tile *t)
 {
-    for (size_t k = 0; k < t->tries; k++)
-        for (size_t g = 0; g < TILE; g++) {
-            float unit = t->step[g] / t->inverse[g]; /* round to nearest's */
+    float unit[TILE]; /* round to nearest's scales */
 
-            t->scale[k][g] = real_round(type, t->scale[k][g] * unit) / unit;
-        }
+    for (size_t g = 0; g < TILE; g++)
+        unit[g] = t->step[g] / t->inverse[g];
+    for (size_t k = 0; k < t->tries; k++) {
+        for (size_t g = 0; g < TILE; g++)
+            t->scale[k][g] *= unit[g];
+        quant_round(fit->kernels, fit->scheme->scale_type, t->scale[k], TILE);
+        for (size_t g = 0; g < TILE; g++)
+            t->scale[k][g] /= unit[g];
+    }
 }
 
 void search_plan(const struct search *s, struct search_tile *t, size_t stage)
 {
-    const enum real_type type = s->fit->scheme->scale_type;
-
     t->tries = 0;
     stages[stage](s, t);
-    if (type != REAL_FLOAT32)
-        tries_round(type, t);
+    if (s->fit->scheme->scale_type != REAL_FLOAT32)
+        tries_round(s->fit, t);
 }

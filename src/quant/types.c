@@ -2,6 +2,7 @@
  * counts of a shape. Whole weights are widened by the kernels, not here. */
 #include "core/endian.h"
 #include "quant/half.h"
+#include "quant/kernels/kernels.h"
 #include "quant/quant.h"
 
 static const struct quant_type_info types[QUANT_TYPES] = {
@@ -108,6 +109,38 @@ void real_load(enum real_type type, const void *data, size_t n, float *out)
     for (size_t i = 0; i < n; i++)
         out[i] = value_load(type, bytes + i * size);
 }
+
+/* ---- many scales ------------------------------------------------------ */
+
+static bool is_narrow(enum real_type type)
+{
+    return type == REAL_FLOAT16 || type == REAL_BFLOAT16;
+}
+
+void quant_round(const struct kernels *kernels, enum real_type type, float *scales,
+                 size_t n)
+{
+    enum { STEP = 256 };
+
+    for (size_t k = 0, part; is_narrow(type) && k < n; k += part) {
+        uint16_t narrow[STEP];
+
+        part = n - k < STEP ? n - k : STEP;
+        kernels->narrow[type](scales + k, part, narrow);
+        kernels->widen[type](narrow, part, scales + k);
+    }
+}
+
+void quant_store(const struct kernels *kernels, enum real_type type, const float *scales,
+                 size_t n, void *out)
+{
+    if (is_narrow(type))
+        kernels->narrow[type](scales, n, out);
+    else
+        real_store(type, scales, n, out);
+}
+
+/* ---- shapes --------------------------------------------------------- */
 
 size_t quant_elements(const struct quant_shape *shape)
 {

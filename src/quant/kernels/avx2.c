@@ -61,6 +61,25 @@ static KERNEL_WIDEN(widen_float64)
     }
 }
 
+/* ---- narrowing ------------------------------------------------------ */
+
+static KERNEL_NARROW(narrow_float16)
+{
+    unsigned char *bytes = out;
+    size_t i = 0;
+
+    for (; i + WIDTH <= n; i += WIDTH)
+        store_bytes(bytes + i * 2,
+                    _mm256_cvtps_ph(_mm256_loadu_ps(in + i), _MM_FROUND_TO_NEAREST_INT));
+    kernels_scalar.narrow[REAL_FLOAT16](in + i, n - i, bytes + i * 2);
+}
+
+/* Compilers make vectors of the scalar kernel's loop. */
+static KERNEL_NARROW(narrow_bfloat16)
+{
+    kernels_scalar.narrow[REAL_BFLOAT16](in, n, out);
+}
+
 /* ---- ranges --------------------------------------------------------- */
 
 /* The bits of negative floats order as unsigned integers, downwards; with the
@@ -342,6 +361,7 @@ static KERNEL_PACK4(pack4)
     .widen = {[REAL_FLOAT16] = widen_float16,                                       \
               [REAL_BFLOAT16] = widen_bfloat16,                                     \
               [REAL_FLOAT64] = widen_float64},                                      \
+    .narrow = {[REAL_FLOAT16] = narrow_float16, [REAL_BFLOAT16] = narrow_bfloat16}, \
     .range_runs = range_runs, .range_columns = range_columns,                       \
     .codes_runs = avx2_codes_runs, .codes_columns = avx2_codes_columns,             \
     .encode_runs = avx2_encode_runs, .encode_columns = avx2_encode_columns,         \

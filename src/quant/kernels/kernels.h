@@ -32,6 +32,9 @@ struct quant_sums {
 /* n values of a type other than float32, rounded to float32. */
 #define KERNEL_WIDEN(name) void name(const void *in, size_t n, float *out)
 
+/* n floats, rounded to float16 or bfloat16: ties to even. */
+#define KERNEL_NARROW(name) void name(const float *in, size_t n, void *out)
+
 /* Merges the ranges of `count` adjacent runs of `run` values each into top and
  * bottom: the bits, as float32, of max(0, max x) and of max(0, -min x). Floats
  * without sign order as integers do, so that NaN comes out above infinity and is
@@ -87,6 +90,7 @@ struct quant_sums {
 struct kernels {
     const char *name;
     KERNEL_WIDEN((*widen[REAL_FLOAT64 + 1])); /* none for float32 */
+    KERNEL_NARROW((*narrow[REAL_BFLOAT16 + 1]));
     KERNEL_RANGE_RUNS((*range_runs));
     KERNEL_RANGE_COLUMNS((*range_columns));
     KERNEL_CODES_RUNS((*codes_runs));

@@ -47,6 +47,30 @@ static KERNEL_WIDEN(widen_float64)
     }
 }
 
+/* ---- narrowing ------------------------------------------------------ */
+
+static KERNEL_NARROW(narrow_float16)
+{
+    unsigned char *bytes = out;
+
+    for (size_t i = 0; i < n; i++) {
+        uint16_t half = half_narrow(in[i]);
+
+        memcpy(bytes + i * sizeof half, &half, sizeof half);
+    }
+}
+
+static KERNEL_NARROW(narrow_bfloat16)
+{
+    unsigned char *bytes = out;
+
+    for (size_t i = 0; i < n; i++) {
+        uint16_t bfloat = bfloat_narrow(in[i]);
+
+        memcpy(bytes + i * sizeof bfloat, &bfloat, sizeof bfloat);
+    }
+}
+
 /* ---- ranges --------------------------------------------------------- */
 
 static inline void range_merge(float x, int32_t *top, int32_t *bottom)
@@ -287,6 +311,7 @@ const struct kernels kernels_scalar = {
     .widen = {[REAL_FLOAT16] = widen_float16,
               [REAL_BFLOAT16] = widen_bfloat16,
               [REAL_FLOAT64] = widen_float64},
+    .narrow = {[REAL_FLOAT16] = narrow_float16, [REAL_BFLOAT16] = narrow_bfloat16},
     .range_runs = range_runs,
     .range_columns = range_columns,
     .codes_runs = codes_runs,

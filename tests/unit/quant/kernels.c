@@ -1,6 +1,6 @@
 /* Tests of the kernels: every table against the scalar one, bit for bit, on random
  * and hostile floats of all lengths, at any alignment and flush against unmapped
- * pages; and packing against its definition. */
+ * pages. Widening, narrowing and packing: conversions.c. */
 #include "support.h"
 
 static const struct kernels *others[4];
@@ -10,26 +10,6 @@ static int setup(void **state)
 {
     others_count = other_kernels(others);
     return random_setup(state);
-}
-
-/* Where a test puts its floats: flush against either end, aligned or not. */
-struct place {
-    bool at_end;
-    size_t slack;
-};
-
-static const struct place places[] = {
-    {true, 0},  {true, 1},  {true, 2},  {true, 3},
-    {false, 0}, {false, 1}, {false, 2}, {false, 3},
-};
-
-/* 0..70, and a few large ones. */
-static const size_t large[] = {95, 127, 128, 129, 255, 1000, 1023, 4095, 4096};
-enum { LENGTHS = 71 + LENGTH(large) };
-
-static size_t length_at(size_t i)
-{
-    return i <= 70 ? i : large[i - 71];
 }
 
 static enum quant_type random_type(void)
@@ -380,98 +360,6 @@ static void test_ties(void **state)
     }
 }
 
-/* ---- widening ------------------------------------------------------- */
-
-static void check_widen(enum real_type type, size_t n, struct place place)
-{
-    size_t size = n * real_size(type);
-    struct guarded in = guarded_make(size, place.at_end, place.slack);
-    struct guarded a = guarded_make(n * sizeof(float), true, 0);
-    struct guarded b = guarded_make(n * sizeof(float), true, 0);
-    struct quant_source source = {in.data, type};
-
-    for (size_t i = 0; i < size; i++)
-        in.data[i] = (unsigned char)random_bits();
-    kernels_scalar.widen[type](in.data, n, (float *)(void *)a.data);
-    for (size_t i = 0; i < n; i++) {
-        float value = ((float *)(void *)a.data)[i], expected = source_value(source, i);
-
-        assert_true(value == expected || (isnan(value) && isnan(expected)));
-    }
-    for (size_t o = 0; o < others_count; o++) {
-        others[o]->widen[type](in.data, n, (float *)(void *)b.data);
-        assert_int_equal(first_difference(a.data, b.data, n * 4), n * 4);
-    }
-    guarded_free(&in);
-    guarded_free(&a);
-    guarded_free(&b);
-}
-
-static void test_widen(void **state)
-{
-    static const enum real_type types[] = {REAL_FLOAT16, REAL_BFLOAT16, REAL_FLOAT64};
-
-    (void)state;
-    for (size_t t = 0; t < LENGTH(types); t++)
-        for (size_t l = 0; l < LENGTHS; l++)
-            for (size_t p = 0; p < LENGTH(places); p++)
-                check_widen(types[t], length_at(l), places[p]);
-}
-
-/* All 65536 halves and bfloat16, on every table. */
-static void test_widen_all(void **state)
-{
-    static const enum real_type types[] = {REAL_FLOAT16, REAL_BFLOAT16};
-    uint16_t *in = malloc(65536 * sizeof *in);
-    float *a = malloc(65536 * sizeof *a), *b = malloc(65536 * sizeof *b);
-
-    (void)state;
-    for (size_t i = 0; i < 65536; i++)
-        in[i] = (uint16_t)i;
-    for (size_t t = 0; t < LENGTH(types); t++) {
-        kernels_scalar.widen[types[t]](in, 65536, a);
-        for (size_t o = 0; o < others_count; o++) {
-            others[o]->widen[types[t]](in, 65536, b);
-            assert_int_equal(first_difference(a, b, 65536 * 4), 65536 * 4);
-        }
-    }
-    free(in);
-    free(a);
-    free(b);
-}
-
-/* ---- packing -------------------------------------------------------- */
-
-static void check_pack4(const struct kernels *kernels, size_t n, bool at_end)
-{
-    struct guarded in = guarded_make(n, at_end, 0);
-    struct guarded out = guarded_make((n + 1) / 2, at_end, 0);
-
-    for (size_t i = 0; i < n; i++)
-        in.data[i] = (uint8_t)random_bits(); /* high nibbles are the sign's */
-    quant_pack4(kernels, in.data, n, out.data);
-    for (size_t i = 0; i < n; i++)
-        assert_int_equal(out.data[i / 2] >> (i % 2 * 4) & 15, in.data[i] & 15);
-    if (n % 2 != 0)
-        assert_int_equal(out.data[n / 2] >> 4, 0);
-    quant_pack4(kernels, in.data, n, in.data);
-    assert_int_equal(first_difference(in.data, out.data, (n + 1) / 2), (n + 1) / 2);
-    guarded_free(&in);
-    guarded_free(&out);
-}
-
-static void test_pack4(void **state)
-{
-    (void)state;
-    for (size_t n = 0; n <= 400; n++) {
-        check_pack4(&kernels_scalar, n, true);
-        for (size_t o = 0; o < others_count; o++) {
-            check_pack4(others[o], n, true);
-            check_pack4(others[o], n, false);
-        }
-    }
-}
-
 /* ---- the table ------------------------------------------------------ */
 
 static void test_table(void **state)
@@ -489,11 +377,10 @@ static void test_table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_runs),    cmocka_unit_test(test_blocks),
-        cmocka_unit_test(test_columns), cmocka_unit_test(test_widen),
-        cmocka_unit_test(test_reals),   cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_ties),    cmocka_unit_test(test_widen_all),
-        cmocka_unit_test(test_pack4),   cmocka_unit_test(test_table),
+        cmocka_unit_test(test_runs),       cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_columns),    cmocka_unit_test(test_reals),
+        cmocka_unit_test(test_not_finite), cmocka_unit_test(test_ties),
+        cmocka_unit_test(test_table),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -44,7 +44,8 @@ static void check(struct quant_source source, struct quant_shape shape,
         extend(&p, kernels, 0, elements);
         quant_ranges_merge(p.ranges[0], p.ranges[1], n);
         scheme.method = QUANT_SEARCH; /* ignored */
-        assert_int_equal(quant_ranges_fit(&scheme, p.ranges[0], n, scales, zeros), fit);
+        assert_int_equal(
+            quant_ranges_fit(kernels, &scheme, p.ranges[0], n, scales, zeros), fit);
         scheme.method = QUANT_RTN;
         if (fit == QUANT_FIT_OK) {
             assert_memory_equal(scales, expected, n * sizeof *scales);

@@ -151,6 +151,26 @@ INLINE void guarded_free(struct guarded *g)
     munmap(g->map, g->map_size);
 }
 
+/* Where a test puts its numbers: flush against either end, aligned or not. */
+struct place {
+    bool at_end;
+    size_t slack;
+};
+
+static const struct place places[] = {
+    {true, 0},  {true, 1},  {true, 2},  {true, 3},
+    {false, 0}, {false, 1}, {false, 2}, {false, 3},
+};
+
+/* How many: 0..70, and a few large ones. */
+static const size_t large[] = {95, 127, 128, 129, 255, 1000, 1023, 4095, 4096};
+enum { LENGTHS = 71 + LENGTH(large) };
+
+INLINE size_t length_at(size_t i)
+{
+    return i <= 70 ? i : large[i - 71];
+}
+
 /* ---- weights -------------------------------------------------------- */
 
 /* Where n bytes differ from others: the first index, or n. */
