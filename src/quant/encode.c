@@ -8,10 +8,10 @@
 #include "quant/quant.h"
 
 enum {
-    COLUMNS = 1024, /* columns at a time, where runs are short */
-    EXPAND = 4,     /* copies of a scale that are made at once */
-    AHEAD_MOST =
-        1 << 20, /* bytes: more would not stay in the cache until they are read */
+    COLUMNS = 1024,       /* columns at a time, where runs are short */
+    EXPAND = 4,           /* copies of a scale that are made at once */
+    AHEAD_MOST = 1 << 20, /* bytes: more would not stay in the cache until read */
+    AHEAD_ROWS = 8,
 };
 
 struct encode {
@@ -229,10 +229,12 @@ void quant_encode(const struct kernels *kernels, const struct quant_scheme *sche
         struct band band = band_of_element(shape, at);
 
         stop = size_min(end, band.element + band.rows * band.columns);
-        /* The next row of blocks; where groups reach over all rows, the next range. */
+        /* The next row of blocks; where groups reach over all rows, the next range. Some
+         * rows below where that is too much. */
         e.ahead = (shape->block ? band.rows * band.columns : stop - at) *
                   real_size(source.type);
-        e.ahead = e.ahead <= AHEAD_MOST ? e.ahead : 0;
+        if (e.ahead > AHEAD_MOST)
+            e.ahead = AHEAD_ROWS * band.columns * real_size(source.type);
         encode_band(&e, &band, at - band.element, stop - band.element, codes);
     }
     if (error == NULL)

@@ -280,6 +280,9 @@ INLINE void range_column(enum real_type real, const unsigned char *x, size_t str
     memcpy(bottom, b, n * sizeof *b);
 }
 
+/* So far below rows are fetched while ranges are found: nothing foresees a stride. */
+enum { ROWS_AHEAD = 8 };
+
 /* `rows` rows across all whole vectors of columns. */
 INLINE void range_rows(enum real_type real, const unsigned char *x, size_t stride,
                        size_t rows, size_t columns, int32_t *top, int32_t *bottom)
@@ -291,6 +294,8 @@ INLINE void range_rows(enum real_type real, const unsigned char *x, size_t strid
 
         for (size_t r = 0; r < rows; r++)
             range = range_add(range, load_real(x + r * stride, real));
+        for (size_t r = 0; c * size_of_real(real) % 64 == 0 && r < rows; r++)
+            fetch(x + r * stride, 1, ROWS_AHEAD * stride);
         store_int(top + c, range.top);
         store_int(bottom + c, sign_flip(range.bottom));
     }

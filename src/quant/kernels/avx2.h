@@ -102,6 +102,14 @@ INLINE __m256 load_real_first(const unsigned char *x, enum real_type real, size_
         break;                                \
     }
 
+/* Fetches `size` bytes that are likely to be read later, `ahead` bytes away, into the
+ * second-level cache: memory would be idle while this is worked on. 0: not known. */
+INLINE void fetch(const unsigned char *x, size_t size, size_t ahead)
+{
+    for (size_t i = 0; ahead != 0 && i < size; i += 64)
+        _mm_prefetch((const char *)x + ahead + i, _MM_HINT_T2);
+}
+
 INLINE __m256i load_int(const int32_t *p)
 {
     return _mm256_loadu_si256((const __m256i *)(const void *)p);

@@ -82,14 +82,6 @@ INLINE __m256i run_words(enum real_type real, const unsigned char *x,
                       grid_round(grid, load_real(x + step, real)), zero);
 }
 
-/* Fetches `size` bytes that are likely to be read later, `ahead` bytes away, into the
- * second-level cache: memory would be idle while codes are made. */
-INLINE void fetch(const unsigned char *x, size_t size, size_t ahead)
-{
-    for (size_t i = 0; ahead != 0 && i < size; i += 64)
-        _mm_prefetch((const char *)x + ahead + i, _MM_HINT_T2);
-}
-
 INLINE void codes_run(enum real_type real, const unsigned char *x, size_t run,
                       const struct grid *grid, __m256i zero, const struct ends *ends,
                       size_t ahead, uint8_t *codes)
