@@ -12,7 +12,8 @@
 
 static const int32_t infinity_bits = 0x7f800000;
 
-static bool ranges_finite(size_t n, const int32_t *top, const int32_t *bottom)
+/* Of all groups; at least the bits of infinity where any is not finite. */
+static int32_t ranges_largest(size_t n, const int32_t *top, const int32_t *bottom)
 {
     int32_t largest = 0;
 
@@ -20,7 +21,7 @@ static bool ranges_finite(size_t n, const int32_t *top, const int32_t *bottom)
         largest = top[k] > largest ? top[k] : largest;
         largest = bottom[k] > largest ? bottom[k] : largest;
     }
-    return largest < infinity_bits;
+    return largest;
 }
 
 /* All zero, or too small for a float of full precision: all codes become z. */
@@ -71,7 +72,7 @@ static bool scales_held(enum real_type type, size_t n, const float *wanted,
     for (size_t k = 0; k < n; k++) {
         bool near = fabsf(scales[k] - wanted[k]) * 32 <= wanted[k];
 
-        held = held && scales[k] <= FLT_MAX && (scales[k] >= least || near);
+        held = held & (scales[k] <= FLT_MAX) & ((scales[k] >= least) | near);
     }
     return held;
 }
@@ -125,16 +126,12 @@ static bool extremes_decode(const struct quant_scheme *scheme, size_t n,
                             const float *scales, const uint8_t *zeros)
 {
     const struct quant_type_info *type = quant_type_info(scheme->type);
-    /* Below this nothing can happen, which spares looking closer. */
-    const float safe = scheme->scale_type == REAL_FLOAT16 ? 50000.0f : 1e38f;
 
     for (size_t k = 0; k < n; k++) {
         float up = float_of_bits((uint32_t)top[k]),
               down = float_of_bits((uint32_t)bottom[k]);
         int z = type->lo < 0 ? (int8_t)zeros[k] : zeros[k];
 
-        if (up < safe && down < safe)
-            continue;
         if (!decodes(scheme->scale_type, up, scales[k], type->hi - z) ||
             !decodes(scheme->scale_type, down, scales[k], z - type->lo))
             return false;
@@ -148,8 +145,11 @@ enum quant_fit rtn_solve(const struct kernels *kernels, const struct quant_schem
 {
     const struct quant_type_info *type = quant_type_info(scheme->type);
     int middle = type->lo < 0 ? 0 : 1 << (type->bits - 1);
+    int32_t largest = ranges_largest(n, top, bottom);
+    /* Below this all extremes decode to finite values, which spares looking closer. */
+    const float safe = scheme->scale_type == REAL_FLOAT16 ? 50000.0f : 1e38f;
 
-    if (!ranges_finite(n, top, bottom))
+    if (largest >= infinity_bits)
         return QUANT_FIT_NOT_FINITE;
     if (scheme->symmetric)
         scales_symmetric(n, top, bottom, (float)(type->hi - middle + scheme->mirrored),
@@ -165,6 +165,8 @@ enum quant_fit rtn_solve(const struct kernels *kernels, const struct quant_schem
         memset(zeros, middle, n);
     else
         zeros_asymmetric(n, bottom, scales, type->lo, type->hi, zeros);
-    return extremes_decode(scheme, n, top, bottom, scales, zeros) ? QUANT_FIT_OK
-                                                                  : QUANT_FIT_SCALE_RANGE;
+    if (float_of_bits((uint32_t)largest) < safe ||
+        extremes_decode(scheme, n, top, bottom, scales, zeros))
+        return QUANT_FIT_OK;
+    return QUANT_FIT_SCALE_RANGE;
 }

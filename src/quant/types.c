@@ -136,6 +136,8 @@ void quant_store(const struct kernels *kernels, enum real_type type, const float
 {
     if (is_narrow(type))
         kernels->narrow[type](scales, n, out);
+    else if (type == REAL_FLOAT32)
+        memcpy(out, scales, n * sizeof *scales);
     else
         real_store(type, scales, n, out);
 }

@@ -248,14 +248,46 @@ INLINE struct range range_any(enum real_type real, const unsigned char *x, size_
     return is_half(real) ? halves_run(real, x, n) : range_run(real, x, n);
 }
 
+/* Largest of each of 8 vectors, in order. */
+INLINE __m256i largest_of(const __m256i v[WIDTH])
+{
+    __m256i pair[4], four[2];
+
+    for (int i = 0; i < 4; i++) /* a b a b | a b a b */
+        pair[i] = _mm256_max_epi32(_mm256_unpacklo_epi32(v[2 * i], v[2 * i + 1]),
+                                   _mm256_unpackhi_epi32(v[2 * i], v[2 * i + 1]));
+    for (int i = 0; i < 2; i++) /* a b c d | a b c d */
+        four[i] = _mm256_max_epi32(_mm256_unpacklo_epi64(pair[2 * i], pair[2 * i + 1]),
+                                   _mm256_unpackhi_epi64(pair[2 * i], pair[2 * i + 1]));
+    return _mm256_max_epi32(_mm256_permute2x128_si256(four[0], four[1], 0x20),
+                            _mm256_permute2x128_si256(four[0], four[1], 0x31));
+}
+
+/* 8 runs, whose lanes are joined together. */
+INLINE void range_runs_8(enum real_type real, const unsigned char *x, size_t run,
+                         int32_t *top, int32_t *bottom)
+{
+    __m256i tops[WIDTH], bottoms[WIDTH];
+
+    for (size_t k = 0; k < WIDTH; k++) {
+        struct range range = range_any(real, x + k * run * size_of_real(real), run);
+
+        tops[k] = range.top;
+        bottoms[k] = sign_flip(range.bottom);
+    }
+    store_int(top, _mm256_max_epi32(load_int(top), largest_of(tops)));
+    store_int(bottom, _mm256_max_epi32(load_int(bottom), largest_of(bottoms)));
+}
+
 INLINE void range_all_runs(enum real_type real, const unsigned char *x, size_t run,
                            size_t count, int32_t *top, int32_t *bottom)
 {
     const size_t step = run * size_of_real(real);
+    size_t k = 0;
 
-    for (size_t k = 0; run == 32 && k < count; k++)
-        range_reduce(range_any(real, x + k * step, 32), &top[k], &bottom[k]);
-    for (size_t k = 0; run != 32 && k < count; k++)
+    for (; run == 32 && k + WIDTH <= count; k += WIDTH)
+        range_runs_8(real, x + k * step, 32, top + k, bottom + k);
+    for (; k < count; k++)
         range_reduce(range_any(real, x + k * step, run), &top[k], &bottom[k]);
 }
 
