@@ -33,7 +33,7 @@ struct chunk {
 };
 
 /* Bytes of weights that are read twice which stay resident in between. */
-enum { WIDE_KEPT = 16 << 20 };
+enum { WIDE_KEPT = 24 << 20 };
 
 /* Parameters of a weight that is fitted before it is encoded. */
 struct wide_item {
