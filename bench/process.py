@@ -48,6 +48,10 @@ SEARCHES = [(f"search, {layout}, {sign}", [*QUIET, *SEARCH, *TWO, *options, *kin
 COMMANDS = [("upgrade", ["upgrade"]), ("inspect", ["inspect"]),
             ("--dry-run", [*QUIET, "--dry-run"])]
 
+# What the system takes without any arithmetic: pages in and out, codes written. Per
+# channel of [K,N] all weights are read twice.
+PAGES, PAGES_TWICE = "pages alone", "pages alone, read twice"
+
 # Groups of commands that share a model: how it is made, then the rows.
 GROUPS = {
     "[K,N] float32": ({}, BY_LAYOUT + [("rtn, default, 2 threads", [*QUIET, *RTN, *TWO])]),
@@ -73,6 +77,10 @@ def run_group(made, rows, args, folder):
     make_model.write(model, args.gigabytes, **made)
     payload = model + ".data" if made.get("external") else model
     commands = {"cp": ["cp", payload, out], "cat > /dev/null": ["cat", payload]}
+    if rows[0] == BY_LAYOUT[0]:
+        bits = np.dtype(made.get("dtype", np.float32)).itemsize * 8
+        commands[PAGES] = [args.pages, payload, out, bits // 4]
+        commands[PAGES_TWICE] = [*commands[PAGES], 2]
     commands.update({name: words(args.nibble, command, model, out) for name, command in rows})
     return alternate(commands, args.runs, lambda: remove(out, out + ".data"))
 
@@ -172,6 +180,7 @@ def all_parts():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--nibble", default="build/nibble")
+    parser.add_argument("--pages", default="build/bench/bench-pages")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--gigabytes", type=float, default=1.5)
     parser.add_argument("--folder", default="/dev/shm")
