@@ -9,6 +9,8 @@
 #include <immintrin.h>
 #include <string.h>
 
+KERNEL_RANGE_RUNS(avx2_range_runs);
+KERNEL_RANGE_COLUMNS(avx2_range_columns);
 KERNEL_CODES_RUNS(avx2_codes_runs);
 KERNEL_CODES_COLUMNS(avx2_codes_columns);
 KERNEL_ENCODE_RUNS(avx2_encode_runs);
