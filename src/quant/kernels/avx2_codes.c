@@ -109,26 +109,51 @@ INLINE void codes_run(enum real_type real, const unsigned char *x, size_t run,
     }
 }
 
+enum { GRIDS_EACH = 64 };
+
+/* What the grids of some runs are made of: the same as in struct grid. */
+struct grids {
+    float inverse[GRIDS_EACH], hi[GRIDS_EACH];
+};
+
+INLINE void grids_make(struct grids *grids, const struct quant_type_info *type,
+                       const float *scales, const uint8_t *zeros, size_t count)
+{
+    const int above = type->hi + 1;
+
+    for (size_t k = 0; k < count; k++) {
+        int zero = type->lo + (uint8_t)(zeros[k] - type->lo);
+
+        grids->inverse[k] = 1 / scales[k];
+        grids->hi[k] = (float)(above - zero) * scales[k];
+    }
+}
+
 INLINE void codes_all_runs(enum real_type real, const unsigned char *x, size_t run,
                            size_t count, const struct quant_type_info *type,
                            const float *scales, const uint8_t *zeros, uint8_t *codes)
 {
     const struct ends ends = ends_of(type);
     const size_t step = run * size_of_real(real), ahead = step * count;
+    struct grids grids;
 
     for (size_t k = 0; k < count; k++, x += step, codes += run) {
-        int zero = (uint8_t)(zeros[k] - type->lo);
-        struct grid grid;
+        const size_t g = k % GRIDS_EACH;
 
+        if (g == 0)
+            grids_make(&grids, type, scales + k, zeros + k,
+                       count - k < GRIDS_EACH ? count - k : GRIDS_EACH);
         if (!(scales[k] >= least_scale && scales[k] <= largest_scale)) {
             kernels_scalar.codes_runs(x, real, run, 1, type, scales + k, zeros + k,
                                       codes);
             continue;
         }
-        grid = grid_make(type->hi - type->lo, _mm256_set1_ps(scales[k]),
-                         _mm256_set1_epi32(zero));
-        codes_run(real, x, run, &grid, _mm256_set1_epi16((short)zero), &ends, ahead,
-                  codes);
+        const struct grid grid = {_mm256_broadcast_ss(&scales[k]),
+                                  _mm256_broadcast_ss(&grids.inverse[g]),
+                                  _mm256_broadcast_ss(&grids.hi[g])};
+
+        codes_run(real, x, run, &grid,
+                  _mm256_set1_epi16((uint8_t)(zeros[k] - type->lo)), &ends, ahead, codes);
     }
 }
 
