@@ -67,14 +67,14 @@ static bool scales_held(enum real_type type, size_t n, const float *wanted,
                         const float *scales)
 {
     const float least = type == REAL_FLOAT16 ? 0x1p-14f : FLT_MIN;
-    bool held = true;
+    int held = 1;
 
     for (size_t k = 0; k < n; k++) {
-        bool near = fabsf(scales[k] - wanted[k]) * 32 <= wanted[k];
+        int near = fabsf(scales[k] - wanted[k]) * 32 <= wanted[k];
 
-        held = held & (scales[k] <= FLT_MAX) & ((scales[k] >= least) | near);
+        held &= (scales[k] <= FLT_MAX) & ((scales[k] >= least) | near);
     }
-    return held;
+    return held != 0;
 }
 
 /* Rounds scales to their type; false where it can't hold one. */
