@@ -152,8 +152,8 @@ INLINE void codes_all_runs(enum real_type real, const unsigned char *x, size_t r
                                   _mm256_broadcast_ss(&grids.inverse[g]),
                                   _mm256_broadcast_ss(&grids.hi[g])};
 
-        codes_run(real, x, run, &grid,
-                  _mm256_set1_epi16((uint8_t)(zeros[k] - type->lo)), &ends, ahead, codes);
+        codes_run(real, x, run, &grid, _mm256_set1_epi16((uint8_t)(zeros[k] - type->lo)),
+                  &ends, ahead, codes);
     }
 }
 
