@@ -1,5 +1,5 @@
-/* The arena: blocks of growing size, each cut from front to back. Never gives
- * single allocations back. */
+/* The arena: blocks of growing size, each cut from front to back. What is large has a
+ * block of its own, which can be given back; nothing else can. */
 #include "core/arena.h"
 
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 16, FIRST_BLOCK = 16 << 10, LARGEST_BLOCK = 1 << 20 };
+enum { ALIGNMENT = 8, FIRST_BLOCK = 16 << 10, LARGEST_BLOCK = 1 << 20 };
 
 struct block {
     struct block *next;
@@ -18,6 +18,7 @@ struct block {
 
 struct arena {
     struct block *blocks; /* the newest first */
+    struct block *large;  /* those of one allocation each, likewise */
     size_t left;          /* of the cap */
     size_t block_size;    /* of the next block */
     bool exhausted;
@@ -33,29 +34,47 @@ struct arena *arena_create(size_t cap)
     return arena;
 }
 
+static void blocks_free(struct block *block)
+{
+    for (struct block *next; block; block = next) {
+        next = block->next;
+        free(block);
+    }
+}
+
 void arena_destroy(struct arena *arena)
 {
     if (!arena)
         return;
-    for (struct block *block = arena->blocks, *next; block; block = next) {
-        next = block->next;
-        free(block);
-    }
+    blocks_free(arena->blocks);
+    blocks_free(arena->large);
     free(arena);
 }
 
-static bool block_add(struct arena *arena, size_t size)
+static struct block *block_add(struct block **list, size_t size)
 {
-    size_t room = size > arena->block_size ? size : arena->block_size;
-    struct block *block = calloc(1, sizeof *block + room);
+    struct block *block = calloc(1, sizeof *block + size);
     if (!block)
-        return false;
-    block->size = room;
-    block->next = arena->blocks;
-    arena->blocks = block;
+        return NULL;
+    block->size = size;
+    block->next = *list;
+    return *list = block;
+}
+
+/* A block that has room for so many bytes. */
+static struct block *block_for(struct arena *arena, size_t size)
+{
+    struct block *newest = arena->blocks;
+    if (size >= LARGEST_BLOCK)
+        return block_add(&arena->large, size);
+    if (newest && newest->size - newest->used >= size)
+        return newest;
+    while (arena->block_size < size)
+        arena->block_size *= 2;
+    struct block *block = block_add(&arena->blocks, arena->block_size);
     if (arena->block_size < LARGEST_BLOCK)
         arena->block_size *= 2;
-    return true;
+    return block;
 }
 
 void *arena_alloc(struct arena *arena, size_t size)
@@ -65,12 +84,9 @@ void *arena_alloc(struct arena *arena, size_t size)
     size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     if (size > arena->left)
         goto exhausted;
-    struct block *block = arena->blocks;
-    if (!block || block->size - block->used < size) {
-        if (!block_add(arena, size))
-            goto exhausted;
-        block = arena->blocks;
-    }
+    struct block *block = block_for(arena, size);
+    if (!block)
+        goto exhausted;
     void *memory = block->bytes + block->used;
     block->used += size;
     arena->left -= size;
@@ -109,6 +125,19 @@ char *arena_printf(struct arena *arena, const char *format, ...)
     va_end(again);
     va_end(args);
     return text;
+}
+
+void arena_release(struct arena *arena, const void *memory)
+{
+    for (struct block **at = &arena->large; *at; at = &(*at)->next) {
+        struct block *block = *at;
+        if (block->bytes != memory)
+            continue;
+        *at = block->next;
+        arena->left += block->used;
+        free(block);
+        return;
+    }
 }
 
 void arena_extend(struct arena *arena, size_t bytes)

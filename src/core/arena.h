@@ -12,7 +12,7 @@ struct arena;
 struct arena *arena_create(size_t cap);
 void arena_destroy(struct arena *arena); /* NULL is fine */
 
-/* `size` zeroed bytes, aligned to 16; NULL when out of memory or over the cap,
+/* `size` zeroed bytes, aligned to 8; NULL when out of memory or over the cap,
  * which arena_exhausted then tells until the arena is destroyed. */
 void *arena_alloc(struct arena *arena, size_t size);
 
@@ -22,6 +22,10 @@ void *arena_array(struct arena *arena, size_t count, size_t size);
 char *arena_string(struct arena *arena, const char *text);
 char *arena_printf(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Gives an allocation back to the system, where that is as simple as worth it: one of
+ * 1 MB or more. Any other stays until the arena is destroyed. NULL is fine. */
+void arena_release(struct arena *arena, const void *memory);
 
 /* Raises the cap: for what is added to a message that was found sound. */
 void arena_extend(struct arena *arena, size_t bytes);

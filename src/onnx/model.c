@@ -21,8 +21,7 @@ static void *unpack_alloc(void *arena, size_t size)
 
 static void unpack_free(void *arena, void *pointer)
 {
-    (void)arena;
-    (void)pointer;
+    arena_release(arena, pointer);
 }
 
 static bool unpack(struct model *model, const struct skeleton *skeleton,

@@ -12,7 +12,7 @@ static void test_alignment_and_zeroes(void **state)
     for (size_t i = 0; i < COUNT(sizes); i++) {
         unsigned char *memory = arena_alloc(arena, sizes[i]);
         assert_non_null(memory);
-        assert_int_equal((uintptr_t)memory % 16, 0);
+        assert_int_equal((uintptr_t)memory % 8, 0);
         for (size_t j = 0; j < sizes[i]; j++)
             assert_int_equal(memory[j], 0);
         memset(memory, 0xff, sizes[i]);
@@ -46,16 +46,46 @@ static void test_cap(void **state)
     struct arena *arena = arena_create(1000);
     assert_non_null(arena_alloc(arena, 900));
     assert_false(arena_exhausted(arena));
-    assert_null(arena_alloc(arena, 100)); /* 912 are taken: sizes are rounded up to 16 */
+    assert_null(arena_alloc(arena, 100)); /* 904 are taken: sizes are rounded up to 8 */
     assert_true(arena_exhausted(arena));
-    assert_non_null(arena_alloc(arena, 80)); /* what is left may still be had ... */
+    assert_non_null(arena_alloc(arena, 96)); /* what is left may still be had ... */
     assert_true(arena_exhausted(arena));     /* ... but the flag stays */
-    assert_null(arena_alloc(arena, 16));
+    assert_null(arena_alloc(arena, 8));
     arena_destroy(arena);
 
     arena = arena_create(0);
     assert_null(arena_alloc(arena, 1));
     assert_true(arena_exhausted(arena));
+    arena_destroy(arena);
+}
+
+/* Large allocations come back, to the system and to the cap; small ones don't, and all
+ * that is not given back keeps its contents. */
+static void test_release(void **state)
+{
+    (void)state;
+    enum { LARGE = 1 << 20, ROUNDS = 100 };
+    struct arena *arena = arena_create(10 * LARGE);
+    char *before = arena_string(arena, "before"), *kept = arena_alloc(arena, 2 * LARGE);
+    memset(kept, 7, 2 * LARGE);
+    for (int i = 0; i < ROUNDS; i++) {
+        char *first = arena_alloc(arena, 3 * LARGE), *second = arena_alloc(arena, LARGE);
+        assert_non_null(first);
+        assert_non_null(second);
+        assert_int_equal(first[LARGE], 0);
+        memset(first, i, 3 * LARGE);
+        arena_release(arena, i % 2 ? first : second);
+        arena_release(arena, i % 2 ? second : first);
+    }
+    assert_false(arena_exhausted(arena));
+    arena_release(arena, before);
+    arena_release(arena, kept + 8);
+    arena_release(arena, NULL);
+    assert_string_equal(before, "before");
+    assert_int_equal(kept[2 * LARGE - 1], 7);
+    assert_null(arena_alloc(arena, 8 * LARGE));
+    arena_release(arena, kept);
+    assert_non_null(arena_alloc(arena, 8 * LARGE));
     arena_destroy(arena);
 }
 
@@ -107,8 +137,12 @@ static void test_strings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_alignment_and_zeroes), TEST(test_no_overlap), TEST(test_cap),
-        TEST(test_absurd_sizes),         TEST(test_strings),
+        TEST(test_alignment_and_zeroes),
+        TEST(test_no_overlap),
+        TEST(test_cap),
+        TEST(test_release),
+        TEST(test_absurd_sizes),
+        TEST(test_strings),
     };
     return RUN(tests);
 }
