@@ -2,17 +2,15 @@
  * that is more than the format asks for, and never too little. */
 #include "onnx/names.h"
 
-/* What map values point to: the last number tried behind a name. */
-struct taken {
-    unsigned long last;
-};
+/* The map's values are the last number tried behind a name, 1 to begin with. */
+static bool set_last(struct model *model, const char *name, uintptr_t last)
+{
+    return map_put(&model->names, name, (void *)last);
+}
 
 static bool take(struct model *model, const char *name)
 {
-    if (!name || !*name || map_get(&model->names, name))
-        return true;
-    struct taken *taken = arena_alloc(model->arena, sizeof *taken);
-    return taken && map_put(&model->names, name, taken);
+    return !name || !*name || map_get(&model->names, name) || set_last(model, name, 1);
 }
 
 static bool take_nodes(struct model *model, Onnx__NodeProto *const *nodes, size_t count);
@@ -94,12 +92,19 @@ const char *name_fresh(struct model *model, const char *base, const char *suffix
     if (model->names.count == 0 && !take_all(model))
         return NULL;
     const char *name = arena_printf(model->arena, "%s_%s", base, suffix);
-    struct taken *taken = name ? map_get(&model->names, name) : NULL;
-    if (taken) {
+    uintptr_t last = name ? (uintptr_t)map_get(&model->names, name) : 0;
+    if (last > 0) {
         const char *stem = name;
         do {
-            name = arena_printf(model->arena, "%s_%lu", stem, ++taken->last + 1);
+            name = arena_printf(model->arena, "%s_%zu", stem, (size_t)++last);
         } while (name && map_get(&model->names, name));
+        if (!set_last(model, stem, last))
+            return NULL;
     }
     return name && take(model, name) ? name : NULL;
+}
+
+void names_forget(struct model *model)
+{
+    map_free(&model->names);
 }

@@ -8,4 +8,7 @@
  * name then counts as taken. NULL when out of memory. */
 const char *name_fresh(struct model *model, const char *base, const char *suffix);
 
+/* Frees the table of names that are taken; name_fresh would make it again. */
+void names_forget(struct model *model);
+
 #endif
