@@ -124,13 +124,15 @@ static bool emit_consumers(struct emitter *e)
 
 /* ---- all of them ------------------------------------------------------ */
 
-static bool emit_item(struct places *places, struct plan_item *item)
+static bool emit_item(struct places *places, struct map *attributes,
+                      struct plan_item *item)
 {
     struct value *value = item->value;
     struct emitter e = {.places = places,
                         .model = places->model,
                         .item = item,
                         .owner = place_of(places, value->scope),
+                        .attributes = attributes,
                         .err = places->err};
     if (!e.owner)
         return false;
@@ -146,8 +148,11 @@ static bool emit_item(struct places *places, struct plan_item *item)
 bool emit_plan(struct model *model, struct plan *plan, struct error *err)
 {
     struct places places = {.model = model, .err = err};
-    for (size_t i = 0; i < plan->count; i++)
-        if (plan->items[i].quantize && !emit_item(&places, &plan->items[i]))
-            return false;
-    return err->status == STATUS_OK && places_apply(&places);
+    struct map attributes = {0};
+    bool ok = true;
+    for (size_t i = 0; ok && i < plan->count; i++)
+        ok = !plan->items[i].quantize || emit_item(&places, &attributes, &plan->items[i]);
+    map_free(&attributes);
+    names_forget(model);
+    return ok && err->status == STATUS_OK && places_apply(&places);
 }

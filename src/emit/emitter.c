@@ -5,12 +5,39 @@
 #include "onnx/node.h"
 #include "upgrade/upgrade.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *out_of_memory(struct emitter *e)
 {
     error_memory(e->err);
     return NULL;
+}
+
+/* Nodes of the same attributes share them: a model of many weights has few axes and
+ * block sizes. */
+static bool set_attributes(struct emitter *e, const struct op *op, Onnx__NodeProto *node)
+{
+    enum { INTS = sizeof op->ints / sizeof *op->ints };
+    char key[INTS * 64];
+    size_t length = 0, count = 0;
+    for (; count < INTS && op->ints[count].name; count++)
+        length +=
+            (size_t)snprintf(key + length, sizeof key - length, "%s=%lld ",
+                             op->ints[count].name, (long long)op->ints[count].value);
+    if (count == 0)
+        return true;
+    const Onnx__NodeProto *like = map_get(e->attributes, key);
+    if (like) {
+        node->attribute = like->attribute;
+        node->n_attribute = like->n_attribute;
+        return true;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (!node_set_int(e->model, node, op->ints[i].name, op->ints[i].value))
+            return false;
+    const char *kept = arena_string(e->model->arena, key);
+    return kept && map_put(e->attributes, kept, node);
 }
 
 const char *emit_op(struct emitter *e, const struct op *op)
@@ -26,12 +53,9 @@ const char *emit_op(struct emitter *e, const struct op *op)
     while (inputs < sizeof op->in / sizeof *op->in && op->in[inputs])
         inputs++;
     Onnx__NodeProto *node = node_new(e->model, op->type, name, op->in, inputs, &out, 1);
-    if (!node)
+    if (!node || !set_attributes(e, op, node))
         return out_of_memory(e);
     node->domain = (char *)(uintptr_t)op->domain;
-    for (size_t i = 0; i < sizeof op->ints / sizeof *op->ints && op->ints[i].name; i++)
-        if (!node_set_int(e->model, node, op->ints[i].name, op->ints[i].value))
-            return out_of_memory(e);
     return place_node(e->site, e->anchor, node) ? out : NULL;
 }
 

@@ -12,6 +12,7 @@ struct emitter {
     struct place *owner;     /* of the scope that owned the weight: tensors go there */
     struct place *site;      /* where nodes go, */
     Onnx__NodeProto *anchor; /* and before which one; NULL: the head */
+    struct map *attributes;  /* the first node of those that have the same attributes */
     struct error *err;
     const char *codes, *scales, *zeros; /* names; zeros: NULL without zero points */
 };

@@ -193,13 +193,12 @@ Onnx__TensorProto *tensor_new(struct model *model, const char *name, int type,
 {
     Onnx__TensorProto *tensor = arena_alloc(model->arena, sizeof *tensor);
     int64_t *copy = arena_array(model->arena, rank, sizeof *copy);
-    char *own = arena_string(model->arena, name);
-    if (!tensor || !copy || !own)
+    if (!tensor || !copy)
         return NULL;
     onnx__tensor_proto__init(tensor);
     if (rank > 0)
         memcpy(copy, dims, rank * sizeof *copy);
-    tensor->name = own;
+    tensor->name = (char *)(uintptr_t)name;
     tensor->has_data_type = true;
     tensor->data_type = type;
     tensor->dims = copy;

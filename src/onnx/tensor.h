@@ -44,7 +44,8 @@ struct payload *tensor_values(struct model *model, const Onnx__TensorProto *tens
 int64_t *tensor_ints(struct model *model, const Onnx__TensorProto *tensor,
                      uint64_t *count, struct error *err);
 
-/* A new tensor in the arena without values; dims are copied. NULL: out of memory. */
+/* A new tensor in the arena without values; dims are copied, its name is referred to.
+ * NULL: out of memory. */
 Onnx__TensorProto *tensor_new(struct model *model, const char *name, int type,
                               const int64_t *dims, size_t rank);
 
