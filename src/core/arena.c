@@ -65,10 +65,10 @@ static struct block *block_add(struct block **list, size_t size)
 static struct block *block_for(struct arena *arena, size_t size)
 {
     struct block *newest = arena->blocks;
-    if (size >= LARGEST_BLOCK)
-        return block_add(&arena->large, size);
     if (newest && newest->size - newest->used >= size)
         return newest;
+    if (size >= LARGEST_BLOCK)
+        return block_add(&arena->large, size);
     while (arena->block_size < size)
         arena->block_size *= 2;
     struct block *block = block_add(&arena->blocks, arena->block_size);

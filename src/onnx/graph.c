@@ -133,7 +133,7 @@ static bool add_use(struct builder *b, struct scope *scope, const char *name,
     struct use *use = arena_alloc(b->index->arena, sizeof *use);
     if (!use)
         return error_memory(b->err);
-    *use = (struct use){.node = node, .input = input, .scope = scope};
+    *use = (struct use){.node = node, .input = (uint32_t)input, .scope = scope};
     if (value->last_use)
         value->last_use->next = use;
     else

@@ -28,34 +28,33 @@ struct scope {
 struct use {
     struct use *next;      /* in the order of the file */
     Onnx__NodeProto *node; /* NULL: it is an output of scope's graph */
-    size_t input;          /* of the node */
     struct scope *scope;   /* where the use stands */
     /* Set by plan/uses.c: the Transpose's output that is used; whether there is a
      * Transpose of it in a body. */
     struct value *through;
     bool turned;
+    uint32_t input; /* of the node */
 };
 
 struct value {
     const char *name;
-    enum value_kind kind;
+    struct value *next;        /* in the order of definition */
     struct scope *scope;       /* that defines it */
     Onnx__TensorProto *tensor; /* VALUE_INITIALIZER, VALUE_SPARSE (its values) */
     Onnx__NodeProto *node;     /* VALUE_NODE */
-    bool is_input;             /* a graph input: a caller may override an initializer */
-    bool is_trained;           /* training_info refers to it by name */
-    bool is_ambiguous;         /* defined more than once in its scope */
-    bool is_replaced;          /* an emitter has put something else in its place, */
-    bool is_gone;              /* and its name means nothing any more */
     struct use *uses, *last_use;
+    uint32_t use_count, rewired; /* uses, and how many an emitter has moved away */
     /* Of plan/fold.c: what it is as a constant, once that is known; the last chain of
      * constants that has counted it; how many chains it is part of. */
     const struct constant *constant;
+    uint32_t visited, chains;
     bool is_evaluated;
-    const void *visited;
-    size_t chains;
-    size_t use_count, rewired; /* uses, and how many of them an emitter has moved away */
-    struct value *next;        /* in the order of definition */
+    bool is_input;     /* a graph input: a caller may override an initializer */
+    bool is_trained;   /* training_info refers to it by name */
+    bool is_ambiguous; /* defined more than once in its scope */
+    bool is_replaced;  /* an emitter has put something else in its place, */
+    bool is_gone;      /* and its name means nothing any more */
+    enum value_kind kind : 8;
 };
 
 struct graph_index {

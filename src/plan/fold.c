@@ -25,6 +25,7 @@ struct folder {
     struct places places;
     struct evaluation evaluation;
     struct chain *chains;
+    uint32_t visits; /* so far, to tell them apart */
     bool changed;
     struct error *err;
 };
@@ -65,7 +66,7 @@ static bool is_weight(struct folder *f, const struct value *value,
 
 /* Visits a value and the constants it is made of, each once; counts them, and puts
  * them into the chain's list where that is there. */
-static void visit(const struct chain *chain, struct value *value, const void *mark,
+static void visit(const struct chain *chain, struct value *value, uint32_t mark,
                   size_t *count)
 {
     if (!value || !value->constant || value->visited == mark)
@@ -83,11 +84,11 @@ static void visit(const struct chain *chain, struct value *value, const void *ma
 static bool list_members(struct folder *f, struct chain *chain)
 {
     size_t again = 0;
-    visit(chain, chain->end, &chain->member_count, &chain->member_count);
+    visit(chain, chain->end, ++f->visits, &chain->member_count);
     chain->members = arena_array(f->model->arena, chain->member_count, sizeof(void *));
     if (!chain->members)
         return error_memory(f->err);
-    visit(chain, chain->end, &chain->members, &again);
+    visit(chain, chain->end, ++f->visits, &again);
     for (size_t i = 0; i < chain->member_count; i++)
         chain->members[i]->chains++;
     return true;

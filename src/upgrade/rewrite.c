@@ -6,18 +6,23 @@
 #include <stdio.h>
 #include <string.h>
 
+bool list_reserve(struct model *model, struct list *list, size_t capacity)
+{
+    void **items = arena_array(model->arena, capacity, sizeof *items);
+    if (!items)
+        return false;
+    if (list->count > 0)
+        memcpy(items, list->items, list->count * sizeof *items);
+    list->items = items;
+    list->capacity = capacity;
+    return true;
+}
+
 bool list_append(struct model *model, struct list *list, void *item)
 {
-    if (list->count == list->capacity) {
-        size_t capacity = list->capacity ? list->capacity * 2 : 4;
-        void **items = arena_array(model->arena, capacity, sizeof *items);
-        if (!items)
-            return false;
-        if (list->count > 0)
-            memcpy(items, list->items, list->count * sizeof *items);
-        list->items = items;
-        list->capacity = capacity;
-    }
+    size_t capacity = list->capacity ? list->capacity * 2 : 4;
+    if (list->count == list->capacity && !list_reserve(model, list, capacity))
+        return false;
     list->items[list->count++] = item;
     return true;
 }
@@ -165,7 +170,7 @@ static Onnx__NodeProto *constant_node(struct rewrite *r, const char *output)
 static bool constant_place(struct rewrite *r, Onnx__TensorProto *tensor, const char *name)
 {
     struct place *place = r->place;
-    if (!types_of_constant(&place->types, r->model, tensor))
+    if (!types_of_constant(&place->types, place->upgrade->arena, tensor))
         return false;
     if (place->is_graph)
         return list_append(r->model, &place->initializers, tensor);

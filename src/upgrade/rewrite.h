@@ -15,6 +15,7 @@ struct list {
 };
 
 bool list_append(struct model *model, struct list *list, void *item);
+bool list_reserve(struct model *model, struct list *list, size_t capacity);
 
 /* Nodes that can't be raised: a line for each, as many as a message holds. */
 struct refusals {
@@ -25,6 +26,7 @@ struct refusals {
 /* One upgrade of one model. */
 struct upgrade {
     struct model *model;
+    struct arena *arena; /* of what is gone when it is done */
     struct error *err;
     int64_t target;
     struct survey survey;

@@ -25,14 +25,14 @@ void types_free(struct types *types)
 }
 
 /* Sets what is known of a value, but never less than was known before. */
-static bool learn(struct types *types, struct model *model, const char *name,
+static bool learn(struct types *types, struct arena *arena, const char *name,
                   struct value_type type)
 {
     if (!*name)
         return true;
     struct value_type *known = map_get(&types->map, name);
     if (!known) {
-        known = arena_alloc(model->arena, sizeof *known);
+        known = arena_alloc(arena, sizeof *known);
         if (!known || !map_put(&types->map, name, known))
             return false;
         *known = unknown;
@@ -66,26 +66,26 @@ static struct value_type of_tensor(const Onnx__TensorProto *tensor)
                                tensor};
 }
 
-static bool learn_infos(struct types *types, struct model *model,
+static bool learn_infos(struct types *types, struct arena *arena,
                         Onnx__ValueInfoProto *const *infos, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (!learn(types, model, text(infos[i]->name), declared(infos[i])))
+        if (!learn(types, arena, text(infos[i]->name), declared(infos[i])))
             return false;
     return true;
 }
 
-bool types_of_constant(struct types *types, struct model *model,
+bool types_of_constant(struct types *types, struct arena *arena,
                        const Onnx__TensorProto *tensor)
 {
-    return learn(types, model, text(tensor->name), of_tensor(tensor));
+    return learn(types, arena, text(tensor->name), of_tensor(tensor));
 }
 
-bool types_of_graph(struct types *types, struct model *model,
+bool types_of_graph(struct types *types, struct arena *arena,
                     const Onnx__GraphProto *graph)
 {
     for (size_t i = 0; i < graph->n_initializer; i++)
-        if (!types_of_constant(types, model, graph->initializer[i]))
+        if (!types_of_constant(types, arena, graph->initializer[i]))
             return false;
     for (size_t i = 0; i < graph->n_input; i++) {
         /* Callers may give such an initializer another value. */
@@ -93,15 +93,15 @@ bool types_of_graph(struct types *types, struct model *model,
         if (type)
             type->constant = NULL;
     }
-    return learn_infos(types, model, graph->input, graph->n_input) &&
-           learn_infos(types, model, graph->output, graph->n_output) &&
-           learn_infos(types, model, graph->value_info, graph->n_value_info);
+    return learn_infos(types, arena, graph->input, graph->n_input) &&
+           learn_infos(types, arena, graph->output, graph->n_output) &&
+           learn_infos(types, arena, graph->value_info, graph->n_value_info);
 }
 
-bool types_of_function(struct types *types, struct model *model,
+bool types_of_function(struct types *types, struct arena *arena,
                        const Onnx__FunctionProto *function)
 {
-    return learn_infos(types, model, function->value_info, function->n_value_info);
+    return learn_infos(types, arena, function->value_info, function->n_value_info);
 }
 
 /* ---- element types of a node's outputs ------------------------------ */
@@ -234,25 +234,25 @@ static int rank_of(const struct types *types, const Onnx__NodeProto *node)
 
 /* ---- nodes ---------------------------------------------------------- */
 
-static bool learn_constant(struct types *types, struct model *model,
+static bool learn_constant(struct types *types, struct arena *arena,
                            const Onnx__NodeProto *node)
 {
     const Onnx__AttributeProto *value = node_attribute(node, "value");
     return !value || !value->t ||
-           learn(types, model, node_output(node, 0), of_tensor(value->t));
+           learn(types, arena, node_output(node, 0), of_tensor(value->t));
 }
 
-bool types_of_node(struct types *types, struct model *model, const Onnx__NodeProto *node)
+bool types_of_node(struct types *types, struct arena *arena, const Onnx__NodeProto *node)
 {
     if (!domain_is_standard(node->domain))
         return true;
     if (node_is(node, "Constant"))
-        return learn_constant(types, model, node);
+        return learn_constant(types, arena, node);
     const struct operator_row *row = operator_find(text(node->op_type));
     int rank = row ? rank_of(types, node) : -1;
     for (size_t i = 0; row && i < node->n_output; i++) {
         struct value_type type = {element_of(types, node, row, i), rank, NULL};
-        if (!learn(types, model, node_output(node, i), type))
+        if (!learn(types, arena, node_output(node, i), type))
             return false;
     }
     return true;

@@ -18,16 +18,16 @@ struct types {
 };
 
 /* All that a graph or a function declares. */
-bool types_of_graph(struct types *types, struct model *model,
+bool types_of_graph(struct types *types, struct arena *arena,
                     const Onnx__GraphProto *graph);
-bool types_of_function(struct types *types, struct model *model,
+bool types_of_function(struct types *types, struct arena *arena,
                        const Onnx__FunctionProto *function);
 
 /* The outputs of a node, by those of its inputs that are known. */
-bool types_of_node(struct types *types, struct model *model, const Onnx__NodeProto *node);
+bool types_of_node(struct types *types, struct arena *arena, const Onnx__NodeProto *node);
 
 /* A constant that was added to the scope. */
-bool types_of_constant(struct types *types, struct model *model,
+bool types_of_constant(struct types *types, struct arena *arena,
                        const Onnx__TensorProto *tensor);
 
 /* What is known of a value; of "" and of names never met, nothing. */

@@ -292,13 +292,16 @@ bool model_upgrade(struct model *model, int64_t target, struct error *err)
     upgrade->model = model;
     upgrade->err = err;
     upgrade->target = target;
-    bool ok = survey_open(&upgrade->survey, model) || error_memory(err);
+    upgrade->arena = arena_create(SIZE_MAX / 4);
+    bool ok =
+        (upgrade->arena && survey_open(&upgrade->survey, model)) || error_memory(err);
     if (ok) {
         arena_extend(model->arena, upgrade->survey.nodes * NODE_GROWTH);
         ok = raise_all(upgrade);
     }
     survey_close(&upgrade->survey);
     map_free(&upgrade->dropped);
+    arena_destroy(upgrade->arena);
     free(upgrade);
     return ok;
 }

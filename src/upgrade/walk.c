@@ -17,7 +17,7 @@ static bool append(struct place *place, Onnx__NodeProto *node)
     struct model *model = place->upgrade->model;
     return list_append(model, &place->nodes, node) &&
            (!is_standard(place->upgrade, node) ||
-            types_of_node(&place->types, model, node));
+            types_of_node(&place->types, place->upgrade->arena, node));
 }
 
 static bool emit(struct place *place, Onnx__NodeProto *node, int64_t version);
@@ -95,6 +95,8 @@ static bool walk_bodies(struct place *place, const Onnx__NodeProto *node)
 
 static bool walk_nodes(struct place *place, Onnx__NodeProto *const *nodes, size_t count)
 {
+    if (!list_reserve(place->upgrade->model, &place->nodes, count))
+        return error_memory(place->upgrade->err);
     for (size_t i = 0; i < count; i++) {
         bool standard = is_standard(place->upgrade, nodes[i]);
         if (!walk_bodies(place, nodes[i]))
@@ -129,7 +131,7 @@ static void place_free(struct place *place)
 static bool walk_in(struct place *place, Onnx__GraphProto *graph)
 {
     struct upgrade *upgrade = place->upgrade;
-    bool ok = (types_of_graph(&place->types, upgrade->model, graph) ||
+    bool ok = (types_of_graph(&place->types, upgrade->arena, graph) ||
                error_memory(upgrade->err)) &&
               walk_nodes(place, graph->node, graph->n_node) && close_graph(place, graph);
     place_free(place);
@@ -156,7 +158,7 @@ bool walk_graph(struct upgrade *upgrade, Onnx__GraphProto *graph, int64_t source
 bool walk_function(struct upgrade *upgrade, Onnx__FunctionProto *function, int64_t source)
 {
     struct place place = {.upgrade = upgrade, .function = function, .source = source};
-    bool ok = (types_of_function(&place.types, upgrade->model, function) ||
+    bool ok = (types_of_function(&place.types, upgrade->arena, function) ||
                error_memory(upgrade->err)) &&
               walk_nodes(&place, function->node, function->n_node);
     function->node = (Onnx__NodeProto **)place.nodes.items;

@@ -12,7 +12,8 @@ static struct known *known_of(Onnx__ModelProto *proto)
 {
     struct known *known = hold(sizeof *known);
     known->model = read_proto(proto);
-    assert_true(types_of_graph(&known->types, known->model, known->model->proto->graph));
+    assert_true(
+        types_of_graph(&known->types, known->model->arena, known->model->proto->graph));
     return known;
 }
 
@@ -34,7 +35,7 @@ static struct known *some_values(void)
 
 static void follow(struct known *known, Onnx__NodeProto *node)
 {
-    assert_true(types_of_node(&known->types, known->model, node));
+    assert_true(types_of_node(&known->types, known->model->arena, node));
 }
 
 static void assert_type(const struct known *known, const char *name, int element,
@@ -175,7 +176,7 @@ static void test_scopes(void **state)
     (void)state;
     struct known *known = some_values();
     struct types inner = {.outer = &known->types};
-    assert_true(types_of_node(&inner, known->model, make_node("Relu", "h", "x")));
+    assert_true(types_of_node(&inner, known->model->arena, make_node("Relu", "h", "x")));
     assert_int_equal(type_of(&inner, "x").element, DATA_FLOAT16);
     assert_int_equal(type_of(&known->types, "x").element, 0);
     types_free(&inner);
