@@ -104,6 +104,8 @@ static bool plan(struct run *run, struct error *err)
 static bool raise(struct run *run, int64_t opset, struct error *err)
 {
     int64_t ir = plan_ir(&run->plan);
+    plan_free(&run->plan);
+    graph_index_free(&run->index);
     if (run->facts.opset_before < opset) {
         if (run->options->no_upgrade)
             return error_set(

@@ -1,7 +1,8 @@
-/* The hash map: FNV-1a, open addressing, linear probing, at most 7/8 full. Hashes lie
+/* The hash map: open addressing, linear probing, at most 7/8 full. Hashes lie
  * apart from the entries, so that many places are looked at with one cache line.
  * Nothing is ever removed. */
 #include "core/map.h"
+#include "core/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +13,9 @@ struct map_entry {
 };
 
 /* Never 0. */
-static uint32_t hash_string(const char *key)
+static uint32_t hash_of(const char *key)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (; *key; key++)
-        hash = (hash ^ (unsigned char)*key) * 0x100000001b3u;
+    uint64_t hash = hash_string(key);
     uint32_t folded = (uint32_t)(hash ^ hash >> 32);
     return folded ? folded : 1;
 }
@@ -67,7 +66,7 @@ void *map_get(const struct map *map, const char *key)
 {
     if (map->count == 0)
         return NULL;
-    size_t place = find(map, key, hash_string(key));
+    size_t place = find(map, key, hash_of(key));
     return map->hashes[place] ? map->entries[place].value : NULL;
 }
 
@@ -75,7 +74,7 @@ bool map_put(struct map *map, const char *key, void *value)
 {
     if (map->count >= map->capacity / 8 * 7 && !grow(map))
         return false;
-    uint32_t hash = hash_string(key);
+    uint32_t hash = hash_of(key);
     size_t place = find(map, key, hash);
     if (!map->hashes[place])
         map->count++;

@@ -176,7 +176,8 @@ void model_free(struct model *model)
     if (!model)
         return;
     external_close(model);
-    map_free(&model->names);
+    set_free(&model->names);
+    map_free(&model->numbers);
     payloads_free(&model->payloads);
     arena_destroy(model->arena);
     file_close(model->owned);

@@ -4,6 +4,7 @@
 #define NIBBLE_ONNX_MODEL_H
 
 #include "core/map.h"
+#include "core/set.h"
 #include "onnx.pb-c.h"
 #include "onnx/payload.h"
 
@@ -16,7 +17,8 @@ struct model {
     struct external *external; /* files of external data, the newest first */
     size_t external_count;
     struct map externals; /* the same by location */
-    struct map names;     /* taken names, see names.h */
+    struct set names;     /* names that are taken, see names.h, */
+    struct map numbers;   /* and the last numbers behind some */
     uint64_t bytes;       /* of the file and of all external data in use */
 };
 

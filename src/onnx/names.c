@@ -1,16 +1,11 @@
-/* Fresh names. Takes names of values and nodes alike, of all scopes together:
- * that is more than the format asks for, and never too little. */
+/* Fresh names. The set may hold one too many, which costs a number. Takes names of values
+ * and nodes alike, of all scopes together: that is more than the format asks for, and
+ * never too little. */
 #include "onnx/names.h"
-
-/* The map's values are the last number tried behind a name, 1 to begin with. */
-static bool set_last(struct model *model, const char *name, uintptr_t last)
-{
-    return map_put(&model->names, name, (void *)last);
-}
 
 static bool take(struct model *model, const char *name)
 {
-    return !name || !*name || map_get(&model->names, name) || set_last(model, name, 1);
+    return !name || !*name || set_add(&model->names, name);
 }
 
 static bool take_nodes(struct model *model, Onnx__NodeProto *const *nodes, size_t count);
@@ -87,24 +82,30 @@ static bool take_all(struct model *model)
     return take_graph(model, proto->graph);
 }
 
+/* A name with a number behind it, beginning where the last one ended. */
+static const char *name_numbered(struct model *model, const char *stem)
+{
+    uintptr_t last = (uintptr_t)map_get(&model->numbers, stem);
+    const char *name;
+    last = last ? last : 1;
+    do {
+        name = arena_printf(model->arena, "%s_%zu", stem, (size_t)++last);
+    } while (name && set_has(&model->names, name));
+    return map_put(&model->numbers, stem, (void *)last) ? name : NULL;
+}
+
 const char *name_fresh(struct model *model, const char *base, const char *suffix)
 {
     if (model->names.count == 0 && !take_all(model))
         return NULL;
     const char *name = arena_printf(model->arena, "%s_%s", base, suffix);
-    uintptr_t last = name ? (uintptr_t)map_get(&model->names, name) : 0;
-    if (last > 0) {
-        const char *stem = name;
-        do {
-            name = arena_printf(model->arena, "%s_%zu", stem, (size_t)++last);
-        } while (name && map_get(&model->names, name));
-        if (!set_last(model, stem, last))
-            return NULL;
-    }
+    if (name && set_has(&model->names, name))
+        name = name_numbered(model, name);
     return name && take(model, name) ? name : NULL;
 }
 
 void names_forget(struct model *model)
 {
-    map_free(&model->names);
+    set_free(&model->names);
+    map_free(&model->numbers);
 }

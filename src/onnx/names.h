@@ -8,7 +8,7 @@
  * name then counts as taken. NULL when out of memory. */
 const char *name_fresh(struct model *model, const char *base, const char *suffix);
 
-/* Frees the table of names that are taken; name_fresh would make it again. */
+/* Frees what is known of names; name_fresh would find it out again. */
 void names_forget(struct model *model);
 
 #endif
