@@ -4,6 +4,7 @@
 #include "emit/forms.h"
 #include "onnx/names.h"
 #include "onnx/node.h"
+#include "plan/uses.h"
 
 static const struct {
     bool (*decode)(struct emitter *e, const char *output); /* either this, */
@@ -34,22 +35,23 @@ static bool count_rewired(struct emitter *e, struct value *through)
  * name meant, or another item keeps that name. */
 static bool needs_own_name(const struct plan_item *item)
 {
-    bool through = false;
-    for (const struct use *use = item->use; use; use = use->next)
-        through |= use->through != NULL;
-    return item->fused && (!item->alone || item->transposed || through ||
-                           item->use->scope != item->value->scope);
+    bool other =
+        !item->alone || item->transposed || item->use->scope != item->value->scope;
+    for (const struct use *use = item->use; use && item->fused && !other; use = use->next)
+        other = use_through(item, use) != NULL;
+    return item->fused && other;
 }
 
 /* A fused consumer finds its weight as [K, N], whatever way it took before. */
 static bool rewire(struct emitter *e, const char *output)
 {
     for (const struct use *use = e->item->use; use; use = use->next) {
+        struct value *through = use_through(e->item, use);
         if (!node_set_input(e->model, use->node, use->input, output))
             return error_memory(e->err);
         if (node_is(use->node, "Gemm"))
             node_remove(use->node, "transB");
-        if (!count_rewired(e, use->through))
+        if (!count_rewired(e, through))
             return false;
     }
     return true;
@@ -116,7 +118,8 @@ static bool emit_consumers(struct emitter *e)
         e->site = place_of(e->places, use->scope);
         e->anchor = use->node;
         if (!e->site || !forms[e->item->form].replace(e, use) ||
-            !place_drop(e->site, use->node) || !count_rewired(e, use->through))
+            !place_drop(e->site, use->node) ||
+            !count_rewired(e, use_through(e->item, use)))
             return false;
     }
     return true;

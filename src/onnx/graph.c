@@ -133,14 +133,23 @@ static bool add_use(struct builder *b, struct scope *scope, const char *name,
     struct use *use = arena_alloc(b->index->arena, sizeof *use);
     if (!use)
         return error_memory(b->err);
-    *use = (struct use){.node = node, .input = (uint32_t)input, .scope = scope};
-    if (value->last_use)
-        value->last_use->next = use;
-    else
-        value->uses = use;
-    value->last_use = use;
+    *use =
+        (struct use){.next = value->uses, .node = node, .input = input, .scope = scope};
+    value->uses = use;
     value->use_count++;
     return true;
+}
+
+/* Uses have come the last one first. */
+static void order_uses(struct value *value)
+{
+    struct use *use = value->uses;
+    value->uses = NULL;
+    for (struct use *next; use; use = next) {
+        next = use->next;
+        use->next = value->uses;
+        value->uses = use;
+    }
 }
 
 static bool index_nodes(struct builder *b, struct scope *scope, Onnx__NodeProto **nodes,
@@ -230,6 +239,8 @@ bool graph_index(struct model *model, struct graph_index *index, struct error *e
     for (size_t i = 0; i < proto->n_functions; i++)
         if (!index_function(&b, proto->functions[i]))
             return false;
+    for (struct value *value = index->values; value; value = value->next)
+        order_uses(value);
     for (size_t i = 0; i < proto->n_training_info; i++) {
         const Onnx__TrainingInfoProto *training = proto->training_info[i];
         mark_trained(index, training->initialization_binding,

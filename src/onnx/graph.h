@@ -28,12 +28,8 @@ struct scope {
 struct use {
     struct use *next;      /* in the order of the file */
     Onnx__NodeProto *node; /* NULL: it is an output of scope's graph */
+    size_t input;          /* of the node */
     struct scope *scope;   /* where the use stands */
-    /* Set by plan/uses.c: the Transpose's output that is used; whether there is a
-     * Transpose of it in a body. */
-    struct value *through;
-    bool turned;
-    uint32_t input; /* of the node */
 };
 
 struct value {
@@ -42,7 +38,7 @@ struct value {
     struct scope *scope;       /* that defines it */
     Onnx__TensorProto *tensor; /* VALUE_INITIALIZER, VALUE_SPARSE (its values) */
     Onnx__NodeProto *node;     /* VALUE_NODE */
-    struct use *uses, *last_use;
+    struct use *uses;
     uint32_t use_count, rewired; /* uses, and how many an emitter has moved away */
     /* Of plan/fold.c: what it is as a constant, once that is known; the last chain of
      * constants that has counted it; how many chains it is part of. */

@@ -303,7 +303,7 @@ static const char *find_layout(struct search *search, const struct use *use,
     if (row)
         return row_layout(search->arena, row, use, dims, rank, layout);
     if (known)
-        return say(arena_printf(search->arena, "input %u of %s is no weight", use->input,
+        return say(arena_printf(search->arena, "input %zu of %s is no weight", use->input,
                                 op_type));
     if (search->depth > 0 && node_is(use->node, "Transpose"))
         return turned_layout(search, use, dims, rank, layout);

@@ -138,15 +138,15 @@ static bool check_block(struct planner *p, const struct layout *layout)
 }
 
 /* One group of consumers: an item of its own. */
-static bool add_group(void *context, const struct use *uses, const struct layout *layout,
-                      bool alone, bool copy)
+static bool add_group(void *context, const struct leaf *first, bool alone, bool copy)
 {
     struct planner *p = context;
     struct plan_item item = *p->item;
-    item.use = uses;
+    item.use = &first->use;
     item.alone = alone;
     item.copy = copy;
-    shape_item(&p->own, layout, &item);
+    item.behind_transpose = first->transposed;
+    shape_item(&p->own, &first->layout, &item);
     item.quantize = plan_bytes(&item) < item.bytes;
     if (!item.quantize)
         item.reason = "scales and codes would take more room than it does";

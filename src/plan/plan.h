@@ -99,6 +99,7 @@ struct plan_item {
     bool int8_activations; /* of MatMulNBits */
     bool fused;            /* ONNX Runtime computes on the codes */
     bool wide_scales;      /* float32 scales, since float16 can't hold them */
+    bool behind_transpose; /* some consumer has it by a Transpose */
 
     /* An earlier item of equal values, form and layout: stored once, there. */
     struct plan_item *same;

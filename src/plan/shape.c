@@ -251,9 +251,8 @@ bool plan_has_zeros(const struct plan_item *item)
         return true;
     /* Up to 1.27 ONNX Runtime gets a DequantizeLinear without zero point in front of a
      * Transpose wrong. */
-    for (const struct use *use = item->use; use && !item->fused; use = use->next)
-        if ((use->through || use->turned) && item->form == FORM_DEQUANTIZE)
-            return true;
+    if (item->behind_transpose && item->form == FORM_DEQUANTIZE && !item->fused)
+        return true;
     return !is_signed && (item->form == FORM_DEQUANTIZE || item->form == FORM_LOOKUP);
 }
 

@@ -29,11 +29,10 @@ static const char *add_leaf(struct arena *arena, const struct graph_index *index
         swapped[1] = dims[0];
     }
     leaf->use = *use;
-    leaf->use.through = through;
     leaf->use.next = NULL;
     const char *reason = operator_layout(arena, index, use, through ? swapped : dims,
                                          item->tensor->n_dims, &leaf->layout);
-    leaf->use.turned = !reason && leaf->layout.turned;
+    leaf->transposed = through || leaf->layout.turned;
     if (!reason && through) {
         /* A lookup of columns is none of rows. */
         if (leaf->layout.consumer == CONSUMER_LOOKUP)
@@ -101,6 +100,7 @@ static struct leaf *link(struct leaves *leaves, unsigned lists)
             last->use.next = &leaf->use;
         else
             first = leaf;
+        first->transposed |= leaf->transposed;
         last = leaf;
     }
     return first;
@@ -161,8 +161,14 @@ bool leaves_group(const struct plan_options *options, const struct plan_item *it
     size_t count = list_heads(options, item, leaves, leaves->heads);
     for (size_t i = 0; i < count; i++) {
         struct leaf *head = leaves->heads[i];
-        if (!fn(context, &head->use, &head->layout, count == 1, i > 0))
+        if (!fn(context, head, count == 1, i > 0))
             return false;
     }
     return true;
+}
+
+struct value *use_through(const struct plan_item *item, const struct use *use)
+{
+    struct value *value = scope_find(use->scope, node_input(use->node, use->input));
+    return value == item->value ? NULL : value;
 }

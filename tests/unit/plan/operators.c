@@ -15,7 +15,7 @@ static void free_arena(void *arena)
 static const char *layout_of(Onnx__NodeProto *node, size_t input, const int64_t *dims,
                              size_t rank, struct layout *layout)
 {
-    struct use use = {.node = node, .input = (uint32_t)input};
+    struct use use = {.node = node, .input = input};
     struct graph_index none = {0}; /* no functions and no bodies */
     struct arena *arena = arena_create(SIZE_MAX / 4);
     at_end(free_arena, arena);
