@@ -43,7 +43,7 @@ static void *grow(struct place *place, void *items, size_t count, size_t *room,
 {
     if (count < *room)
         return items;
-    size_t bigger = *room ? *room * 2 : 16;
+    size_t bigger = *room ? *room * 2 : 4;
     void *grown = arena_array(place->places->model->arena, bigger, size);
     if (!grown) {
         error_memory(place->places->err);
@@ -51,6 +51,7 @@ static void *grow(struct place *place, void *items, size_t count, size_t *room,
     }
     if (count > 0)
         memcpy(grown, items, count * size);
+    arena_release(place->places->model->arena, items);
     *room = bigger;
     return grown;
 }
@@ -205,11 +206,15 @@ static bool apply_function(struct place *place, Onnx__FunctionProto *function)
 
 bool places_apply(struct places *places)
 {
+    struct arena *arena = places->model->arena;
     for (struct place *place = places->first; place; place = place->next) {
         struct scope *scope = place->scope;
         if (!(scope->graph ? apply_graph(place, scope->graph)
                            : apply_function(place, scope->function)))
             return false;
+        arena_release(arena, place->changes);
+        arena_release(arena, place->tensors);
     }
+    places->first = NULL;
     return true;
 }
