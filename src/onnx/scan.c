@@ -210,6 +210,13 @@ static uint32_t typed_payload(struct scan *scan, const uint8_t *at, const uint8_
 static bool scan_message(struct scan *scan, const ProtobufCMessageDescriptor *message,
                          const uint8_t *at, const uint8_t *end, int depth);
 
+/* Gives back what has been read so far. */
+static void drop_pages(struct scan *scan, const uint8_t *end)
+{
+    file_done_with(scan->file, scan->dropped, (uint64_t)(end - scan->dropped));
+    scan->dropped = end;
+}
+
 static bool scan_nested(struct scan *scan, const struct field *field, int depth)
 {
     if (depth == DEPTH_MAX)
@@ -226,10 +233,8 @@ static bool scan_nested(struct scan *scan, const struct field *field, int depth)
         return error_set(scan->err, STATUS_UNSUPPORTED,
                          "%s: more than 2 GiB without its tensors", scan->file->path);
     put_length(scan->out + start - LENGTH_SIZE, length);
-    if (field->end - scan->dropped >= PAGES_KEPT) {
-        file_done_with(scan->file, scan->dropped, (uint64_t)(field->end - scan->dropped));
-        scan->dropped = field->end;
-    }
+    if (field->end - scan->dropped >= PAGES_KEPT)
+        drop_pages(scan, field->end);
     return true;
 }
 
@@ -259,8 +264,9 @@ bool scan_model(const struct file *file, struct payloads *payloads,
 {
     struct scan scan = {
         .file = file, .payloads = payloads, .err = err, .dropped = file->data};
-    bool ok = scan_message(&scan, &onnx__model_proto__descriptor, file->data,
-                           file->data + file->size, 1);
+    const uint8_t *end = file->data + file->size;
+    bool ok = scan_message(&scan, &onnx__model_proto__descriptor, file->data, end, 1);
+    drop_pages(&scan, end);
     *skeleton = (struct skeleton){.data = scan.out, .size = scan.size};
     return ok;
 }
