@@ -6,6 +6,9 @@
 #include "onnx/node.h"
 #include "plan/uses.h"
 
+/* What the model may grow by for each consumer of a weight, in bytes; most take a kB. */
+enum { USE_GROWTH = 16 << 10 };
+
 static const struct {
     bool (*decode)(struct emitter *e, const char *output); /* either this, */
     bool (*tensors)(struct emitter *e);                    /* or these two */
@@ -148,11 +151,22 @@ static bool emit_item(struct places *places, struct map *attributes,
     return forms[item->form].decode ? emit_value(&e) : emit_consumers(&e);
 }
 
+/* The consumers of all that is quantized. */
+static size_t count_uses(const struct plan *plan)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < plan->count; i++)
+        for (const struct use *use = plan->items[i].use; use; use = use->next)
+            count += plan->items[i].quantize;
+    return count;
+}
+
 bool emit_plan(struct model *model, struct plan *plan, struct error *err)
 {
     struct places places = {.model = model, .err = err};
     struct map attributes = {0};
     bool ok = true;
+    arena_extend(model->arena, count_uses(plan) * USE_GROWTH);
     for (size_t i = 0; ok && i < plan->count; i++)
         ok = !plan->items[i].quantize || emit_item(&places, &attributes, &plan->items[i]);
     map_free(&attributes);

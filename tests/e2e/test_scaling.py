@@ -88,6 +88,15 @@ def test_time(kind, command, nibble, models, tmp_path):
     assert max(growth) <= GROWTH, counts
 
 
+def test_largest_form(nibble, tmp_path):
+    """What nibble adds counts towards no limit that guards against harmful files."""
+    model = tmp_path / "model.onnx"
+    make_many.write("weights", 40_000, model)
+    subprocess.run([nibble, *COMMANDS["quantize"], "--decode", "portable", model,
+                    "-o", tmp_path / "out.onnx"], check=True)
+    model.unlink()
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("kind", COUNTS)
 def test_memory(kind, command, nibble, models):
