@@ -75,12 +75,13 @@ static bool equal_values(const struct payload *a, const struct payload *b)
 bool plan_find_equal(struct plan *plan, struct error *err)
 {
     struct map seen = {0};
-    bool ok = true;
+    struct arena *keys = arena_create(SIZE_MAX / 4);
+    bool ok = keys != NULL;
     for (size_t i = 0; ok && i < plan->count; i++) {
         struct plan_item *item = &plan->items[i];
         if (!can_share(item))
             continue;
-        const char *key = key_of(plan->arena, item);
+        const char *key = key_of(keys, item);
         struct plan_item *first = key ? map_get(&seen, key) : NULL;
         if (first && equal_values(first->source, item->source))
             item->same = first;
@@ -88,5 +89,6 @@ bool plan_find_equal(struct plan *plan, struct error *err)
             ok = key && (first || map_put(&seen, key, item));
     }
     map_free(&seen);
+    arena_destroy(keys);
     return ok || error_memory(err);
 }
