@@ -310,7 +310,7 @@ void file_done_with(const struct file *file, const uint8_t *data, uint64_t size)
     if (data + size == file->data + file->size)
         end = (end + page - 1) & ~(page - 1);
     end &= ~(page - 1);
-    if (begin < end)
+    if (file->mapped && begin < end)
         madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 

@@ -176,6 +176,13 @@ static void test_done_with(void **state)
         assert_memory_equal(file->data, data, SIZE);
     }
     file_close(file);
+
+    /* What is no mapping would be lost. */
+    uint8_t *copy = hold(SIZE);
+    memcpy(copy, data, SIZE);
+    const struct file memory = {.data = copy, .size = SIZE, .fd = -1};
+    file_done_with(&memory, copy, SIZE);
+    assert_memory_equal(copy, data, SIZE);
 }
 
 static void test_temporary(void **state)
