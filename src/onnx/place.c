@@ -155,6 +155,7 @@ static bool apply_nodes(struct place *place, Onnx__NodeProto ***nodes, size_t *n
     for (size_t i = 0; i < *n; i++)
         if (put_before(place, (*nodes)[i], list, &count))
             list[count++] = (*nodes)[i];
+    arena_release(arena, *nodes);
     *nodes = list;
     *n = count;
     return true;

@@ -113,6 +113,7 @@ static bool walk_nodes(struct place *place, Onnx__NodeProto *const *nodes, size_
 /* Hands the new lists over to the graph. */
 static bool close_graph(struct place *place, Onnx__GraphProto *graph)
 {
+    arena_release(place->upgrade->model->arena, graph->node);
     graph->node = (Onnx__NodeProto **)place->nodes.items;
     graph->n_node = place->nodes.count;
     return place->initializers.count == 0 ||
