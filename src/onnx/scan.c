@@ -9,7 +9,7 @@
 
 enum {
     DEPTH_MAX = 100,
-    LENGTH_SIZE = 5,             /* nested lengths are written as padded varints */
+    LENGTH_SIZE = 5,             /* room for a nested length: a padded varint */
     TYPED_PAYLOAD_MIN = 4 << 10, /* float_data from here on is referred to, too */
     PAGES_KEPT = 4 << 20,        /* of the mapping, while it is read */
 };
@@ -60,11 +60,21 @@ static bool emit_key(struct scan *scan, uint32_t number, enum wire wire)
     return emit(scan, bytes, n);
 }
 
-static void put_length(uint8_t *at, size_t length)
+/* Writes the length of the message that begins at `start`, and is complete, into the room
+ * before it. Short ones, as most of many are, move up to a length of one byte. */
+static void put_length(struct scan *scan, size_t start)
 {
+    uint8_t *message = scan->out + start, *at = message - LENGTH_SIZE;
+    size_t length = scan->size - start;
+    if (length < 0x80) {
+        at[0] = (uint8_t)length;
+        memmove(at + 1, message, length);
+        scan->size -= LENGTH_SIZE - 1;
+        return;
+    }
     for (int i = 0; i < LENGTH_SIZE - 1; i++, length >>= 7)
         at[i] = (uint8_t)(length | 0x80);
-    at[LENGTH_SIZE - 1] = (uint8_t)(length & 0x7f);
+    at[LENGTH_SIZE - 1] = (uint8_t)length;
 }
 
 /* ---- reading one field ---------------------------------------------- */
@@ -228,11 +238,10 @@ static bool scan_nested(struct scan *scan, const struct field *field, int depth)
     if (!scan_message(scan, field->descriptor->descriptor, field->value, field->end,
                       depth + 1))
         return false;
-    size_t length = scan->size - start;
-    if (length > INT32_MAX)
+    if (scan->size - start > INT32_MAX)
         return error_set(scan->err, STATUS_UNSUPPORTED,
                          "%s: more than 2 GiB without its tensors", scan->file->path);
-    put_length(scan->out + start - LENGTH_SIZE, length);
+    put_length(scan, start);
     if (field->end - scan->dropped >= PAGES_KEPT)
         drop_pages(scan, field->end);
     return true;
