@@ -314,6 +314,29 @@ void file_done_with(const struct file *file, const uint8_t *data, uint64_t size)
         madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
+void file_pieces_add(struct file_pieces *pieces, const struct file *file,
+                     const uint8_t *data, uint64_t size)
+{
+    enum { TOGETHER = 4 << 20 };
+    if (!file)
+        return;
+    if (file != pieces->file || data < pieces->begin ||
+        data - pieces->begin >= TOGETHER) {
+        file_pieces_end(pieces);
+        *pieces = (struct file_pieces){.file = file, .begin = data, .end = data};
+    }
+    if (data + size > pieces->end)
+        pieces->end = data + size;
+}
+
+void file_pieces_end(struct file_pieces *pieces)
+{
+    if (pieces->file)
+        file_done_with(pieces->file, pieces->begin,
+                       (uint64_t)(pieces->end - pieces->begin));
+    *pieces = (struct file_pieces){0};
+}
+
 void file_copy(const struct file *file, const uint8_t *data, size_t size, void *out)
 {
     uint8_t *to = out;

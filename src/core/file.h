@@ -42,6 +42,16 @@ void file_close(struct file *file); /* NULL is fine */
  * soon, which keeps resident memory small. Whole pages inside only. */
 void file_done_with(const struct file *file, const uint8_t *data, uint64_t size);
 
+/* The same for pieces that are read one after the other: neighbours are given back
+ * together, so that pages which they share are, too. Zeroed to begin with. */
+struct file_pieces {
+    const struct file *file;
+    const uint8_t *begin, *end;
+};
+void file_pieces_add(struct file_pieces *pieces, const struct file *file,
+                     const uint8_t *data, uint64_t size); /* file: NULL is fine */
+void file_pieces_end(struct file_pieces *pieces);
+
 /* Copies bytes of the file by reading it, which brings no pages of the mapping in. */
 void file_copy(const struct file *file, const uint8_t *data, size_t size, void *out);
 

@@ -297,22 +297,12 @@ static void check_vanished(struct plan_item *item)
  * small for finish() to drop. */
 static void drop_pages(const struct chunks *chunks)
 {
-    const struct file *file = NULL;
-    const uint8_t *begin = NULL, *end = NULL;
-    for (size_t i = 0; i <= chunks->work_count; i++) {
-        const struct plan_item *item =
-            i < chunks->work_count ? chunks->works[i].item : NULL;
-        const struct payload *source = item ? item->source : NULL;
-        if (source && source->file == file && source->data >= begin) {
-            end = source->data + source->size > end ? source->data + source->size : end;
-            continue;
-        }
-        if (file)
-            file_done_with(file, begin, (uint64_t)(end - begin));
-        file = source ? source->file : NULL;
-        begin = source ? source->data : NULL;
-        end = source ? source->data + source->size : NULL;
+    struct file_pieces pieces = {0};
+    for (size_t i = 0; i < chunks->work_count; i++) {
+        const struct payload *source = chunks->works[i].item->source;
+        file_pieces_add(&pieces, source->file, source->data, source->size);
     }
+    file_pieces_end(&pieces);
 }
 
 static bool run_batch(struct fill *fill, struct chunks *chunks, int threads,

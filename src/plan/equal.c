@@ -75,6 +75,7 @@ static bool equal_values(const struct payload *a, const struct payload *b)
 bool plan_find_equal(struct plan *plan, struct error *err)
 {
     struct map seen = {0};
+    struct file_pieces sampled = {0};
     struct arena *keys = arena_create(SIZE_MAX / 4);
     bool ok = keys != NULL;
     for (size_t i = 0; ok && i < plan->count; i++) {
@@ -87,7 +88,10 @@ bool plan_find_equal(struct plan *plan, struct error *err)
             item->same = first;
         else
             ok = key && (first || map_put(&seen, key, item));
+        file_pieces_add(&sampled, item->source->file, item->source->data,
+                        item->source->size);
     }
+    file_pieces_end(&sampled);
     map_free(&seen);
     arena_destroy(keys);
     return ok || error_memory(err);

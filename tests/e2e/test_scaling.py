@@ -18,8 +18,9 @@ import make_many  # noqa: E402
 
 GROWTH = 2.2  # for twice as much
 COUNTS = {"weights": 250, "nodes": 1000, "bodies": 400}
-COMMANDS = {"quantize": ["quantize", "-q", "--method", "rtn", "--threads", "1",
-                         *make_many.MIN_ELEMENTS],
+QUANTIZE = ["quantize", "-q", "--method", "rtn", "--threads", "1", *make_many.MIN_ELEMENTS]
+COMMANDS = {"quantize": QUANTIZE,
+            "load": [*QUANTIZE, "--decode", "load"],
             "upgrade": ["upgrade"],
             "inspect": ["inspect"]}
 STEPS = [1, 2, 4]

@@ -185,6 +185,40 @@ static void test_done_with(void **state)
     assert_memory_equal(copy, data, SIZE);
 }
 
+/* Pieces of a page and of many, in order and not, of two files. */
+static void test_pieces(void **state)
+{
+    (void)state;
+    enum { SIZE = 64 << 10, FILES = 2 };
+    struct error err = {0};
+    struct file_pieces pieces = {0};
+    struct file *files[FILES];
+    uint8_t *data = hold(SIZE);
+    for (size_t i = 0; i < SIZE; i++)
+        data[i] = (uint8_t)random_below(256);
+    for (int i = 0; i < FILES; i++)
+        files[i] = file_open(save(i ? "b" : "a", data, SIZE), NULL, &err);
+    assert_fine(&err);
+    for (int i = 0; i < 2000; i++) {
+        const struct file *file = files[i < 1000 ? 0 : random_below(FILES)];
+        size_t at = i < 1000 ? (size_t)i * 64 : random_below(SIZE);
+        size_t size = i < 1000 ? 64 : random_below((uint32_t)(SIZE - at));
+        file_pieces_add(&pieces, file, file->data + at, size);
+        assert_true(pieces.file == file && pieces.begin <= file->data + at);
+        assert_true(pieces.end >= file->data + at + size);
+        assert_true(pieces.end <= file->data + SIZE);
+        if (i < 1000)
+            assert_ptr_equal(pieces.begin, file->data); /* all of them together */
+    }
+    file_pieces_add(&pieces, NULL, data, SIZE);
+    file_pieces_end(&pieces);
+    file_pieces_end(&pieces);
+    for (int i = 0; i < FILES; i++) {
+        assert_memory_equal(files[i]->data, data, SIZE);
+        file_close(files[i]);
+    }
+}
+
 static void test_temporary(void **state)
 {
     (void)state;
@@ -211,8 +245,9 @@ static void test_temporary(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_regular), TEST(test_empty),  TEST(test_failures),  TEST(test_pipe),
-        TEST(test_stdin),   TEST(test_cancel), TEST(test_done_with), TEST(test_temporary),
+        TEST(test_regular),   TEST(test_empty),  TEST(test_failures),
+        TEST(test_pipe),      TEST(test_stdin),  TEST(test_cancel),
+        TEST(test_done_with), TEST(test_pieces), TEST(test_temporary),
     };
     return RUN(tests);
 }
