@@ -317,7 +317,7 @@ void file_done_with(const struct file *file, const uint8_t *data, uint64_t size)
 void file_pieces_add(struct file_pieces *pieces, const struct file *file,
                      const uint8_t *data, uint64_t size)
 {
-    enum { TOGETHER = 4 << 20 };
+    enum { TOGETHER = 1 << 20 };
     if (!file)
         return;
     if (file != pieces->file || data < pieces->begin ||

@@ -30,6 +30,7 @@ struct worker {
     size_t range_room;
     struct panel_buffers panel;
     struct strip strip;
+    struct file_pieces pieces; /* weights that it is done with */
     struct error err;
 };
 
@@ -68,6 +69,7 @@ static void workers_free(struct worker *workers, int count)
         free(workers[i].ranges);
         panel_buffers_free(&workers[i].panel);
         strip_free(&workers[i].strip);
+        file_pieces_end(&workers[i].pieces);
     }
     free(workers);
 }
@@ -202,11 +204,14 @@ static bool work_panel(struct fill *fill, struct chunk *chunk, struct worker *wo
 }
 
 /* Lets go of the pages read, and tells how far things are. */
-static void finish(struct fill *fill, const struct chunk *chunk)
+static void finish(struct fill *fill, const struct chunk *chunk, struct worker *worker)
 {
     const struct plan_item *item = chunk->item;
+    const struct payload *source = item->source;
     uint64_t size = item->bytes / item->elements, count = chunk->end - chunk->begin;
     chunk_done_with(chunk, chunk->begin, chunk->end);
+    if (count == item->elements) /* small ones share pages with their neighbours */
+        file_pieces_add(&worker->pieces, source->file, source->data, source->size);
     uint64_t done = atomic_fetch_add(&fill->done, count * size) + count * size;
     if (fill->options->progress && !atomic_flag_test_and_set(&fill->reporting)) {
         fill->options->progress(fill->options->progress_data, done, fill->total);
@@ -229,7 +234,7 @@ static bool work(void *context, size_t index, int number)
         !works[chunk->work](fill, chunk, worker))
         return false;
     if (chunk->work != CHUNK_FIT && chunk->work != CHUNK_RANGE)
-        finish(fill, chunk);
+        finish(fill, chunk, worker);
     return true;
 }
 
@@ -293,18 +298,6 @@ static void check_vanished(struct plan_item *item)
     }
 }
 
-/* Lets go of the pages that weights of the batch share with their neighbours: too
- * small for finish() to drop. */
-static void drop_pages(const struct chunks *chunks)
-{
-    struct file_pieces pieces = {0};
-    for (size_t i = 0; i < chunks->work_count; i++) {
-        const struct payload *source = chunks->works[i].item->source;
-        file_pieces_add(&pieces, source->file, source->data, source->size);
-    }
-    file_pieces_end(&pieces);
-}
-
 static bool run_batch(struct fill *fill, struct chunks *chunks, int threads,
                       struct error *err)
 {
@@ -315,7 +308,6 @@ static bool run_batch(struct fill *fill, struct chunks *chunks, int threads,
     if (!loop(fill, chunks->works, chunks->work_count, threads, err))
         return false;
     gather(chunks->works, chunks->work_count);
-    drop_pages(chunks);
     chunks_clear(chunks);
     return true;
 }
