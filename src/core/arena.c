@@ -8,7 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 8, FIRST_BLOCK = 16 << 10, LARGEST_BLOCK = 1 << 20 };
+enum {
+    ALIGNMENT = 8,
+    FIRST_BLOCK = 16 << 10,
+    LARGEST_BLOCK = 1 << 20,
+    RELEASABLE = 16, /* of the large ones, the newest: no file can make the search long */
+};
 
 struct block {
     struct block *next;
@@ -129,7 +134,8 @@ char *arena_printf(struct arena *arena, const char *format, ...)
 
 void arena_release(struct arena *arena, const void *memory)
 {
-    for (struct block **at = &arena->large; *at; at = &(*at)->next) {
+    struct block **at = &arena->large;
+    for (int i = 0; *at && i < RELEASABLE; i++, at = &(*at)->next) {
         struct block *block = *at;
         if (block->bytes != memory)
             continue;

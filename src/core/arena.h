@@ -23,8 +23,8 @@ char *arena_string(struct arena *arena, const char *text);
 char *arena_printf(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Gives an allocation back to the system, where that is as simple as worth it: one of
- * 1 MB or more. Any other stays until the arena is destroyed. NULL is fine. */
+/* Gives an allocation back to the system, where that is simple and worth it: one of the
+ * newest of 1 MB or more. Any other stays until the arena is destroyed. NULL is fine. */
 void arena_release(struct arena *arena, const void *memory);
 
 /* Raises the cap: for what is added to a message that was found sound. */
