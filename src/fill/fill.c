@@ -298,6 +298,18 @@ static void check_vanished(struct plan_item *item)
     }
 }
 
+/* Lets go of all pages of a batch's weights: reading a chunk brings in pages around it,
+ * those of chunks that are done, too. */
+static void drop_pages(const struct chunks *chunks)
+{
+    struct file_pieces pieces = {0};
+    for (size_t i = 0; i < chunks->work_count; i++) {
+        const struct payload *source = chunks->works[i].item->source;
+        file_pieces_add(&pieces, source->file, source->data, source->size);
+    }
+    file_pieces_end(&pieces);
+}
+
 static bool run_batch(struct fill *fill, struct chunks *chunks, int threads,
                       struct error *err)
 {
@@ -308,6 +320,7 @@ static bool run_batch(struct fill *fill, struct chunks *chunks, int threads,
     if (!loop(fill, chunks->works, chunks->work_count, threads, err))
         return false;
     gather(chunks->works, chunks->work_count);
+    drop_pages(chunks);
     chunks_clear(chunks);
     return true;
 }
