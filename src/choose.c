@@ -268,7 +268,7 @@ bool choices_make(struct choices *choices, const struct choose_input *input,
                   struct error *err)
 {
     struct table table = {.choices = choices, .input = input, .err = err};
-    bool ok = (choices->arena = arena_create(SIZE_MAX / 4)) || error_memory(err);
+    bool ok = (choices->arena = arena_create(ARENA_NO_CAP)) || error_memory(err);
     set_rows(choices, input->options);
     share_progress(choices, input->filling);
     ok = ok && measure(&table);

@@ -228,7 +228,7 @@ static bool run_begin(struct run *run, const struct nibble_options *options,
                       struct error *err)
 {
     *run = (struct run){.options = options};
-    run->findings.keys = arena_create(SIZE_MAX / 4);
+    run->findings.keys = arena_create(ARENA_NO_CAP);
     if (!run->findings.keys)
         return error_memory(err);
     run->storing = options_storing(options);

@@ -5,8 +5,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct arena;
+
+/* For what is no larger than what was found sound: far from overflow, too. */
+#define ARENA_NO_CAP (SIZE_MAX / 4)
 
 /* An empty arena that hands out at most `cap` bytes; NULL when out of memory. */
 struct arena *arena_create(size_t cap);

@@ -209,9 +209,10 @@ static void finish(struct fill *fill, const struct chunk *chunk, struct worker *
     const struct plan_item *item = chunk->item;
     const struct payload *source = item->source;
     uint64_t size = item->bytes / item->elements, count = chunk->end - chunk->begin;
-    chunk_done_with(chunk, chunk->begin, chunk->end);
     if (count == item->elements) /* small ones share pages with their neighbours */
         file_pieces_add(&worker->pieces, source->file, source->data, source->size);
+    else
+        chunk_done_with(chunk, chunk->begin, chunk->end);
     uint64_t done = atomic_fetch_add(&fill->done, count * size) + count * size;
     if (fill->options->progress && !atomic_flag_test_and_set(&fill->reporting)) {
         fill->options->progress(fill->options->progress_data, done, fill->total);

@@ -229,7 +229,7 @@ static void mark_trained(const struct graph_index *index,
 bool graph_index(struct model *model, struct graph_index *index, struct error *err)
 {
     struct builder b = {model, index, err};
-    *index = (struct graph_index){.arena = arena_create(SIZE_MAX / 4)};
+    *index = (struct graph_index){.arena = arena_create(ARENA_NO_CAP)};
     if (!index->arena)
         return error_memory(err);
     Onnx__ModelProto *proto = model->proto;

@@ -76,7 +76,7 @@ bool plan_find_equal(struct plan *plan, struct error *err)
 {
     struct map seen = {0};
     struct file_pieces sampled = {0};
-    struct arena *keys = arena_create(SIZE_MAX / 4);
+    struct arena *keys = arena_create(ARENA_NO_CAP);
     bool ok = keys != NULL;
     for (size_t i = 0; ok && i < plan->count; i++) {
         struct plan_item *item = &plan->items[i];

@@ -261,7 +261,7 @@ bool plan_make(struct model *model, const struct graph_index *index,
         .model = model, .index = index, .options = options, .plan = plan, .err = err};
     struct plan_item item;
     size_t count = count_items(index);
-    *plan = (struct plan){.arena = arena_create(SIZE_MAX / 4)};
+    *plan = (struct plan){.arena = arena_create(ARENA_NO_CAP)};
     if (!plan->arena ||
         !(plan->items = arena_array(plan->arena, count, sizeof *plan->items)))
         return error_memory(err);

@@ -11,7 +11,6 @@ enum {
     COLUMNS = 1024,       /* columns at a time, where runs are short */
     EXPAND = 4,           /* copies of a scale that are made at once */
     AHEAD_MOST = 1 << 20, /* bytes: more would not stay in the cache until read */
-    AHEAD_ROWS = 8,
 };
 
 struct encode {
@@ -234,7 +233,7 @@ void quant_encode(const struct kernels *kernels, const struct quant_scheme *sche
         e.ahead = (shape->block ? band.rows * band.columns : stop - at) *
                   real_size(source.type);
         if (e.ahead > AHEAD_MOST)
-            e.ahead = AHEAD_ROWS * band.columns * real_size(source.type);
+            e.ahead = ROWS_AHEAD * band.columns * real_size(source.type);
         encode_band(&e, &band, at - band.element, stop - band.element, codes);
     }
     if (error == NULL)

@@ -167,7 +167,7 @@ static bool fill_report(struct arena *arena, const struct model *model,
 struct nibble_report *report_make(const struct model *model, const struct plan *plan,
                                   const struct report_facts *facts)
 {
-    struct arena *arena = arena_create(SIZE_MAX / 4);
+    struct arena *arena = arena_create(ARENA_NO_CAP);
     struct owned_report *owned = arena ? arena_alloc(arena, sizeof *owned) : NULL;
     if (!owned || !fill_report(arena, model, plan, facts, &owned->report)) {
         arena_destroy(arena);

@@ -292,7 +292,7 @@ bool model_upgrade(struct model *model, int64_t target, struct error *err)
     upgrade->model = model;
     upgrade->err = err;
     upgrade->target = target;
-    upgrade->arena = arena_create(SIZE_MAX / 4);
+    upgrade->arena = arena_create(ARENA_NO_CAP);
     bool ok =
         (upgrade->arena && survey_open(&upgrade->survey, model)) || error_memory(err);
     if (ok) {

@@ -74,12 +74,6 @@ static KERNEL_NARROW(narrow_float16)
     kernels_scalar.narrow[REAL_FLOAT16](in + i, n - i, bytes + i * 2);
 }
 
-/* Compilers make vectors of the scalar kernel's loop. */
-static KERNEL_NARROW(narrow_bfloat16)
-{
-    kernels_scalar.narrow[REAL_BFLOAT16](in, n, out);
-}
-
 /* ---- packing -------------------------------------------------------- */
 
 /* Pairs of bytes in 32 to 16-bit words: first + 16 * second. */
@@ -110,15 +104,16 @@ static KERNEL_PACK4(pack4)
 }
 
 /* What the tables of AVX2 and AVX-512 have in common: all but the tries of the search. */
-#define KERNELS                                                                     \
-    .widen = {[REAL_FLOAT16] = widen_float16,                                       \
-              [REAL_BFLOAT16] = widen_bfloat16,                                     \
-              [REAL_FLOAT64] = widen_float64},                                      \
-    .narrow = {[REAL_FLOAT16] = narrow_float16, [REAL_BFLOAT16] = narrow_bfloat16}, \
-    .range_runs = avx2_range_runs, .range_columns = avx2_range_columns,             \
-    .codes_runs = avx2_codes_runs, .codes_columns = avx2_codes_columns,             \
-    .encode_runs = avx2_encode_runs, .encode_columns = avx2_encode_columns,         \
-    .pack4 = pack4, .interleave = avx2_interleave, .search_bins = avx2_search_bins, \
+#define KERNELS                                                                      \
+    .widen = {[REAL_FLOAT16] = widen_float16,                                        \
+              [REAL_BFLOAT16] = widen_bfloat16,                                      \
+              [REAL_FLOAT64] = widen_float64},                                       \
+    .narrow =                                                                        \
+        {[REAL_FLOAT16] = narrow_float16, [REAL_BFLOAT16] = scalar_narrow_bfloat16}, \
+    .range_runs = avx2_range_runs, .range_columns = avx2_range_columns,              \
+    .codes_runs = avx2_codes_runs, .codes_columns = avx2_codes_columns,              \
+    .encode_runs = avx2_encode_runs, .encode_columns = avx2_encode_columns,          \
+    .pack4 = pack4, .interleave = avx2_interleave, .search_bins = avx2_search_bins,  \
     .search_narrow = avx2_search_narrow, .search_errors = avx2_search_errors
 
 const struct kernels kernels_avx2 = {

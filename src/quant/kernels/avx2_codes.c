@@ -24,14 +24,24 @@ struct grid {
     __m256 scale, inverse, hi;
 };
 
-/* zero: zero points, counted from type->lo; steps: hi - lo. */
-INLINE struct grid grid_make(int steps, __m256 scale, __m256i zero)
-{
-    __m256 above =
-        _mm256_sub_ps(_mm256_set1_ps((float)(steps + 1)), _mm256_cvtepi32_ps(zero));
+enum { GRIDS_EACH = 64 };
 
-    return (struct grid){scale, _mm256_div_ps(_mm256_set1_ps(1), scale),
-                         _mm256_mul_ps(above, scale)};
+/* The same of some groups, beside their scales. */
+struct grids {
+    float inverse[GRIDS_EACH], hi[GRIDS_EACH];
+};
+
+INLINE void grids_make(struct grids *grids, const struct quant_type_info *type,
+                       const float *scales, const uint8_t *zeros, size_t count)
+{
+    const int above = type->hi + 1;
+
+    for (size_t k = 0; k < count; k++) {
+        int zero = type->lo + (uint8_t)(zeros[k] - type->lo);
+
+        grids->inverse[k] = 1 / scales[k];
+        grids->hi[k] = (float)(above - zero) * scales[k];
+    }
 }
 
 /* 8 codes, counted from the zero point and not yet cut off. */
@@ -109,26 +119,6 @@ INLINE void codes_run(enum real_type real, const unsigned char *x, size_t run,
     }
 }
 
-enum { GRIDS_EACH = 64 };
-
-/* What the grids of some runs are made of: the same as in struct grid. */
-struct grids {
-    float inverse[GRIDS_EACH], hi[GRIDS_EACH];
-};
-
-INLINE void grids_make(struct grids *grids, const struct quant_type_info *type,
-                       const float *scales, const uint8_t *zeros, size_t count)
-{
-    const int above = type->hi + 1;
-
-    for (size_t k = 0; k < count; k++) {
-        int zero = type->lo + (uint8_t)(zeros[k] - type->lo);
-
-        grids->inverse[k] = 1 / scales[k];
-        grids->hi[k] = (float)(above - zero) * scales[k];
-    }
-}
-
 INLINE void codes_all_runs(enum real_type real, const unsigned char *x, size_t run,
                            size_t count, const struct quant_type_info *type,
                            const float *scales, const uint8_t *zeros, uint8_t *codes)
@@ -192,11 +182,13 @@ INLINE bool columns_make(struct columns *columns, const struct quant_type_info *
     __m256 a = _mm256_loadu_ps(scales), b = _mm256_loadu_ps(scales + WIDTH);
     __m256 low = _mm256_cmp_ps(_mm256_min_ps(a, b), least, _CMP_GE_OQ);
     __m256 high = _mm256_cmp_ps(_mm256_max_ps(a, b), most, _CMP_LE_OQ);
-    int steps = type->hi - type->lo;
+    struct grids grids;
 
-    columns->grid[0] = grid_make(steps, a, _mm256_cvtepu8_epi32(zero));
-    columns->grid[1] =
-        grid_make(steps, b, _mm256_cvtepu8_epi32(_mm_unpackhi_epi64(zero, zero)));
+    grids_make(&grids, type, scales, zeros, LANES);
+    for (size_t i = 0; i < 2; i++)
+        columns->grid[i] = (struct grid){_mm256_loadu_ps(scales + i * WIDTH),
+                                         _mm256_loadu_ps(grids.inverse + i * WIDTH),
+                                         _mm256_loadu_ps(grids.hi + i * WIDTH)};
     columns->zero =
         _mm256_permute4x64_epi64(_mm256_cvtepu8_epi16(zero), _MM_SHUFFLE(3, 1, 2, 0));
     columns->ends = ends_of(type);

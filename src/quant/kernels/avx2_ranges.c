@@ -238,9 +238,6 @@ INLINE void range_column(enum real_type real, const unsigned char *x, size_t str
     memcpy(bottom, b, n * sizeof *b);
 }
 
-/* So far below rows are fetched while ranges are found: nothing foresees a stride. */
-enum { ROWS_AHEAD = 8 };
-
 /* `rows` rows across all whole vectors of columns. */
 INLINE void range_rows(enum real_type real, const unsigned char *x, size_t stride,
                        size_t rows, size_t columns, int32_t *top, int32_t *bottom)

@@ -21,6 +21,9 @@ struct quant_sums {
     double signal[SUMS], noise[SUMS];
 };
 
+/* So far below rows are fetched while columns are read: nothing foresees a stride. */
+enum { ROWS_AHEAD = 8 };
+
 /* c + ROUNDER - ROUNDER is c rounded to the nearest integer, ties to even, for
  * |c| < 2^22. The bits of the first sum are those of ROUNDER plus the integer. */
 #define ROUNDER      12582912.0f /* 1.5 * 2^23 */
@@ -105,6 +108,7 @@ struct kernels {
     KERNEL_SEARCH_ERRORS((*search_errors));
 };
 
+KERNEL_NARROW(scalar_narrow_bfloat16); /* compilers make vectors of its loop */
 KERNEL_INTERLEAVE(scalar_interleave);
 KERNEL_SEARCH_BINS(scalar_search_bins);
 KERNEL_SEARCH_NARROW(scalar_search_narrow);

@@ -60,7 +60,7 @@ static KERNEL_NARROW(narrow_float16)
     }
 }
 
-static KERNEL_NARROW(narrow_bfloat16)
+KERNEL_NARROW(scalar_narrow_bfloat16)
 {
     unsigned char *bytes = out;
 
@@ -311,7 +311,7 @@ const struct kernels kernels_scalar = {
     .widen = {[REAL_FLOAT16] = widen_float16,
               [REAL_BFLOAT16] = widen_bfloat16,
               [REAL_FLOAT64] = widen_float64},
-    .narrow = {[REAL_FLOAT16] = narrow_float16, [REAL_BFLOAT16] = narrow_bfloat16},
+    .narrow = {[REAL_FLOAT16] = narrow_float16, [REAL_BFLOAT16] = scalar_narrow_bfloat16},
     .range_runs = range_runs,
     .range_columns = range_columns,
     .codes_runs = codes_runs,
