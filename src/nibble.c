@@ -196,6 +196,25 @@ static bool write(struct run *run, const char *output, struct error *err)
            store_write(&run->store, run->model, err) && fill(run, err);
 }
 
+/* Nothing is quantized: the model goes out as it came in. It is read again, since folding
+ * may have changed it. */
+static bool copy(struct run *run, const char *path, const char *output,
+                 struct nibble_report **out, struct error *err)
+{
+    uint64_t size;
+    run->facts.output = output;
+    if (!report(run, out, err))
+        return false;
+    end_pass(run);
+    if (!read_model(run, path, err) || !open_output(run, output, err) ||
+        !store_copy(&run->store, run->model, err) ||
+        !store_commit(&run->store, &size, err))
+        return false;
+    if (out)
+        (*out)->bytes_after = (*out)->bytes_before;
+    return true;
+}
+
 static bool pass(struct run *run, const char *model, const char *output,
                  struct nibble_report **out, struct error *err)
 {
@@ -204,8 +223,10 @@ static bool pass(struct run *run, const char *model, const char *output,
         return false;
     if (!output && choices_wanted(run->options) && !fill(run, err))
         return false;
-    if (!output || run->plan.quantized == 0)
+    if (!output)
         return run->again || report(run, out, err);
+    if (run->plan.quantized == 0)
+        return copy(run, model, output, out, err);
     return write(run, output, err) &&
            (run->again || (report(run, out, err) && commit(run, out, err)));
 }

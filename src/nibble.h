@@ -217,7 +217,7 @@ struct nibble_weight {
 
 struct nibble_report {
     const char *model;
-    const char *output; /* "" where none was written */
+    const char *output; /* "" in a dry run */
     int64_t ir_before, ir_after;
     int64_t opset_before, opset_after; /* of the standard domain */
     uint64_t bytes_before,
@@ -256,8 +256,10 @@ NIBBLE_API void nibble_report_free(struct nibble_report *report); /* NULL is fin
  *   ends in .gz; "-" for standard output; NULL for a dry run, which plans and
  *   reports, reads no weight's values unless bits_per_weight or min_snr are asked
  *   for, and writes nothing.
- * A model with nothing to quantize is a success without an output; the report's
- * `output` is "" then, and `quantized` 0.
+ * A model with nothing to quantize is a success, too: OUTPUT is then the model as it
+ * was, byte for byte, with copies of its external data beside it. The report's
+ * `quantized` is 0. Where OUTPUT is a stream or a .gz, which can't have files beside it,
+ * external data go into the model.
  * report: may be NULL; otherwise set on success, freed by the caller.
  * Returns error->status. On failure there is no output, and an old file of that
  * name is as it was. */

@@ -68,7 +68,7 @@ static void warn(const struct settings *s, const struct nibble_report *report)
     }
     if (report->quantized == 0)
         message("warning: %s: nothing to quantize%s", s->model,
-                s->output && !s->dry_run ? ", so no output is written" : "");
+                *report->output ? ", so the output is the model unchanged" : "");
 }
 
 /* ---- commands --------------------------------------------------------- */

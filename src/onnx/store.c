@@ -30,11 +30,35 @@ bool store_open(struct store *store, const char *path, const struct model *model
     return store->output && check_overwrite(store, store->output, model, err);
 }
 
+static void free_data(struct store *store)
+{
+    while (store->data) {
+        struct store_data *data = store->data;
+        store->data = data->next;
+        output_free(data->output);
+        free(data);
+    }
+}
+
 bool store_reset(struct store *store, struct error *err)
 {
-    output_free(store->data);
-    store->data = NULL;
+    free_data(store);
     return output_resize(store->output, 0, err);
+}
+
+struct output *store_add_data(struct store *store, const char *path,
+                              const struct model *model, struct error *err)
+{
+    struct store_data *data = calloc(1, sizeof *data);
+    if (!data) {
+        error_memory(err);
+        return NULL;
+    }
+    data->next = store->data;
+    store->data = data;
+    data->output = output_create(path, store->options->cancel, err);
+    return data->output && check_overwrite(store, data->output, model, err) ? data->output
+                                                                            : NULL;
 }
 
 /* Opens OUT.data and moves the large tensors there. */
@@ -52,16 +76,13 @@ static bool split(struct store *store, struct model *model, struct error *err)
         return error_memory(err);
     snprintf(name, size, "%s.data", path);
     const char *slash = strrchr(name, '/');
-    store->data = output_create(name, store->options->cancel, err);
+    struct output *data = store_add_data(store, name, model, err);
     uint64_t moved = 0;
     bool ok =
-        store->data && check_overwrite(store, store->data, model, err) &&
-        model_externalize(model, store->data, slash ? slash + 1 : name, &moved, err);
+        data && model_externalize(model, data, slash ? slash + 1 : name, &moved, err);
     free(name);
-    if (ok && moved == 0) {
-        output_free(store->data);
-        store->data = NULL;
-    }
+    if (ok && moved == 0)
+        free_data(store);
     return ok;
 }
 
@@ -74,17 +95,22 @@ bool store_write(struct store *store, struct model *model, struct error *err)
 
 bool store_commit(struct store *store, uint64_t *size, struct error *err)
 {
+    *size = 0;
     /* The data first: a model never names data that is not there. */
-    if ((store->data && !output_commit(store->data, err)) ||
-        !output_commit(store->output, err))
+    for (struct store_data *data = store->data; data; data = data->next) {
+        if (!output_commit(data->output, err))
+            return false;
+        *size += output_size(data->output);
+    }
+    if (!output_commit(store->output, err))
         return false;
-    *size = output_size(store->output) + (store->data ? output_size(store->data) : 0);
+    *size += output_size(store->output);
     return true;
 }
 
 void store_close(struct store *store)
 {
-    output_free(store->data);
+    free_data(store);
     output_free(store->output);
     *store = (struct store){0};
 }

@@ -1,5 +1,5 @@
-/* Where a model goes: one file, or a model file and a data file beside it. Both
- * appear on commit, or neither. */
+/* Where a model goes: one file, or a model file and data files beside it. All of them
+ * appear on commit, or none does. */
 #ifndef NIBBLE_ONNX_STORE_H
 #define NIBBLE_ONNX_STORE_H
 
@@ -11,9 +11,16 @@ struct store_options {
     const volatile int *cancel;
 };
 
+/* A file of external data that is written beside the model. */
+struct store_data {
+    struct store_data *next;
+    struct output *output;
+};
+
 struct store {
     const struct store_options *options;
-    struct output *output, *data; /* data: NULL for one file */
+    struct output *output;
+    struct store_data *data;
 };
 
 /* Begins an output at path; refuses to replace a file of the model unless forced. */
@@ -26,7 +33,15 @@ bool store_reset(struct store *store, struct error *err);
 /* Writes the skeleton and all payloads that are not reserved. */
 bool store_write(struct store *store, struct model *model, struct error *err);
 
-/* Gives the files their names; sets *size to the bytes of both. */
+/* Writes the bytes that the model was read from, and copies of its data files. The
+ * model must be as it was read. */
+bool store_copy(struct store *store, struct model *model, struct error *err);
+
+/* Begins a data file at path. NULL on failure. */
+struct output *store_add_data(struct store *store, const char *path,
+                              const struct model *model, struct error *err);
+
+/* Gives the files their names; sets *size to the bytes of all. */
 bool store_commit(struct store *store, uint64_t *size, struct error *err);
 
 void store_close(struct store *store); /* what was not committed is removed */

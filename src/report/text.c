@@ -366,6 +366,8 @@ static void put_totals(FILE *out, const struct nibble_report *report)
     format_bytes(b, report->bytes_after);
     if (!*report->output)
         fprintf(out, "model      %s (nothing written)\n", a);
+    else if (report->quantized == 0)
+        fprintf(out, "model      %s, written unchanged\n", a);
     else
         fprintf(out, "model      %s -> %s, %.2f times smaller\n", a, b,
                 (double)report->bytes_before /

@@ -41,6 +41,19 @@ def tiny():
     return chain({"small": integers(16, 4)}).SerializeToString()
 
 
+def external(folder, name, location, seed=0):
+    """Saves a model with nothing to quantize, whose values lie in another file."""
+    model = chain({"small": integers(16, 4) + seed})
+    tensor = model.graph.initializer[0]
+    (folder / location).parent.mkdir(exist_ok=True)
+    (folder / location).write_bytes(tensor.raw_data + b"unused")
+    for key, text in [("location", location), ("length", str(len(tensor.raw_data)))]:
+        tensor.external_data.add(key=key, value=text)
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    (folder / name).write_bytes(model.SerializeToString())
+
+
 def broken():
     """A weight with a NaN in it, whose name would turn a terminal red, beside a sound
     one."""

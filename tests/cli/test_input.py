@@ -69,17 +69,6 @@ def _varint(value):
     return out + bytes([value])
 
 
-def test_nothing_to_quantize(nibble, folder):
-    (folder / "tiny.onnx").write_bytes(models.tiny())
-    before = sorted(os.listdir(folder))
-    run = nibble("tiny.onnx", "-o", "out.onnx")
-    assert run.status == 0
-    assert "warning: tiny.onnx: nothing to quantize" in run.err
-    assert "fewer than 1024 elements" in run.text
-    assert nibble("tiny.onnx", "-o", "out.onnx", "--strict").status == 3
-    assert sorted(os.listdir(folder)) == before
-
-
 def test_warning(nibble, folder):
     (folder / "broken.onnx").write_bytes(models.broken())
     run = nibble("broken.onnx", "-o", "out.onnx")

@@ -8,6 +8,7 @@ import functools
 import itertools
 import json
 import math
+import pathlib
 import re
 
 import feeds as models_feeds
@@ -79,10 +80,11 @@ class Subject:
         return self.output()
 
     def output(self):
-        """Where all stays float, there is none: the model itself."""
+        """Where all stays float, the model itself."""
         out = self.folder / "out.onnx"
-        assert out.exists() == (self.report()["quantized"] > 0)
-        return onnx.load(out if out.exists() else self.path)
+        if self.report()["quantized"] == 0:
+            assert out.read_bytes() == pathlib.Path(self.path).read_bytes()
+        return onnx.load(out)
 
     def report(self):
         return json.loads((self.folder / "report.json").read_bytes())

@@ -137,7 +137,7 @@ static void test_what_counts(void **state)
     assert_int_equal(run(model, NULL, &options)->elements_chosen, 0);
 }
 
-/* Enough for all: nothing is quantized, and nothing is missed. */
+/* Enough for all: nothing is quantized, nothing is missed, and the model is copied. */
 static void test_all_float(void **state)
 {
     (void)state;
@@ -148,7 +148,9 @@ static void test_all_float(void **state)
     assert_int_equal(report->quantized, 0);
     assert_int_equal(report->missed, 0);
     assert_true(report->bits_chosen == 32);
-    assert_false(exists(temp_path("out")));
+    struct bytes copy = load(temp_path("out"));
+    assert_int_equal(copy.size, model.size);
+    assert_memory_equal(copy.data, model.data, model.size);
     options.bits_per_weight = 0;
     options.min_snr = 150; /* nothing reaches that, and that is a miss */
     report = run(model, NULL, &options);

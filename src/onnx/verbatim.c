@@ -1,0 +1,117 @@
+/* Storing a model as it was read. The model's bytes go to the output, and copies of its
+ * data files go beside it under their own names, since the model refers to them by name.
+ * A stream or a .gz can't have files beside it: there the tensors go into the model. */
+#include "core/output.h"
+#include "onnx/external.h"
+#include "onnx/store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static bool copy_bytes(struct output *output, const struct file *file, struct error *err)
+{
+    return output_copy(output, 0, file, file->data, file->size, err) &&
+           output_resize(output, file->size, err);
+}
+
+/* The folder of `path`, with its slash: "" for the working folder. */
+static int folder_length(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? (int)(slash - path) + 1 : 0;
+}
+
+/* A data file that is named after the output is its own, as OUT.data is. Another file of
+ * that name may belong to another model. */
+static bool may_replace(const struct store *store, const char *location)
+{
+    const char *path = output_path(store->output);
+    const char *name = path + folder_length(path);
+    return store->options->force || strncmp(location, name, strlen(name)) == 0;
+}
+
+/* Whether the file `location` beside the output already has those bytes. */
+static bool is_there(const struct store *store, const char *location,
+                     const struct file *file)
+{
+    enum { STEP = 1 << 20 };
+    struct error ignored = {0};
+    const struct file beside = {.path = output_path(store->output)};
+    struct file *old = file_open_beside(&beside, location, &ignored);
+    bool same = old && old->size == file->size;
+    for (uint64_t at = 0; same && at < file->size; at += STEP) {
+        uint64_t left = file->size - at, step = left < STEP ? left : STEP;
+        same = memcmp(old->data + at, file->data + at, (size_t)step) == 0;
+        file_done_with(old, old->data + at, step);
+        file_done_with(file, file->data + at, step);
+    }
+    file_close(old);
+    return same;
+}
+
+/* Makes the folders below `folder` bytes of path that the data file lies in. */
+static bool make_folders(char *path, int folder, struct error *err)
+{
+    for (char *slash = strchr(path + folder, '/'); slash;
+         slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        bool made = mkdir(path, 0777) == 0 || errno == EEXIST;
+        if (!made)
+            error_set(err, STATUS_WRITE,
+                      "%s: can't make this folder for external data: %s", path,
+                      strerror(errno));
+        *slash = '/';
+        if (!made)
+            return false;
+    }
+    return true;
+}
+
+static bool copy_to(struct store *store, const struct model *model,
+                    const struct file *file, char *path, struct error *err)
+{
+    struct stat st;
+    if (stat(path, &st) == 0) {
+        if (st.st_dev == file->device && st.st_ino == file->inode)
+            return true; /* the output lies beside the model */
+        if (is_there(store, file->path, file))
+            return true;
+        if (!may_replace(store, file->path))
+            return error_set(
+                err, STATUS_WRITE,
+                "%s: the model's external data would replace this file, which differs: "
+                "choose another folder for the output, or replace the file with -f",
+                path);
+    }
+    if (!make_folders(path, folder_length(output_path(store->output)), err))
+        return false;
+    struct output *output = store_add_data(store, path, model, err);
+    return output && copy_bytes(output, file, err);
+}
+
+static bool copy_data(struct store *store, const struct model *model,
+                      const struct file *file, struct error *err)
+{
+    const char *out = output_path(store->output);
+    size_t room = strlen(out) + strlen(file->path) + 2;
+    char *path = malloc(room);
+    if (!path)
+        return error_memory(err);
+    snprintf(path, room, "%.*s%s", folder_length(out), out, file->path);
+    bool ok = copy_to(store, model, file, path, err);
+    free(path);
+    return ok;
+}
+
+bool store_copy(struct store *store, struct model *model, struct error *err)
+{
+    if (model->external && !output_is_plain(store->output))
+        return store_write(store, model, err);
+    for (const struct external *e = model->external; e; e = e->next)
+        if (!copy_data(store, model, e->file, err))
+            return false;
+    return copy_bytes(store->output, model->file, err);
+}
