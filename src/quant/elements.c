@@ -4,7 +4,7 @@
 #include "quant/gather.h"
 #include "quant/kernels/kernels.h"
 
-enum { STRETCH = 256 }; /* elements gathered at a time */
+enum { ELEMENT_BATCH = 256 }; /* elements gathered at a time */
 
 /* The importance of an element of the weight, by its index. */
 static float importance_at(const struct fit *fit, size_t element)
@@ -13,28 +13,25 @@ static float importance_at(const struct fit *fit, size_t element)
     const struct quant_shape *s = fit->shape;
     size_t i = element % s->inner, d = element / s->inner % s->dim;
     size_t o = element / s->inner / s->dim;
-
     return w->values[o * w->outer + d * w->dim + i * w->inner];
 }
 
-void elements_gather(const struct fit *fit, const struct band *band, size_t group,
+void elements_gather(const struct fit *fit, const struct matrix *matrix, size_t group,
                      size_t begin, size_t end, struct element *out)
 {
-    float tile[STRETCH * TILE];
-
+    float tile[ELEMENT_BATCH * TILE_GROUPS];
     for (size_t at = begin, n; at < end; at += n, out += n) {
-        n = size_min(STRETCH, end - at);
-        gather(fit, band, group, 1, at, at + n, tile, sizeof tile / sizeof *tile);
+        n = size_min(ELEMENT_BATCH, end - at);
+        gather(fit, matrix, group, 1, at, at + n, tile, sizeof tile / sizeof *tile);
         for (size_t i = 0; i < n; i++) {
-            size_t row = (at + i) / band->run;
-            size_t column = group * band->run + (at + i) % band->run;
-
-            out[i] = (struct element){tile[i * TILE], 1};
-            if (column >= band->columns) /* a short run at the end of a row */
+            size_t row = (at + i) / matrix->run;
+            size_t column = group * matrix->run + (at + i) % matrix->run;
+            out[i] = (struct element){tile[i * TILE_GROUPS], 1};
+            if (column >= matrix->columns) /* a short run at the end of a row */
                 out[i].weight = 0;
             else if (fit->importance != NULL)
                 out[i].weight =
-                    importance_at(fit, band->element + row * band->columns + column);
+                    importance_at(fit, matrix->element + row * matrix->columns + column);
         }
     }
 }
@@ -42,11 +39,9 @@ void elements_gather(const struct fit *fit, const struct band *band, size_t grou
 double elements_error(const struct element *e, size_t n, float scale, float lo, float hi)
 {
     double sum = 0;
-
     for (size_t i = 0; i < n; i++) {
         float c = e[i].x / scale;
         double d;
-
         c = c > lo ? c : lo;
         c = c < hi ? c : hi;
         d = (double)e[i].x - (double)((c + ROUNDER) - ROUNDER) * (double)scale;

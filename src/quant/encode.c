@@ -3,14 +3,15 @@
  * of columns. Scales and zero points are the caller's (fit.c). */
 #include <math.h>
 
+#include "core/sizes.h"
 #include "quant/kernels/kernels.h"
 #include "quant/layout.h"
 #include "quant/quant.h"
 
 enum {
-    COLUMNS = 1024,       /* columns at a time, where runs are short */
-    EXPAND = 4,           /* copies of a scale that are made at once */
-    AHEAD_MOST = 1 << 20, /* bytes: more would not stay in the cache until read */
+    STRIP_COLUMNS = 1024,   /* columns at a time, where runs are short */
+    MIN_COPIES = 4,         /* copies of a scale that are made at once */
+    MAX_PREFETCH = 1 << 20, /* bytes: more would not stay in the cache until read */
 };
 
 struct encode {
@@ -25,24 +26,18 @@ struct encode {
     struct quant_sums sums;
 };
 
-static size_t size_min(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 static const void *encode_data(const struct encode *e, size_t element)
 {
     return (const unsigned char *)e->source.data + element * real_size(e->source.type);
 }
 
-/* Encodes count * run adjacent elements; if measured, at most SEGMENT. */
+/* Encodes count * run adjacent elements; if measured, at most SUM_SEGMENT. */
 static void encode_runs(struct encode *e, size_t element, size_t run, size_t count,
                         size_t group, uint8_t *codes)
 {
     const struct kernels *k = e->kernels;
-    float buffer[SEGMENT];
+    float buffer[SUM_SEGMENT];
     const float_u *x = buffer;
-
     if (!e->measure) {
         k->codes_runs(encode_data(e, element), e->source.type, run, count, e->type,
                       e->scales + group, e->zeros + group, codes);
@@ -58,17 +53,15 @@ static void encode_runs(struct encode *e, size_t element, size_t run, size_t cou
 
 /* Encodes columns [from, to) of one row; `element` is that of column 0, and
  * codes those of column `from`. */
-static void encode_row(struct encode *e, const struct band *band, size_t element,
+static void encode_row(struct encode *e, const struct matrix *matrix, size_t element,
                        size_t from, size_t to, uint8_t *codes)
 {
-    size_t run = band->run;
-    size_t group = band->group - e->first_group; /* may wrap around, and back */
-    size_t most = e->measure ? SEGMENT : SIZE_MAX;
-
+    size_t run = matrix->run;
+    size_t group = matrix->group - e->first_group; /* may wrap around, and back */
+    size_t most = e->measure ? SUM_SEGMENT : SIZE_MAX;
     for (size_t c = from, n; c < to; c += n, codes += n) {
         size_t left = size_min(run - c % run, to - c);
         size_t count = 1;
-
         n = size_min(left, most);
         if (left == run && run <= most) {
             count = size_min(most, to - c) / run;
@@ -83,14 +76,13 @@ static float strip_unit(const float *scales, size_t n)
 {
     float largest = 0;
     int exponent;
-
     for (size_t k = 0; k < n; k++)
         largest = scales[k] > largest ? scales[k] : largest;
     (void)frexpf(largest, &exponent);
     return ldexpf(1.0f, exponent - 1);
 }
 
-/* Encodes `rows` rows of `columns` <= COLUMNS columns that have a scale each;
+/* Encodes `rows` rows of `columns` <= STRIP_COLUMNS columns that have a scale each;
  * rows, of elements and of codes, lie `stride` apart. */
 static void encode_strip(struct encode *e, size_t element, size_t stride, size_t rows,
                          size_t columns, const float *scales, const uint8_t *zeros,
@@ -98,7 +90,6 @@ static void encode_strip(struct encode *e, size_t element, size_t stride, size_t
 {
     const struct kernels *k = e->kernels;
     float unit;
-
     if (!e->measure) {
         k->codes_columns(encode_data(e, element), e->source.type, stride, rows, columns,
                          e->type, scales, zeros, e->ahead, codes);
@@ -106,9 +97,8 @@ static void encode_strip(struct encode *e, size_t element, size_t stride, size_t
     }
     unit = strip_unit(scales, columns);
     for (size_t r = 0, n; r < rows; r += n, element += n * stride, codes += n * stride) {
-        float buffer[SEGMENT];
-
-        n = size_min(SEGMENT / columns, rows - r);
+        float buffer[SUM_SEGMENT];
+        n = size_min(SUM_SEGMENT / columns, rows - r);
         if (e->source.type == REAL_FLOAT32) {
             k->encode_columns(encode_data(e, element), stride, n, columns, e->type,
                               scales, zeros, unit, codes, stride, &e->sums);
@@ -123,7 +113,7 @@ static void encode_strip(struct encode *e, size_t element, size_t stride, size_t
 }
 
 /* Repeats the scale and zero point of each group for its columns: for n columns
- * in runs of `run`, of which the first has `left` left. Stores EXPAND at least,
+ * in runs of `run`, of which the first has `left` left. Stores MIN_COPIES at least,
  * even past a shorter run: the next group overwrites the rest. */
 static void strip_expand(const float *scales, const uint8_t *zeros, size_t n, size_t run,
                          size_t left, float *restrict all_scales,
@@ -133,12 +123,11 @@ static void strip_expand(const float *scales, const uint8_t *zeros, size_t n, si
         float scale = *scales++;
         uint8_t zero = *zeros++;
         size_t end = size_min(left, n - k);
-
-        for (size_t i = 0; i < EXPAND; i++) {
+        for (size_t i = 0; i < MIN_COPIES; i++) {
             all_scales[k + i] = scale;
             all_zeros[k + i] = zero;
         }
-        for (size_t i = EXPAND; i < end; i++) {
+        for (size_t i = MIN_COPIES; i < end; i++) {
             all_scales[k + i] = scale;
             all_zeros[k + i] = zero;
         }
@@ -146,68 +135,62 @@ static void strip_expand(const float *scales, const uint8_t *zeros, size_t n, si
 }
 
 /* Encodes columns [from, to) of `rows` rows in strips; arguments as encode_row. */
-static void encode_columns(struct encode *e, const struct band *band, size_t element,
+static void encode_columns(struct encode *e, const struct matrix *matrix, size_t element,
                            size_t rows, size_t from, size_t to, uint8_t *codes)
 {
-    size_t run = band->run;
-
+    size_t run = matrix->run;
     for (size_t c = from, n; c < to; c += n, codes += n) {
-        size_t group = band->group + c / run - e->first_group;
+        size_t group = matrix->group + c / run - e->first_group;
         const float *scales = e->scales + group;
         const uint8_t *zeros = e->zeros + group;
-        float all_scales[COLUMNS + EXPAND];
-        uint8_t all_zeros[COLUMNS + RUN_MIN];
-
-        n = size_min(COLUMNS, to - c);
+        float all_scales[STRIP_COLUMNS + MIN_COPIES];
+        uint8_t all_zeros[STRIP_COLUMNS + RUN_MIN];
+        n = size_min(STRIP_COLUMNS, to - c);
         if (run > 1) {
             strip_expand(scales, zeros, n, run, run - c % run, all_scales, all_zeros);
             scales = all_scales;
             zeros = all_zeros;
         }
-        encode_strip(e, element + c, band->columns, rows, n, scales, zeros, codes);
+        encode_strip(e, element + c, matrix->columns, rows, n, scales, zeros, codes);
     }
 }
 
 /* Encodes columns [from, to) of `rows` rows from `row` on; codes are those of
  * the first element. */
-static void encode_part(struct encode *e, const struct band *band, size_t row,
+static void encode_part(struct encode *e, const struct matrix *matrix, size_t row,
                         size_t rows, size_t from, size_t to, uint8_t *codes)
 {
-    size_t element = band->element + row * band->columns;
-
-    if (!band_has_runs(band)) {
-        encode_columns(e, band, element, rows, from, to, codes);
+    size_t element = matrix->element + row * matrix->columns;
+    if (!matrix_has_runs(matrix)) {
+        encode_columns(e, matrix, element, rows, from, to, codes);
         return;
     }
     for (size_t r = 0; r < rows; r++)
-        encode_row(e, band, element + r * band->columns, from, to,
-                   codes + r * band->columns);
+        encode_row(e, matrix, element + r * matrix->columns, from, to,
+                   codes + r * matrix->columns);
 }
 
-/* Encodes elements [begin, end) of a band, counted from its first: the rest of a
+/* Encodes elements [begin, end) of a matrix, counted from its first: the rest of a
  * row, whole rows, the beginning of a row. */
-static void encode_band(struct encode *e, const struct band *band, size_t begin,
-                        size_t end, uint8_t *codes)
+static void encode_matrix(struct encode *e, const struct matrix *matrix, size_t begin,
+                          size_t end, uint8_t *codes)
 {
-    size_t columns = band->columns;
+    size_t columns = matrix->columns;
     size_t row = begin / columns, from = begin % columns;
     size_t position = begin;
-
     if (from != 0) {
         size_t to = size_min(columns, from + (end - begin));
-
-        encode_part(e, band, row++, 1, from, to, codes);
+        encode_part(e, matrix, row++, 1, from, to, codes);
         position += to - from;
     }
     if (end - position >= columns) {
         size_t rows = (end - position) / columns;
-
-        encode_part(e, band, row, rows, 0, columns, codes + (position - begin));
+        encode_part(e, matrix, row, rows, 0, columns, codes + (position - begin));
         row += rows;
         position += rows * columns;
     }
     if (position < end)
-        encode_part(e, band, row, 1, 0, end - position, codes + (position - begin));
+        encode_part(e, matrix, row, 1, 0, end - position, codes + (position - begin));
 }
 
 void quant_encode(const struct kernels *kernels, const struct quant_scheme *scheme,
@@ -223,18 +206,16 @@ void quant_encode(const struct kernels *kernels, const struct quant_scheme *sche
                        .first_group = first_group,
                        .measure = error != NULL};
     const double *s = e.sums.signal, *n = e.sums.noise;
-
     for (size_t at = begin, stop; at < end; codes += stop - at, at = stop) {
-        struct band band = band_of_element(shape, at);
-
-        stop = size_min(end, band.element + band.rows * band.columns);
+        struct matrix matrix = matrix_of_element(shape, at);
+        stop = size_min(end, matrix.element + matrix.rows * matrix.columns);
         /* The next row of blocks; where groups reach over all rows, the next range. Some
          * rows below where that is too much. */
-        e.ahead = (shape->block ? band.rows * band.columns : stop - at) *
+        e.ahead = (shape->block ? matrix.rows * matrix.columns : stop - at) *
                   real_size(source.type);
-        if (e.ahead > AHEAD_MOST)
-            e.ahead = ROWS_AHEAD * band.columns * real_size(source.type);
-        encode_band(&e, &band, at - band.element, stop - band.element, codes);
+        if (e.ahead > MAX_PREFETCH)
+            e.ahead = ROWS_AHEAD * matrix.columns * real_size(source.type);
+        encode_matrix(&e, &matrix, at - matrix.element, stop - matrix.element, codes);
     }
     if (error == NULL)
         return;

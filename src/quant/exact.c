@@ -1,6 +1,6 @@
 /* The scale and zero point of least squared error, by visiting all codes that any
  * scale gives. Slow, on purpose simple: what the search is measured by. Groups of
- * more than VALUES elements are left to the search. */
+ * more than EXACT_MAX elements are left to the search. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -9,16 +9,16 @@
 #include "quant/kernels/kernels.h"
 
 enum {
-    VALUES = 16384, /* 128 KiB */
-    LEVELS = 255,   /* of codes other than z */
-    NEAR = 3,       /* zero points tried on either side, where there are 256 */
+    EXACT_MAX = 16384, /* 128 KiB */
+    MAX_LEVELS = 255,  /* of codes other than z */
+    ZERO_REACH = 3,    /* zero points tried on either side, where there are 256 */
 };
 
 struct exact {
     const struct quant_type_info *type;
     size_t n;
-    struct element e[VALUES]; /* falling */
-    double energy;            /* the weighted sum of x^2 */
+    struct element e[EXACT_MAX]; /* falling */
+    double energy;               /* the weighted sum of x^2 */
 };
 
 /* A scale and zero point, and their error. */
@@ -27,12 +27,12 @@ struct optimum {
     int zero; /* counted from lo */
 };
 
-static void exact_gather(struct exact *e, const struct fit *fit, const struct band *band,
-                         size_t group)
+static void exact_gather(struct exact *e, const struct fit *fit,
+                         const struct matrix *matrix, size_t group)
 {
     e->energy = 0;
-    e->n = gather_length(band);
-    elements_gather(fit, band, group, 0, e->n, e->e);
+    e->n = gather_length(matrix);
+    elements_gather(fit, matrix, group, 0, e->n, e->e);
     for (size_t i = 0; i < e->n; i++)
         e->energy += (double)e->e[i].weight * (double)e->e[i].x * (double)e->e[i].x;
 }
@@ -41,7 +41,6 @@ static int falling(const void *a, const void *b)
 {
     const struct element *p = a, *q = b;
     float x = p->x, y = q->x;
-
     if (x == y) { /* so that the order, and the sums, do not depend on qsort */
         x = p->weight;
         y = q->weight;
@@ -59,7 +58,7 @@ static double exact_error(const struct exact *e, float scale, int zero)
 
 /* All elements of one sign, by falling magnitude, on their way to code k: the next of
  * them gets there when the scale falls to t. */
-struct level {
+struct sweep_level {
     double t;
     const struct element *next;
     size_t left;
@@ -68,10 +67,9 @@ struct level {
 };
 
 /* Whether the level has another element. */
-static bool level_next(struct level *level)
+static bool level_next(struct sweep_level *level)
 {
     double magnitude;
-
     if (level->left == 0)
         return false;
     magnitude = fabs((double)level->next->x);
@@ -80,10 +78,9 @@ static bool level_next(struct level *level)
 }
 
 /* Restores the heap, greatest t first, below its i-th. */
-static void heap_sink(struct level *heap, size_t n, size_t i)
+static void heap_sink(struct sweep_level *heap, size_t n, size_t i)
 {
-    struct level level = heap[i];
-
+    struct sweep_level level = heap[i];
     for (size_t child; (child = 2 * i + 1) < n; i = child) {
         if (child + 1 < n && heap[child + 1].t > heap[child].t)
             child++;
@@ -94,19 +91,18 @@ static void heap_sink(struct level *heap, size_t n, size_t i)
     heap[i] = level;
 }
 
-static size_t heap_make(struct level *heap, const struct exact *e, int zero)
+static size_t heap_make(struct sweep_level *heap, const struct exact *e, int zero)
 {
     int up = e->type->hi - e->type->lo - zero;
     size_t positive = 0, n = 0;
-
     while (positive < e->n && e->e[positive].x > 0)
         positive++;
     for (int k = 1; k <= (up > zero ? up : zero); k++) {
-        heap[n] = (struct level){0, e->e, positive, 1, k};
+        heap[n] = (struct sweep_level){0, e->e, positive, 1, k};
         n += k <= up && level_next(&heap[n]);
         if (k > zero)
             continue;
-        heap[n] = (struct level){0, e->e + e->n - 1, e->n - positive, -1, k};
+        heap[n] = (struct sweep_level){0, e->e + e->n - 1, e->n - positive, -1, k};
         n += level_next(&heap[n]);
     }
     for (size_t i = n; i-- > 0;)
@@ -121,7 +117,6 @@ static bool clips_too_much(const struct exact *e, int zero, double scale, double
     int up = e->type->hi - e->type->lo - zero;
     double over = (double)first->x - up * scale;
     double under = (double)-last->x - zero * scale;
-
     over = over > 0 ? over : 0;
     under = under > 0 ? under : 0;
     return (double)first->weight * over * over + (double)last->weight * under * under >
@@ -132,14 +127,12 @@ static bool clips_too_much(const struct exact *e, int zero, double scale, double
  * other, and keeps the codes with the greatest gain (sum x l)^2 / (sum l^2). */
 static void sweep(const struct exact *e, int zero, struct optimum *best)
 {
-    struct level heap[2 * LEVELS];
+    struct sweep_level heap[2 * MAX_LEVELS];
     size_t n = heap_make(heap, e, zero);
     double xl = 0, ll = 0;
-
     while (n > 0 && !clips_too_much(e, zero, heap[0].t, best->error)) {
-        struct level *top = &heap[0];
+        struct sweep_level *top = &heap[0];
         double error;
-
         xl += (double)top->next->weight * fabs((double)top->next->x);
         ll += (double)top->next->weight * (2 * top->k - 1);
         error = e->energy - (ll > 0 ? xl * xl / ll : 0);
@@ -160,14 +153,12 @@ static struct optimum optimum_find(const struct exact *e,
 {
     int steps = e->type->hi - e->type->lo, least = zero, most = zero;
     struct optimum best = {0, INFINITY, zero};
-
     sweep(e, zero, &best);
     if (scheme->symmetric && scheme->mirrored) {
         least = (steps + 1) / 2 - 1;
         most = least + 1;
     } else if (!scheme->symmetric) {
-        int reach = steps > 15 ? NEAR : steps;
-
+        int reach = steps > 15 ? ZERO_REACH : steps;
         least = zero > reach ? zero - reach : 0;
         most = zero + reach < steps ? zero + reach : steps;
     }
@@ -183,7 +174,6 @@ static void take(const struct exact *e, enum real_type type, double wanted, int 
 {
     float scale = real_round(type, (float)wanted);
     double got;
-
     if (!fit_usable(type, scale, (float)zero, (float)(e->type->hi - e->type->lo)))
         return;
     got = exact_error(e, scale, zero);
@@ -202,7 +192,6 @@ static void exact_group(struct exact *e, const struct quant_scheme *scheme, floa
     double error = exact_error(e, *scale, start);
     float plain = *scale * (float)middle / (float)(middle - 1);
     struct optimum best;
-
     qsort(e->e, e->n, sizeof *e->e, falling);
     best = optimum_find(e, scheme, start);
     if (scheme->symmetric && scheme->mirrored)
@@ -210,17 +199,16 @@ static void exact_group(struct exact *e, const struct quant_scheme *scheme, floa
     take(e, scheme->scale_type, best.scale, best.zero, &error, scale, zero);
 }
 
-enum quant_fit fit_exact(const struct fit *fit, const struct band *band, size_t from,
+enum quant_fit fit_exact(const struct fit *fit, const struct matrix *matrix, size_t from,
                          size_t count, float *scales, uint8_t *zeros)
 {
     struct exact e = {.type = quant_type_info(fit->scheme->type)};
     enum quant_fit result;
-
-    if (gather_length(band) > VALUES)
-        return fit_search(fit, band, from, count, scales, zeros);
-    result = fit_rtn(fit, band, from, count, scales, zeros);
+    if (gather_length(matrix) > EXACT_MAX)
+        return fit_search(fit, matrix, from, count, scales, zeros);
+    result = fit_rtn(fit, matrix, from, count, scales, zeros);
     for (size_t k = 0; k < count && result == QUANT_FIT_OK; k++) {
-        exact_gather(&e, fit, band, from + k);
+        exact_gather(&e, fit, matrix, from + k);
         exact_group(&e, fit->scheme, &scales[k], &zeros[k]);
     }
     return result;

@@ -5,6 +5,7 @@
 
 #include <float.h>
 
+#include "core/sizes.h"
 #include "quant/layout.h"
 #include "quant/quant.h"
 
@@ -16,17 +17,12 @@ struct fit {
     const struct quant_importance *importance; /* NULL: all the same */
 };
 
-/* Fits `count` groups of a band, the first being the band's first + `from`. */
-typedef enum quant_fit fit_method(const struct fit *fit, const struct band *band,
+/* Fits `count` groups of a matrix, the first being the matrix's first + `from`. */
+typedef enum quant_fit fit_method(const struct fit *fit, const struct matrix *matrix,
                                   size_t from, size_t count, float *scales,
                                   uint8_t *zeros);
 
 fit_method fit_rtn, fit_search, fit_exact;
-
-static inline size_t size_min(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 /* The result of two parts: NOT_FINITE before SCALE_RANGE, however they are cut. */
 static inline enum quant_fit fit_worse(enum quant_fit a, enum quant_fit b)
@@ -45,7 +41,6 @@ static inline bool fit_usable(enum real_type type, float scale, float zero, floa
     const float largest = type == REAL_FLOAT16    ? 65504.0f
                           : type == REAL_BFLOAT16 ? 0x1.fep127f
                                                   : FLT_MAX;
-
     return scale >= FLT_MIN && side * scale <= largest; /* NaN is not */
 }
 

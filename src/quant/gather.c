@@ -6,13 +6,12 @@
 
 #include "quant/kernels/kernels.h"
 
-enum { STRETCH = 64 }; /* elements of a run at a time */
+enum { RUN_PIECE = 64 }; /* elements of a run at a time */
 
 const float_u *gather_floats(const struct fit *fit, size_t element, size_t n,
                              float *buffer)
 {
     const void *data = fit_data(fit, element);
-
     if (fit->source.type == REAL_FLOAT32)
         return data;
     fit->kernels->widen[fit->source.type](data, n, buffer);
@@ -20,45 +19,42 @@ const float_u *gather_floats(const struct fit *fit, size_t element, size_t n,
 }
 
 /* Groups that are columns: a row of all tiles at a time. */
-static void gather_columns(const struct fit *fit, const struct band *band, size_t group,
-                           size_t count, size_t begin, size_t end, float *tiles,
-                           size_t stride)
+static void gather_columns(const struct fit *fit, const struct matrix *matrix,
+                           size_t group, size_t count, size_t begin, size_t end,
+                           float *tiles, size_t stride)
 {
-    size_t whole = count / TILE, rest = count % TILE;
-
-    for (size_t r = begin; r < end; r++, tiles += TILE) {
-        float buffer[TILES * TILE];
-        const float_u *x =
-            gather_floats(fit, band->element + r * band->columns + group, count, buffer);
-
+    size_t whole = count / TILE_GROUPS, rest = count % TILE_GROUPS;
+    for (size_t r = begin; r < end; r++, tiles += TILE_GROUPS) {
+        float buffer[MAX_TILES * TILE_GROUPS];
+        const float_u *x = gather_floats(
+            fit, matrix->element + r * matrix->columns + group, count, buffer);
         for (size_t t = 0; t < whole; t++)
-            memcpy(tiles + t * stride, x + t * TILE, TILE * sizeof *x);
+            memcpy(tiles + t * stride, x + t * TILE_GROUPS, TILE_GROUPS * sizeof *x);
         if (rest != 0) {
-            memset(tiles + whole * stride, 0, TILE * sizeof *tiles);
-            memcpy(tiles + whole * stride, x + whole * TILE, rest * sizeof *x);
+            memset(tiles + whole * stride, 0, TILE_GROUPS * sizeof *tiles);
+            memcpy(tiles + whole * stride, x + whole * TILE_GROUPS, rest * sizeof *x);
         }
     }
 }
 
-/* n <= STRETCH elements of a row of the band, from `at` on in each of `count` <= TILE
- * runs. The last run may end before: `columns` is where the row ends. */
-static void gather_stretch(const struct fit *fit, const struct band *band, size_t row,
+/* n <= RUN_PIECE elements of a row of the matrix, from `at` on in each of `count` <=
+ * TILE_GROUPS runs. The last run may end before: `columns` is where the row ends. */
+static void gather_stretch(const struct fit *fit, const struct matrix *matrix, size_t row,
                            size_t group, size_t count, size_t at, size_t n, float *tile)
 {
-    static const float none[STRETCH];
-    const float_u *rows[TILE];
-    float buffer[TILE][STRETCH];
-
-    for (size_t g = 0; g < TILE; g++) {
-        size_t column = (group + g) * band->run + at;
-        size_t there =
-            g < count && column < band->columns ? size_min(n, band->columns - column) : 0;
-
+    static const float none[RUN_PIECE];
+    const float_u *rows[TILE_GROUPS];
+    float buffer[TILE_GROUPS][RUN_PIECE];
+    for (size_t g = 0; g < TILE_GROUPS; g++) {
+        size_t column = (group + g) * matrix->run + at;
+        size_t there = g < count && column < matrix->columns
+                           ? size_min(n, matrix->columns - column)
+                           : 0;
         rows[g] = none;
         if (there == 0)
             continue;
-        rows[g] = gather_floats(fit, band->element + row * band->columns + column, there,
-                                buffer[g]);
+        rows[g] = gather_floats(fit, matrix->element + row * matrix->columns + column,
+                                there, buffer[g]);
         if (there < n) {
             memmove(buffer[g], rows[g], there * sizeof *buffer[g]);
             memset(buffer[g] + there, 0, (n - there) * sizeof *buffer[g]);
@@ -68,31 +64,28 @@ static void gather_stretch(const struct fit *fit, const struct band *band, size_
     fit->kernels->interleave(rows, n, tile);
 }
 
-static void gather_runs(const struct fit *fit, const struct band *band, size_t group,
+static void gather_runs(const struct fit *fit, const struct matrix *matrix, size_t group,
                         size_t count, size_t begin, size_t end, float *tile)
 {
-    for (size_t at = begin, n; at < end; at += n, tile += n * TILE) {
-        size_t row = at / band->run, column = at % band->run;
-
-        n = size_min(size_min(STRETCH, band->run - column), end - at);
-        gather_stretch(fit, band, row, group, count, column, n, tile);
+    for (size_t at = begin, n; at < end; at += n, tile += n * TILE_GROUPS) {
+        size_t row = at / matrix->run, column = at % matrix->run;
+        n = size_min(size_min(RUN_PIECE, matrix->run - column), end - at);
+        gather_stretch(fit, matrix, row, group, count, column, n, tile);
     }
 }
 
-void gather(const struct fit *fit, const struct band *band, size_t group, size_t count,
-            size_t begin, size_t end, float *tiles, size_t stride)
+void gather(const struct fit *fit, const struct matrix *matrix, size_t group,
+            size_t count, size_t begin, size_t end, float *tiles, size_t stride)
 {
-    size_t all = (count + TILE - 1) / TILE, n = end - begin;
-
-    if (band->run == 1)
-        gather_columns(fit, band, group, count, begin, end, tiles, stride);
+    size_t all = size_ceil_div(count, TILE_GROUPS), n = end - begin;
+    if (matrix->run == 1)
+        gather_columns(fit, matrix, group, count, begin, end, tiles, stride);
     for (size_t t = 0; t < all; t++) {
-        size_t first = t * TILE;
-
-        if (band->run > 1)
-            gather_runs(fit, band, group + first, size_min(TILE, count - first), begin,
-                        end, tiles + t * stride);
+        size_t first = t * TILE_GROUPS;
+        if (matrix->run > 1)
+            gather_runs(fit, matrix, group + first, size_min(TILE_GROUPS, count - first),
+                        begin, end, tiles + t * stride);
         if (n % 2 != 0)
-            memset(tiles + t * stride + n * TILE, 0, TILE * sizeof *tiles);
+            memset(tiles + t * stride + n * TILE_GROUPS, 0, TILE_GROUPS * sizeof *tiles);
     }
 }

@@ -1,6 +1,6 @@
 /* float16 and bfloat16 as bit patterns: to float32 exactly, from float32 to the
  * nearest, ties to even. Inline and without branches where it can be, so that
- * loops over it vectorise. Arrays of them: types.c and kernels/. */
+ * loops over it vectorise. Arrays of them: data_types.c and kernels/. */
 #ifndef NIBBLE_QUANT_HALF_H
 #define NIBBLE_QUANT_HALF_H
 
@@ -10,7 +10,6 @@
 static inline uint32_t float_bits(float value)
 {
     uint32_t bits;
-
     memcpy(&bits, &value, sizeof bits);
     return bits;
 }
@@ -18,7 +17,6 @@ static inline uint32_t float_bits(float value)
 static inline float float_of_bits(uint32_t bits)
 {
     float value;
-
     memcpy(&value, &bits, sizeof value);
     return value;
 }
@@ -32,7 +30,6 @@ static inline float half_widen(uint16_t half)
     uint32_t magnitude = half & 0x7fffu;
     uint32_t finite = float_bits(float_of_bits(magnitude << 13) * 0x1p112f);
     uint32_t quiet = magnitude > 0x7c00u ? 1u << 22 : 0;
-
     return float_of_bits(
         sign | (magnitude < 0x7c00u ? finite : 0x7f800000u | magnitude << 13 | quiet));
 }
@@ -43,7 +40,6 @@ static inline uint16_t half_narrow(float value)
     uint32_t sign = bits >> 16 & 0x8000u;
     uint32_t magnitude = bits & 0x7fffffffu;
     uint32_t half;
-
     if (magnitude > 0x7f800000u)
         half = 0x7e00 | (magnitude >> 13 & 0x3ffu); /* as the CPU has it */
     else if (magnitude >= 0x477ff000u) /* 65520: half way from the largest to 2^16 */
@@ -63,7 +59,6 @@ static inline float bfloat_widen(uint16_t bfloat)
 static inline uint16_t bfloat_narrow(float value)
 {
     uint32_t bits = float_bits(value);
-
     if ((bits & 0x7fffffffu) > 0x7f800000u)
         return (uint16_t)(bits >> 16 | 0x40u);
     return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);

@@ -8,11 +8,11 @@
 #include "quant/kernels/kernels.h"
 
 enum {
-    STRETCH = 256, /* elements of a run binned at a time */
-    ROWS = 32,     /* of columns binned at a time: 32 KiB of bins */
-    STRIP = 64,    /* columns counted at a time */
-    AHEAD = 2,     /* rows that are asked for before they are read */
-    LINE = 64,     /* bytes of a cache line */
+    BIN_BATCH = 256,   /* elements of a run binned at a time */
+    BIN_ROWS = 32,     /* of columns binned at a time: 32 KiB of bins */
+    COUNT_STRIP = 64,  /* columns counted at a time */
+    PREFETCH_ROWS = 2, /* rows that are asked for before they are read */
+    CACHE_LINE = 64,   /* bytes of a cache line */
 };
 
 struct binning binning_of(const struct quant_type_info *type)
@@ -37,7 +37,7 @@ struct counter {
     const struct fit *fit;
     size_t bins, count;
     float last;
-    float inverse[HISTOGRAMS], offset[HISTOGRAMS];
+    float inverse[MAX_HISTOGRAMS], offset[MAX_HISTOGRAMS];
     uint32_t *counts;
 };
 
@@ -46,17 +46,15 @@ struct counter {
 static void count_run(const struct counter *c, size_t element, size_t n, size_t g)
 {
     uint32_t *counts = c->counts + g * c->bins;
-    float inverse[STRETCH], offset[STRETCH];
-
-    for (size_t i = 0; i < size_min(STRETCH, n); i++) {
+    float inverse[BIN_BATCH], offset[BIN_BATCH];
+    for (size_t i = 0; i < size_min(BIN_BATCH, n); i++) {
         inverse[i] = c->inverse[g];
         offset[i] = c->offset[g];
     }
     for (size_t done = 0, part; done < n; done += part) {
-        float buffer[STRETCH];
-        uint16_t at[STRETCH];
-
-        part = size_min(STRETCH, n - done);
+        float buffer[BIN_BATCH];
+        uint16_t at[BIN_BATCH];
+        part = size_min(BIN_BATCH, n - done);
         c->fit->kernels->search_bins(gather_floats(c->fit, element + done, part, buffer),
                                      part, inverse, offset, c->last, at);
         for (size_t i = 0; i < part; i++)
@@ -68,40 +66,36 @@ static void count_run(const struct counter *c, size_t element, size_t n, size_t 
 static void prefetch_row(const struct counter *c, size_t element)
 {
     const char *at = fit_data(c->fit, element);
-
-    for (size_t i = 0; i < c->count * real_size(c->fit->source.type); i += LINE)
+    for (size_t i = 0; i < c->count * real_size(c->fit->source.type); i += CACHE_LINE)
         __builtin_prefetch(at + i);
 }
 
 /* One element of each group: the bin that it is in. */
 static void bin_row(const struct counter *c, size_t element, uint16_t *at)
 {
-    float buffer[HISTOGRAMS];
-
+    float buffer[MAX_HISTOGRAMS];
     c->fit->kernels->search_bins(gather_floats(c->fit, element, c->count, buffer),
                                  c->count, c->inverse, c->offset, c->last, at);
 }
 
 /* Groups that are columns: some rows at a time, and of these a strip of groups after
  * the other, whose counts stay in the first-level cache. */
-static void count_columns(const struct counter *c, const struct band *band, size_t group)
+static void count_columns(const struct counter *c, const struct matrix *matrix,
+                          size_t group)
 {
-    uint16_t at[ROWS][HISTOGRAMS];
-
-    for (size_t r = 0, rows; r < band->rows; r += rows) {
-        rows = size_min(ROWS, band->rows - r);
+    uint16_t at[BIN_ROWS][MAX_HISTOGRAMS];
+    for (size_t r = 0, rows; r < matrix->rows; r += rows) {
+        rows = size_min(BIN_ROWS, matrix->rows - r);
         for (size_t i = 0; i < rows; i++) {
-            size_t element = band->element + (r + i) * band->columns + group;
-
-            if (r + i + AHEAD < band->rows)
-                prefetch_row(c, element + AHEAD * band->columns);
+            size_t element = matrix->element + (r + i) * matrix->columns + group;
+            if (r + i + PREFETCH_ROWS < matrix->rows)
+                prefetch_row(c, element + PREFETCH_ROWS * matrix->columns);
             bin_row(c, element, at[i]);
         }
-        for (size_t g = 0; g < c->count; g += STRIP)
+        for (size_t g = 0; g < c->count; g += COUNT_STRIP)
             for (size_t i = 0; i < rows; i++) {
                 uint32_t *counts = c->counts + g * c->bins;
-
-                for (size_t k = g; k < size_min(g + STRIP, c->count); k++) {
+                for (size_t k = g; k < size_min(g + COUNT_STRIP, c->count); k++) {
                     counts[at[i][k]]++;
                     counts += c->bins;
                 }
@@ -109,18 +103,17 @@ static void count_columns(const struct counter *c, const struct band *band, size
     }
 }
 
-static void count_runs(const struct counter *c, const struct band *band, size_t group)
+static void count_runs(const struct counter *c, const struct matrix *matrix, size_t group)
 {
-    size_t begin = group * band->run;
-    size_t end = size_min(begin + c->count * band->run, band->columns);
-
-    for (size_t r = 0; r < band->rows; r++)
-        for (size_t at = begin; at < end; at += band->run)
-            count_run(c, band->element + r * band->columns + at,
-                      size_min(band->run, end - at), at / band->run - group);
+    size_t begin = group * matrix->run;
+    size_t end = size_min(begin + c->count * matrix->run, matrix->columns);
+    for (size_t r = 0; r < matrix->rows; r++)
+        for (size_t at = begin; at < end; at += matrix->run)
+            count_run(c, matrix->element + r * matrix->columns + at,
+                      size_min(matrix->run, end - at), at / matrix->run - group);
 }
 
-void histogram_count(const struct fit *fit, const struct band *band, size_t group,
+void histogram_count(const struct fit *fit, const struct matrix *matrix, size_t group,
                      size_t count, const struct binning *binning, int lo,
                      const float *scales, const uint8_t *zeros, uint32_t *counts)
 {
@@ -129,13 +122,12 @@ void histogram_count(const struct fit *fit, const struct band *band, size_t grou
                         .count = count,
                         .last = (float)(binning->bins - 1),
                         .counts = counts};
-
     for (size_t g = 0; g < count; g++) {
         c.inverse[g] = scales[g] >= 0x1p-112f ? binning->density / scales[g] : 0;
         c.offset[g] = (float)binning_offset(binning, (float)(uint8_t)(zeros[g] - lo));
     }
     memset(counts, 0, count * binning->bins * sizeof *counts);
-    (band->run == 1 ? count_columns : count_runs)(&c, band, group);
+    (matrix->run == 1 ? count_columns : count_runs)(&c, matrix, group);
 }
 
 /* ---- sums ----------------------------------------------------------- */
@@ -146,13 +138,11 @@ void histogram_make(struct histogram *h, const struct binning *binning, float ze
     const int64_t offset = binning_offset(binning, zero);
     int64_t count = 0, value = 0; /* of middles, in halves of a bin */
     double energy = 0;
-
     h->bins = binning->bins;
     h->offset = (double)offset;
     for (size_t i = 0; i <= h->bins; i++) {
         int64_t here = i < h->bins ? counts[i] : 0;
         int64_t middle = (int64_t)(2 * i + 1) - 2 * offset;
-
         h->below[i] = (struct histogram_sum){(double)count, (double)value / 2};
         count += here;
         value += here * middle;
@@ -167,19 +157,17 @@ static inline double bin_at(const struct histogram *h, double t)
 {
     const double bins = (double)h->bins;
     double at = t + h->offset;
-
     at = at > 0 ? at : 0;
     return at < bins ? at : bins;
 }
 
-/* Sums over weights below `t`; those of one bin are taken to be spread evenly. */
+/* Sums over weights below `t`; those of one bin are taken to be series evenly. */
 static inline struct histogram_sum sum_below(const struct histogram *h, double t)
 {
     double at = bin_at(h, t);
     size_t i = (size_t)at;
     double part = at - (double)i;
     double count = part * (h->below[i + 1].count - h->below[i].count);
-
     return (struct histogram_sum){h->below[i].count + count,
                                   h->below[i].value +
                                       count * ((double)i + part / 2 - h->offset)};
@@ -199,16 +187,13 @@ static inline __attribute__((always_inline)) struct histogram_gain gain_of(
 {
     const struct histogram_sum all = h->below[h->bins];
     struct histogram_gain gain = {0, 0};
-
     for (int k = 1; k <= steps - zero; k++) {
         struct histogram_sum sum = below(h, (k - 0.5) * scale);
-
         gain.xl += all.value - sum.value;
         gain.ll += (2 * k - 1) * (all.count - sum.count);
     }
     for (int k = 1; k <= zero; k++) {
         struct histogram_sum sum = below(h, (0.5 - k) * scale);
-
         gain.xl -= sum.value;
         gain.ll += (2 * k - 1) * sum.count;
     }
@@ -224,6 +209,5 @@ struct histogram_gain histogram_gain(const struct histogram *h, double scale, in
 double histogram_error(const struct histogram *h, double scale, int zero, int steps)
 {
     struct histogram_gain gain = gain_of(h, scale, zero, steps, sum_bins);
-
     return h->energy - 2 * scale * gain.xl + scale * scale * gain.ll;
 }

@@ -1,68 +1,61 @@
-/* Layouts: bands of a shape, by index of an element or of a group.
+/* Layouts: matrices of a shape, by index of an element or of a group.
  * Constant time for each; overflow of the shape's product is the caller's. */
 #include "quant/layout.h"
+#include "core/sizes.h"
 
-/* How bands repeat: all have the same groups; elements repeat with `outer`. */
-struct pattern {
-    size_t bands;    /* in each index of outer */
-    size_t rows;     /* in each band; fewer in the last of an outer index */
+/* How matrices repeat: all have the same groups; elements repeat with `outer`. */
+struct layout_pattern {
+    size_t matrices; /* in each index of outer */
+    size_t rows;     /* in each matrix; fewer in the last of an outer index */
     size_t all_rows; /* in each index of outer */
     size_t columns, run;
 };
 
-static size_t divide_up(size_t a, size_t b)
-{
-    return a / b + (a % b != 0);
-}
-
-static struct pattern shape_pattern(const struct quant_shape *s)
+static struct layout_pattern shape_pattern(const struct quant_shape *s)
 {
     if (s->block == 0)
-        return (struct pattern){1, s->outer, s->outer, s->dim * s->inner, s->inner};
+        return (struct layout_pattern){1, s->outer, s->outer, s->dim * s->inner,
+                                       s->inner};
     if (s->inner > 1)
-        return (struct pattern){divide_up(s->dim, s->block), s->block, s->dim, s->inner,
-                                1};
+        return (struct layout_pattern){quant_blocks(s), s->block, s->dim, s->inner, 1};
     if (s->dim % s->block == 0)
-        return (struct pattern){1, 1, 1, s->outer * s->dim, s->block};
-    return (struct pattern){1, 1, 1, s->dim, s->block};
+        return (struct layout_pattern){1, 1, 1, s->outer * s->dim, s->block};
+    return (struct layout_pattern){1, 1, 1, s->dim, s->block};
 }
 
-size_t band_groups(const struct band *band)
+size_t matrix_groups(const struct matrix *matrix)
 {
-    return divide_up(band->columns, band->run);
+    return size_ceil_div(matrix->columns, matrix->run);
 }
 
-bool band_has_runs(const struct band *band)
+bool matrix_has_runs(const struct matrix *matrix)
 {
-    return band->run >= RUN_MAX || (band->run >= RUN_MIN && band->rows < 8);
+    return matrix->run >= RUN_MAX || (matrix->run >= RUN_MIN && matrix->rows < 8);
 }
 
-static struct band band_at(const struct pattern *p, size_t outer, size_t index)
+static struct matrix matrix_at(const struct layout_pattern *p, size_t outer, size_t index)
 {
     size_t row = index * p->rows;
-    struct band band = {
+    struct matrix matrix = {
         .element = (outer * p->all_rows + row) * p->columns,
         .rows = p->all_rows - row < p->rows ? p->all_rows - row : p->rows,
         .columns = p->columns,
         .run = p->run,
     };
-
-    band.group = (outer * p->bands + index) * band_groups(&band);
-    return band;
+    matrix.group = (outer * p->matrices + index) * matrix_groups(&matrix);
+    return matrix;
 }
 
-struct band band_of_element(const struct quant_shape *shape, size_t element)
+struct matrix matrix_of_element(const struct quant_shape *shape, size_t element)
 {
-    struct pattern p = shape_pattern(shape);
+    struct layout_pattern p = shape_pattern(shape);
     size_t row = element / p.columns;
-
-    return band_at(&p, row / p.all_rows, row % p.all_rows / p.rows);
+    return matrix_at(&p, row / p.all_rows, row % p.all_rows / p.rows);
 }
 
-struct band band_of_group(const struct quant_shape *shape, size_t group)
+struct matrix matrix_of_group(const struct quant_shape *shape, size_t group)
 {
-    struct pattern p = shape_pattern(shape);
-    size_t index = group / divide_up(p.columns, p.run);
-
-    return band_at(&p, index / p.bands, index % p.bands);
+    struct layout_pattern p = shape_pattern(shape);
+    size_t index = group / size_ceil_div(p.columns, p.run);
+    return matrix_at(&p, index / p.matrices, index % p.matrices);
 }

@@ -59,6 +59,7 @@ struct quant_shape {
 };
 
 size_t quant_elements(const struct quant_shape *shape);
+size_t quant_blocks(const struct quant_shape *shape); /* of one [dim]; 1 per axis */
 size_t quant_groups(const struct quant_shape *shape);
 
 /* ---- kernels -------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* Ranges of groups: what round to nearest reads of the weights. For a band at a
+/* Ranges of groups: what round to nearest reads of the weights. For a matrix at a
  * time (fit.c), and of a weight piece by piece. Scales and zero points made of
  * them are rtn.c's. */
 #include "quant/ranges.h"
@@ -14,34 +14,30 @@ void range_row(const struct fit *fit, size_t element, size_t columns, size_t run
     const struct kernels *k = fit->kernels;
     enum real_type real = fit->source.type;
     size_t whole = columns / run, rest = columns % run;
-
     k->range_runs(fit_data(fit, element), real, run, whole, top, bottom);
     if (rest != 0)
         k->range_runs(fit_data(fit, element + whole * run), real, rest, 1, top + whole,
                       bottom + whole);
 }
 
-void range_strip(const struct fit *fit, const struct band *band, size_t column,
+void range_strip(const struct fit *fit, const struct matrix *matrix, size_t column,
                  size_t columns, int32_t *top, int32_t *bottom)
 {
-    fit->kernels->range_columns(fit_data(fit, band->element + column), fit->source.type,
-                                band->columns, band->rows, columns, top, bottom);
+    fit->kernels->range_columns(fit_data(fit, matrix->element + column), fit->source.type,
+                                matrix->columns, matrix->rows, columns, top, bottom);
 }
 
 static inline void fold(size_t columns, size_t run, int32_t *range)
 {
     size_t groups = columns / run;
-
     for (size_t g = 0; g < groups; g++) {
         int32_t largest = 0;
-
         for (size_t i = 0; i < run; i++)
             largest = range[g * run + i] > largest ? range[g * run + i] : largest;
         range[g] = largest;
     }
     if (columns % run != 0) {
         int32_t largest = 0;
-
         for (size_t c = groups * run; c < columns; c++)
             largest = range[c] > largest ? range[c] : largest;
         range[groups] = largest;
@@ -59,53 +55,50 @@ void range_fold(size_t columns, size_t run, int32_t *range)
 /* ---- piece by piece ------------------------------------------------- */
 
 /* The ranges of some groups, as the kernels want them. */
-struct part {
-    int32_t top[RANGES], bottom[RANGES];
+struct range_bits {
+    int32_t top[RANGE_BATCH], bottom[RANGE_BATCH];
 };
 
-static void part_merge(const struct part *part, size_t n, struct quant_range *ranges)
+static void bits_merge(const struct range_bits *part, size_t n,
+                       struct quant_range *ranges)
 {
     for (size_t k = 0; k < n; k++) {
         const struct quant_range range = {part->top[k], part->bottom[k]};
-
         quant_ranges_merge(ranges + k, &range, 1);
     }
 }
 
-/* Columns [from, to) of some rows of a band whose columns are groups. */
-static void extend_columns(const struct fit *fit, const struct band *rows, size_t from,
+/* Columns [from, to) of some rows of a matrix whose columns are groups. */
+static void extend_columns(const struct fit *fit, const struct matrix *rows, size_t from,
                            size_t to, struct quant_range *ranges)
 {
     for (size_t c = from, n; c < to; c += n) {
-        struct part part = {0};
-
-        n = size_min(RANGES, to - c);
+        struct range_bits part = {0};
+        n = size_min(RANGE_BATCH, to - c);
         range_strip(fit, rows, c, n, part.top, part.bottom);
-        part_merge(&part, n, ranges + c);
+        bits_merge(&part, n, ranges + c);
     }
 }
 
-/* Columns [from, to) of some rows of a band, in runs: the rest of one, whole ones,
+/* Columns [from, to) of some rows of a matrix, in runs: the rest of one, whole ones,
  * the beginning of one. */
-static void extend_runs(const struct fit *fit, const struct band *rows, size_t from,
+static void extend_runs(const struct fit *fit, const struct matrix *rows, size_t from,
                         size_t to, struct quant_range *ranges)
 {
     size_t run = rows->run;
-
     for (size_t c = from, n; c < to; c += n) {
-        struct part part = {0};
+        struct range_bits part = {0};
         size_t left = run - c % run;
         size_t groups = 1;
-
         n = size_min(left, to - c);
         if (left == run) {
-            groups = size_min(RANGES, (to - c - 1) / run + 1);
+            groups = size_min(RANGE_BATCH, (to - c - 1) / run + 1);
             n = size_min(groups * run, to - c);
         }
         for (size_t r = 0; r < rows->rows; r++)
             range_row(fit, rows->element + r * rows->columns + c, n, groups > 1 ? run : n,
                       part.top, part.bottom);
-        part_merge(&part, groups, ranges + c / run);
+        bits_merge(&part, groups, ranges + c / run);
     }
 }
 
@@ -114,11 +107,9 @@ void quant_ranges_extend(const struct kernels *kernels, struct quant_source sour
                          struct quant_range *ranges)
 {
     const struct fit fit = {.kernels = kernels, .source = source};
-
     for (size_t at = begin, n; at < end; at += n) {
-        struct band rows = band_of_element(shape, at);
+        struct matrix rows = matrix_of_element(shape, at);
         size_t from = (at - rows.element) % rows.columns, to = rows.columns;
-
         rows.element = at - from;
         if (from != 0 || end - at < rows.columns) {
             rows.rows = 1;
@@ -147,11 +138,9 @@ enum quant_fit quant_ranges_fit(const struct kernels *kernels,
                                 uint8_t *zeros)
 {
     enum quant_fit result = QUANT_FIT_OK;
-
     for (size_t k = 0, count; k < n && result != QUANT_FIT_NOT_FINITE; k += count) {
-        struct part part;
-
-        count = size_min(RANGES, n - k);
+        struct range_bits part;
+        count = size_min(RANGE_BATCH, n - k);
         for (size_t i = 0; i < count; i++) {
             part.top[i] = ranges[k + i].top;
             part.bottom[i] = ranges[k + i].bottom;

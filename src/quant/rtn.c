@@ -2,6 +2,7 @@
  * that compilers vectorise. Every operation is IEEE's, so that the bits are the
  * same whatever they make of it. */
 #include "quant/rtn.h"
+#include "core/sizes.h"
 
 #include <float.h>
 #include <math.h>
@@ -16,7 +17,6 @@ static const int32_t infinity_bits = 0x7f800000;
 static int32_t ranges_largest(size_t n, const int32_t *top, const int32_t *bottom)
 {
     int32_t largest = 0;
-
     for (size_t k = 0; k < n; k++) {
         largest = top[k] > largest ? top[k] : largest;
         largest = bottom[k] > largest ? bottom[k] : largest;
@@ -35,7 +35,6 @@ static void scales_symmetric(size_t n, const int32_t *top, const int32_t *bottom
 {
     for (size_t k = 0; k < n; k++) {
         int32_t largest = top[k] > bottom[k] ? top[k] : bottom[k];
-
         scales[k] = scale_or_one(float_of_bits((uint32_t)largest) / steps);
     }
 }
@@ -56,7 +55,6 @@ static void scales_asymmetric(size_t n, const int32_t *top, const int32_t *botto
     for (size_t k = 0; k < n; k++) {
         double up = (double)float_of_bits((uint32_t)top[k]);
         double down = (double)float_of_bits((uint32_t)bottom[k]);
-
         scales[k] = scale_or_one((float)((up + down) / steps));
     }
 }
@@ -68,10 +66,8 @@ static bool scales_held(enum real_type type, size_t n, const float *wanted,
 {
     const float least = type == REAL_FLOAT16 ? 0x1p-14f : FLT_MIN;
     int held = 1;
-
     for (size_t k = 0; k < n; k++) {
         int near = fabsf(scales[k] - wanted[k]) * 32 <= wanted[k];
-
         held &= (scales[k] <= FLT_MAX) & ((scales[k] >= least) | near);
     }
     return held != 0;
@@ -83,11 +79,9 @@ static bool scales_round(const struct kernels *kernels, enum real_type type, siz
 {
     enum { STEP = 256 };
     bool held = true;
-
     for (size_t k = 0, part; held && k < n; k += part) {
         float wanted[STEP];
-
-        part = n - k < STEP ? n - k : STEP;
+        part = size_min(n - k, STEP);
         memcpy(wanted, scales + k, part * sizeof *wanted);
         quant_round(kernels, type, scales + k, part);
         held = scales_held(type, part, wanted, scales + k);
@@ -100,10 +94,8 @@ static void zeros_asymmetric(size_t n, const int32_t *bottom, const float *scale
                              int hi, uint8_t *zeros)
 {
     const float steps = (float)(hi - lo);
-
     for (size_t k = 0; k < n; k++) {
         float z = float_of_bits((uint32_t)bottom[k]) / scales[k];
-
         z = z < steps ? z : steps;
         z = (z + ROUNDER) - ROUNDER;
         zeros[k] = (uint8_t)((int)z + lo);
@@ -114,7 +106,6 @@ static void zeros_asymmetric(size_t n, const int32_t *bottom, const float *scale
 static bool decodes(enum real_type type, float value, float scale, int steps)
 {
     float code = value / scale;
-
     code = code < (float)steps ? code : (float)steps;
     code = (code + ROUNDER) - ROUNDER;
     return real_round(type, code * scale) <= FLT_MAX;
@@ -126,12 +117,10 @@ static bool extremes_decode(const struct quant_scheme *scheme, size_t n,
                             const float *scales, const uint8_t *zeros)
 {
     const struct quant_type_info *type = quant_type_info(scheme->type);
-
     for (size_t k = 0; k < n; k++) {
         float up = float_of_bits((uint32_t)top[k]),
               down = float_of_bits((uint32_t)bottom[k]);
         int z = type->lo < 0 ? (int8_t)zeros[k] : zeros[k];
-
         if (!decodes(scheme->scale_type, up, scales[k], type->hi - z) ||
             !decodes(scheme->scale_type, down, scales[k], z - type->lo))
             return false;
@@ -148,7 +137,6 @@ enum quant_fit rtn_solve(const struct kernels *kernels, const struct quant_schem
     int32_t largest = ranges_largest(n, top, bottom);
     /* Below this all extremes decode to finite values, which spares looking closer. */
     const float safe = scheme->scale_type == REAL_FLOAT16 ? 50000.0f : 1e38f;
-
     if (largest >= infinity_bits)
         return QUANT_FIT_NOT_FINITE;
     if (scheme->symmetric)

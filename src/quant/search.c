@@ -1,30 +1,30 @@
 /* The search for scales and zero points of least squared error: passes over the elements
- * for what tries.c wants tried. The sums are the kernels' (kernels/search.h); what is
- * taken in the end is take.c's choice. */
+ * for what trials.c wants tried. The sums are the kernels' (kernels/search_tile.h); what
+ * is taken in the end is search_select.c's candidate. */
 #include "quant/search.h"
 #include "quant/kernels/kernels.h"
 
 /* ---- passes over the elements --------------------------------------- */
 
 /* Gathers the elements of `count` groups and narrows them. */
-static void search_fill(struct search *s, size_t group, size_t count)
+static void search_fill(struct scale_search *s, size_t group, size_t count)
 {
     for (size_t at = 0; at < s->length; at += s->piece) {
         piece_gather(s, group, count, at);
-        for (size_t t = 0; t * TILE < count; t++)
-            s->fit->kernels->search_narrow(
+        for (size_t t = 0; t * TILE_GROUPS < count; t++)
+            s->fit->kernels->search_integers(
                 tile_floats(s, t), pairs_of(piece_length(s, at)), s->tile[t].inverse,
-                s->limit, s->whole + (t * s->room + at) * TILE);
+                s->limit, s->whole + (t * s->room + at) * TILE_GROUPS);
     }
 }
 
-static void search_tile(struct search *s, size_t t)
+static void search_tile(struct scale_search *s, size_t t)
 {
     for (size_t stage = 0; stage < search_stages; stage++) {
-        search_plan(s, &s->tile[t], stage);
-        if (s->tile[t].tries != 0)
-            s->fit->kernels->search_try(s->whole + t * s->room * TILE,
-                                        pairs_of(s->length), s->steps, &s->tile[t]);
+        search_stage_trials(s, &s->tile[t], stage);
+        if (s->tile[t].trials != 0)
+            s->fit->kernels->search_trials(s->whole + t * s->room * TILE_GROUPS,
+                                           pairs_of(s->length), s->steps, &s->tile[t]);
     }
 }
 
@@ -32,64 +32,61 @@ static void search_tile(struct search *s, size_t t)
 
 /* How many tiles are worked on at a time: of runs as many floats as there is room for;
  * of columns also more, since the fewer columns, the slower they are read. */
-static void search_cut(struct search *s)
+static void search_cut(struct scale_search *s)
 {
     size_t even = s->length + s->length % 2;
-    size_t most = s->band->run == 1 ? WHOLE : FLOATS;
-    size_t tiles = most / TILE / even;
-
-    s->tiles = size_min(tiles > 1 ? tiles : 1, TILES);
-    s->piece = size_min(even, FLOATS / TILE / s->tiles / 2 * 2);
+    size_t most = s->matrix->run == 1 ? MAX_INTEGERS : MAX_FLOATS;
+    size_t tiles = most / TILE_GROUPS / even;
+    s->tiles = size_min(tiles > 1 ? tiles : 1, MAX_TILES);
+    s->piece = size_min(even, MAX_FLOATS / TILE_GROUPS / s->tiles / 2 * 2);
     s->room = even;
 }
 
-static void search_short(struct search *s, size_t from, size_t count, float *scales,
+static void search_short(struct scale_search *s, size_t from, size_t count, float *scales,
                          uint8_t *zeros)
 {
-    struct contest contest;
-
+    struct candidates candidates;
     search_cut(s);
     for (size_t k = 0, n; k < count; k += n) {
-        n = size_min(s->tiles * TILE, count - k);
-        for (size_t t = 0; t * TILE < n; t++)
-            search_begin(s, &s->tile[t], size_min(TILE, n - t * TILE),
-                         scales + k + t * TILE, zeros + k + t * TILE);
+        n = size_min(s->tiles * TILE_GROUPS, count - k);
+        for (size_t t = 0; t * TILE_GROUPS < n; t++)
+            search_begin(s, &s->tile[t], size_min(TILE_GROUPS, n - t * TILE_GROUPS),
+                         scales + k + t * TILE_GROUPS, zeros + k + t * TILE_GROUPS);
         search_fill(s, from + k, n);
-        for (size_t t = 0; t * TILE < n; t++)
+        for (size_t t = 0; t * TILE_GROUPS < n; t++)
             search_tile(s, t);
-        contest_begin(s, &contest, s->tile, n, scales + k, zeros + k);
-        contest_decide(s, &contest, from + k, n, NULL, scales + k, zeros + k);
+        candidates_make(s, &candidates, s->tile, n, scales + k, zeros + k);
+        candidates_select_best(s, &candidates, from + k, n, NULL, scales + k, zeros + k);
     }
 }
 
-static size_t search_limit(const struct search *s)
+static size_t longest_short_group(const struct scale_search *s)
 {
-    return s->type->bits == 4 && s->band->run == 1 ? LONG_COLUMN : LONG;
+    return s->type->bits == 4 && s->matrix->run == 1 ? LONG_COLUMN : LONG_GROUP;
 }
 
-enum quant_fit fit_search(const struct fit *fit, const struct band *band, size_t from,
+enum quant_fit fit_search(const struct fit *fit, const struct matrix *matrix, size_t from,
                           size_t count, float *scales, uint8_t *zeros)
 {
-    struct search s;
-    enum quant_fit result = fit_rtn(fit, band, from, count, scales, zeros);
-
+    struct scale_search s;
+    enum quant_fit result = fit_rtn(fit, matrix, from, count, scales, zeros);
     if (result != QUANT_FIT_OK)
         return result;
     s.fit = fit;
-    s.band = band;
+    s.matrix = matrix;
     s.type = quant_type_info(fit->scheme->type);
     s.steps = (float)(s.type->hi - s.type->lo);
     s.middle = (float)(1 << (s.type->bits - 1));
     s.limit = s.type->bits == 4 ? LIMIT_4BIT : LIMIT_8BIT;
     s.step = 0;
-    s.length = gather_length(band);
-    s.spread = search_spread(s.type, s.length);
+    s.length = gather_length(matrix);
+    s.series = search_series(s.type, s.length);
     if (fit->importance != NULL)
         search_weighted(&s, from, count, scales, zeros);
     else if (s.length > UINT32_MAX)
         return QUANT_FIT_OK; /* more than a histogram can count */
-    else if (s.length > search_limit(&s))
-        search_long(&s, from, count, scales, zeros);
+    else if (s.length > longest_short_group(&s))
+        search_histograms(&s, from, count, scales, zeros);
     else
         search_short(&s, from, count, scales, zeros);
     return QUANT_FIT_OK;

@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-enum { TILE = 16 };
+enum { BYTE_TILE = 16 };
 
-typedef uint8_t vector __attribute__((vector_size(TILE)));
+typedef uint8_t vector __attribute__((vector_size(BYTE_TILE)));
 
 static inline vector low_halves(vector a, vector b)
 {
@@ -24,34 +24,33 @@ static inline vector high_halves(vector a, vector b)
  * highest to the lowest place. */
 static inline void interleave(const vector *from, vector *to)
 {
-    for (int i = 0; i < TILE / 2; i++) {
-        to[2 * i] = low_halves(from[i], from[i + TILE / 2]);
-        to[2 * i + 1] = high_halves(from[i], from[i + TILE / 2]);
+    for (int i = 0; i < BYTE_TILE / 2; i++) {
+        to[2 * i] = low_halves(from[i], from[i + BYTE_TILE / 2]);
+        to[2 * i + 1] = high_halves(from[i], from[i + BYTE_TILE / 2]);
     }
 }
 
 static inline void tile(const uint8_t *codes, size_t stride, uint8_t *out,
                         size_t out_stride)
 {
-    vector a[TILE], b[TILE];
-
-    for (size_t i = 0; i < TILE; i++)
-        memcpy(&a[i], codes + i * stride, TILE);
+    vector a[BYTE_TILE], b[BYTE_TILE];
+    for (size_t i = 0; i < BYTE_TILE; i++)
+        memcpy(&a[i], codes + i * stride, BYTE_TILE);
     interleave(a, b);
     interleave(b, a);
     interleave(a, b);
     interleave(b, a);
-    for (size_t i = 0; i < TILE; i++)
-        memcpy(out + i * out_stride, &a[i], TILE);
+    for (size_t i = 0; i < BYTE_TILE; i++)
+        memcpy(out + i * out_stride, &a[i], BYTE_TILE);
 }
 
 void quant_transpose(const uint8_t *codes, size_t rows, size_t columns, size_t stride,
                      uint8_t *out, size_t out_stride)
 {
-    size_t whole_rows = rows - rows % TILE, whole_columns = columns - columns % TILE;
-
-    for (size_t c = 0; c < whole_columns; c += TILE)
-        for (size_t r = 0; r < whole_rows; r += TILE)
+    size_t whole_rows = rows - rows % BYTE_TILE,
+           whole_columns = columns - columns % BYTE_TILE;
+    for (size_t c = 0; c < whole_columns; c += BYTE_TILE)
+        for (size_t r = 0; r < whole_rows; r += BYTE_TILE)
             tile(codes + r * stride + c, stride, out + c * out_stride + r, out_stride);
     /* What is left: the last rows of all columns, the last columns of other rows. */
     for (size_t c = 0; c < columns; c++)

@@ -17,10 +17,10 @@ KERNEL_ENCODE_RUNS(avx2_encode_runs);
 KERNEL_ENCODE_COLUMNS(avx2_encode_columns);
 KERNEL_INTERLEAVE(avx2_interleave);
 KERNEL_SEARCH_BINS(avx2_search_bins);
-KERNEL_SEARCH_NARROW(avx2_search_narrow);
-KERNEL_SEARCH_TRY(avx2_search_try);
+KERNEL_SEARCH_INTEGERS(avx2_search_integers);
+KERNEL_SEARCH_TRIALS(avx2_search_trials);
 KERNEL_SEARCH_ERRORS(avx2_search_errors);
-KERNEL_SEARCH_TRY(avx512_search_try);
+KERNEL_SEARCH_TRIALS(avx512_search_trials);
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -35,7 +35,6 @@ INLINE __m256 load(const float_u *x)
 INLINE __m256i mask_first(size_t n)
 {
     const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n < WIDTH ? (int)n : WIDTH), lanes);
 }
 
@@ -56,7 +55,6 @@ INLINE __m256 load_real(const unsigned char *x, enum real_type real)
 {
     const __m128i *halves = (const __m128i *)(const void *)x;
     const double *doubles = (const double *)(const void *)x;
-
     switch (real) {
     case REAL_FLOAT16:
         return _mm256_cvtph_ps(_mm_loadu_si128(halves));
@@ -80,7 +78,6 @@ INLINE size_t size_of_real(enum real_type real)
 INLINE __m256 load_real_first(const unsigned char *x, enum real_type real, size_t n)
 {
     unsigned char bytes[WIDTH * sizeof(double)] = {0};
-
     if (real == REAL_FLOAT32)
         return load_first((const float_u *)(const void *)x, n);
     memcpy(bytes, x, n * size_of_real(real));
@@ -135,7 +132,6 @@ INLINE void store_bytes(uint8_t *p, __m128i v)
 INLINE void store_bytes_first(uint8_t *p, __m128i v, size_t n)
 {
     uint8_t bytes[LANES];
-
     store_bytes(bytes, v);
     memcpy(p, bytes, n);
 }

@@ -9,7 +9,6 @@
 INLINE __m256i twice(__m256 v)
 {
     __m256i whole = _mm256_cvtps_epi32(v);
-
     return _mm256_blend_epi16(whole, _mm256_slli_epi32(whole, 16), 0xaa);
 }
 
@@ -38,7 +37,6 @@ INLINE void best_pick(struct best *best, __m256 scale, __m256 zero, __m256 xl, _
 {
     __m256 gain = _mm256_div_ps(_mm256_mul_ps(xl, xl), ll);
     __m256 better = _mm256_cmp_ps(gain, best->gain, _CMP_GT_OQ);
-
     best->gain = _mm256_blendv_ps(best->gain, gain, better);
     best->scale = _mm256_blendv_ps(best->scale, scale, better);
     best->zero = _mm256_blendv_ps(best->zero, zero, better);

@@ -20,37 +20,34 @@ static const float least_scale = 0x1p-90f, largest_scale = 0x1p90f;
 /* 8 scales, their reciprocals, and values above which codes are cut off, one step
  * more. Without that, large quotients would become the least integer, as those below
  * zero may. */
-struct grid {
+struct fused_grid {
     __m256 scale, inverse, hi;
 };
 
-enum { GRIDS_EACH = 64 };
+enum { GRID_BATCH = 64 };
 
 /* The same of some groups, beside their scales. */
-struct grids {
-    float inverse[GRIDS_EACH], hi[GRIDS_EACH];
+struct fused_grids {
+    float inverse[GRID_BATCH], hi[GRID_BATCH];
 };
 
-INLINE void grids_make(struct grids *grids, const struct quant_type_info *type,
+INLINE void grids_make(struct fused_grids *grids, const struct quant_type_info *type,
                        const float *scales, const uint8_t *zeros, size_t count)
 {
     const int above = type->hi + 1;
-
     for (size_t k = 0; k < count; k++) {
         int zero = type->lo + (uint8_t)(zeros[k] - type->lo);
-
         grids->inverse[k] = 1 / scales[k];
         grids->hi[k] = (float)(above - zero) * scales[k];
     }
 }
 
 /* 8 codes, counted from the zero point and not yet cut off. */
-INLINE __m256i grid_round(const struct grid *grid, __m256 x)
+INLINE __m256i grid_round(const struct fused_grid *grid, __m256 x)
 {
     __m256 c = _mm256_min_ps(x, grid->hi);
     __m256 q = _mm256_mul_ps(c, grid->inverse);
     __m256 rest = _mm256_fnmadd_ps(q, grid->scale, c);
-
     return _mm256_cvtps_epi32(_mm256_fmadd_ps(rest, grid->inverse, q));
 }
 
@@ -61,22 +58,21 @@ INLINE __m256i words_make(__m256i a, __m256i b, __m256i zero)
 }
 
 /* What turns words into bytes of the type: what is too far is cut off. */
-struct ends {
+struct code_limits {
     __m256i steps, lo;
 };
 
-INLINE struct ends ends_of(const struct quant_type_info *type)
+INLINE struct code_limits ends_of(const struct quant_type_info *type)
 {
-    return (struct ends){_mm256_set1_epi8((char)(type->hi - type->lo)),
-                         _mm256_set1_epi8((char)type->lo)};
+    return (struct code_limits){_mm256_set1_epi8((char)(type->hi - type->lo)),
+                                _mm256_set1_epi8((char)type->lo)};
 }
 
 /* 32 words of words_make to bytes in order. */
-INLINE __m256i bytes_make(__m256i first, __m256i second, const struct ends *ends)
+INLINE __m256i bytes_make(__m256i first, __m256i second, const struct code_limits *ends)
 {
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     __m256i bytes = _mm256_packus_epi16(first, second);
-
     bytes = _mm256_add_epi8(_mm256_min_epu8(bytes, ends->steps), ends->lo);
     return _mm256_permutevar8x32_epi32(bytes, order);
 }
@@ -84,25 +80,22 @@ INLINE __m256i bytes_make(__m256i first, __m256i second, const struct ends *ends
 /* ---- runs ----------------------------------------------------------- */
 
 INLINE __m256i run_words(enum real_type real, const unsigned char *x,
-                         const struct grid *grid, __m256i zero)
+                         const struct fused_grid *grid, __m256i zero)
 {
     const size_t step = WIDTH * size_of_real(real);
-
     return words_make(grid_round(grid, load_real(x, real)),
                       grid_round(grid, load_real(x + step, real)), zero);
 }
 
 INLINE void codes_run(enum real_type real, const unsigned char *x, size_t run,
-                      const struct grid *grid, __m256i zero, const struct ends *ends,
-                      size_t ahead, uint8_t *codes)
+                      const struct fused_grid *grid, __m256i zero,
+                      const struct code_limits *ends, size_t ahead, uint8_t *codes)
 {
     const size_t step = LANES * size_of_real(real);
     size_t i = 0;
-
     for (; i + 2 * LANES <= run; i += 2 * LANES, x += 2 * step) {
         __m256i bytes = bytes_make(run_words(real, x, grid, zero),
                                    run_words(real, x + step, grid, zero), ends);
-
         fetch(x, 2 * step, ahead);
         _mm256_storeu_si256((__m256i *)(void *)(codes + i), bytes);
     }
@@ -110,7 +103,6 @@ INLINE void codes_run(enum real_type real, const unsigned char *x, size_t run,
         unsigned char values[2 * LANES * sizeof(double)] = {0};
         uint8_t bytes[2 * LANES];
         __m256i made;
-
         memcpy(values, x, (run - i) * size_of_real(real));
         made = bytes_make(run_words(real, values, grid, zero),
                           run_words(real, values + step, grid, zero), ends);
@@ -123,25 +115,22 @@ INLINE void codes_all_runs(enum real_type real, const unsigned char *x, size_t r
                            size_t count, const struct quant_type_info *type,
                            const float *scales, const uint8_t *zeros, uint8_t *codes)
 {
-    const struct ends ends = ends_of(type);
+    const struct code_limits ends = ends_of(type);
     const size_t step = run * size_of_real(real), ahead = step * count;
-    struct grids grids;
-
+    struct fused_grids grids;
     for (size_t k = 0; k < count; k++, x += step, codes += run) {
-        const size_t g = k % GRIDS_EACH;
-
+        const size_t g = k % GRID_BATCH;
         if (g == 0)
             grids_make(&grids, type, scales + k, zeros + k,
-                       count - k < GRIDS_EACH ? count - k : GRIDS_EACH);
+                       size_min(count - k, GRID_BATCH));
         if (!(scales[k] >= least_scale && scales[k] <= largest_scale)) {
             kernels_scalar.codes_runs(x, real, run, 1, type, scales + k, zeros + k,
                                       codes);
             continue;
         }
-        const struct grid grid = {_mm256_broadcast_ss(&scales[k]),
-                                  _mm256_broadcast_ss(&grids.inverse[g]),
-                                  _mm256_broadcast_ss(&grids.hi[g])};
-
+        const struct fused_grid grid = {_mm256_broadcast_ss(&scales[k]),
+                                        _mm256_broadcast_ss(&grids.inverse[g]),
+                                        _mm256_broadcast_ss(&grids.hi[g])};
         codes_run(real, x, run, &grid, _mm256_set1_epi16((uint8_t)(zeros[k] - type->lo)),
                   &ends, ahead, codes);
     }
@@ -166,15 +155,16 @@ KERNEL_CODES_RUNS(avx2_codes_runs)
 /* ---- columns -------------------------------------------------------- */
 
 /* 16 columns. */
-struct columns {
-    struct grid grid[2];
+struct fused_columns {
+    struct fused_grid grid[2];
     __m256i zero; /* in the order of words_make */
-    struct ends ends;
+    struct code_limits ends;
 };
 
 /* False where a scale is too near the ends of the floats. */
-INLINE bool columns_make(struct columns *columns, const struct quant_type_info *type,
-                         const float *scales, const uint8_t *zeros)
+INLINE bool columns_make(struct fused_columns *columns,
+                         const struct quant_type_info *type, const float *scales,
+                         const uint8_t *zeros)
 {
     const __m256 least = _mm256_set1_ps(least_scale),
                  most = _mm256_set1_ps(largest_scale);
@@ -182,13 +172,12 @@ INLINE bool columns_make(struct columns *columns, const struct quant_type_info *
     __m256 a = _mm256_loadu_ps(scales), b = _mm256_loadu_ps(scales + WIDTH);
     __m256 low = _mm256_cmp_ps(_mm256_min_ps(a, b), least, _CMP_GE_OQ);
     __m256 high = _mm256_cmp_ps(_mm256_max_ps(a, b), most, _CMP_LE_OQ);
-    struct grids grids;
-
+    struct fused_grids grids;
     grids_make(&grids, type, scales, zeros, LANES);
     for (size_t i = 0; i < 2; i++)
-        columns->grid[i] = (struct grid){_mm256_loadu_ps(scales + i * WIDTH),
-                                         _mm256_loadu_ps(grids.inverse + i * WIDTH),
-                                         _mm256_loadu_ps(grids.hi + i * WIDTH)};
+        columns->grid[i] = (struct fused_grid){_mm256_loadu_ps(scales + i * WIDTH),
+                                               _mm256_loadu_ps(grids.inverse + i * WIDTH),
+                                               _mm256_loadu_ps(grids.hi + i * WIDTH)};
     columns->zero =
         _mm256_permute4x64_epi64(_mm256_cvtepu8_epi16(zero), _MM_SHUFFLE(3, 1, 2, 0));
     columns->ends = ends_of(type);
@@ -196,10 +185,9 @@ INLINE bool columns_make(struct columns *columns, const struct quant_type_info *
 }
 
 INLINE __m256i columns_words(enum real_type real, const unsigned char *x,
-                             const struct columns *columns)
+                             const struct fused_columns *columns)
 {
     const size_t step = WIDTH * size_of_real(real);
-
     return words_make(grid_round(&columns->grid[0], load_real(x, real)),
                       grid_round(&columns->grid[1], load_real(x + step, real)),
                       columns->zero);
@@ -208,21 +196,18 @@ INLINE __m256i columns_words(enum real_type real, const unsigned char *x,
 /* `rows` rows of some columns, a pair of rows at a time. Rows lie `stride` bytes, and
  * `codes_stride` codes, apart. */
 INLINE void codes_rows(enum real_type real, const unsigned char *x, size_t stride,
-                       size_t rows, const struct columns *columns, size_t count,
+                       size_t rows, const struct fused_columns *columns, size_t count,
                        size_t ahead, uint8_t *codes, size_t codes_stride)
 {
     const size_t step = LANES * size_of_real(real);
-
     for (size_t k = 0; k < count; k++, x += step, codes += LANES) {
-        const struct columns these = columns[k];
-
+        const struct fused_columns these = columns[k];
         for (size_t r = 0; r < rows; r += 2) {
             const unsigned char *at = x + r * stride;
             __m256i first = columns_words(real, at, &these);
             __m256i second =
                 r + 1 < rows ? columns_words(real, at + stride, &these) : first;
             __m256i bytes = bytes_make(first, second, &these.ends);
-
             fetch(at, step, ahead);
             if (r + 1 < rows)
                 fetch(at + stride, step, ahead);
@@ -236,7 +221,7 @@ INLINE void codes_rows(enum real_type real, const unsigned char *x, size_t strid
 
 /* Columns that are worked on together, row by row: their scales, and some rows, stay
  * in the first-level cache. */
-enum { STRIP = 32 * LANES };
+enum { CODE_STRIP = 32 * LANES };
 
 /* False where a scale is too near the ends of the floats. */
 INLINE bool codes_strip(enum real_type real, const unsigned char *x, size_t stride,
@@ -245,9 +230,8 @@ INLINE bool codes_strip(enum real_type real, const unsigned char *x, size_t stri
                         uint8_t *codes)
 {
     const size_t row = stride * size_of_real(real), count = columns / LANES;
-    struct columns made[STRIP / LANES];
+    struct fused_columns made[CODE_STRIP / LANES];
     size_t r = 0;
-
     for (size_t k = 0; k < count; k++)
         if (!columns_make(&made[k], type, scales + k * LANES, zeros + k * LANES))
             return false;
@@ -266,9 +250,8 @@ INLINE void codes_all_columns(enum real_type real, const unsigned char *x, size_
                               const uint8_t *zeros, size_t ahead, uint8_t *codes)
 {
     const size_t size = size_of_real(real);
-
     for (size_t c = 0, n; c < columns; c += n) {
-        n = columns - c < STRIP ? columns - c : STRIP;
+        n = size_min(columns - c, CODE_STRIP);
         if (n > LANES)
             n -= n % LANES;
         if (n < LANES || !codes_strip(real, x + c * size, stride, rows, n, type,

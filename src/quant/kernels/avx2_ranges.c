@@ -15,26 +15,25 @@ INLINE __m256i sign_flip(__m256i v)
     return _mm256_xor_si256(v, _mm256_set1_epi32(INT32_MIN));
 }
 
-struct range {
+struct avx2_range {
     __m256i top, bottom; /* bottom with its sign: to be flipped at the end */
 };
 
-INLINE struct range range_add(struct range a, __m256 x)
+INLINE struct avx2_range range_add(struct avx2_range a, __m256 x)
 {
     __m256i bits = _mm256_castps_si256(x);
-
-    return (struct range){_mm256_max_epi32(a.top, bits),
-                          _mm256_max_epu32(a.bottom, bits)};
+    return (struct avx2_range){_mm256_max_epi32(a.top, bits),
+                               _mm256_max_epu32(a.bottom, bits)};
 }
 
-INLINE struct range range_join(struct range a, struct range b)
+INLINE struct avx2_range range_join(struct avx2_range a, struct avx2_range b)
 {
-    return (struct range){_mm256_max_epi32(a.top, b.top),
-                          _mm256_max_epu32(a.bottom, b.bottom)};
+    return (struct avx2_range){_mm256_max_epi32(a.top, b.top),
+                               _mm256_max_epu32(a.bottom, b.bottom)};
 }
 
 /* Merges the largest of 8 lanes into *top and *bottom. */
-INLINE void range_reduce(struct range a, int32_t *top, int32_t *bottom)
+INLINE void range_reduce(struct avx2_range a, int32_t *top, int32_t *bottom)
 {
     __m256i down = sign_flip(a.bottom);
     __m256i low = _mm256_unpacklo_epi32(a.top, down); /* t b t b | t b t b */
@@ -43,24 +42,21 @@ INLINE void range_reduce(struct range a, int32_t *top, int32_t *bottom)
     __m128i m =
         _mm_max_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
     __m128i old = _mm_insert_epi32(_mm_cvtsi32_si128(*top), *bottom, 1);
-
     m = _mm_max_epi32(m, _mm_unpackhi_epi64(m, m));
     m = _mm_max_epi32(m, old);
     *top = _mm_cvtsi128_si32(m);
     *bottom = _mm_extract_epi32(m, 1);
 }
 
-INLINE struct range range_run(enum real_type real, const unsigned char *x, size_t n)
+INLINE struct avx2_range range_run(enum real_type real, const unsigned char *x, size_t n)
 {
     const __m256i negative = _mm256_set1_epi32(INT32_MIN);
-    const struct range none = {_mm256_setzero_si256(), negative};
+    const struct avx2_range none = {_mm256_setzero_si256(), negative};
     const size_t step = WIDTH * size_of_real(real);
-    struct range a = none, b = none;
+    struct avx2_range a = none, b = none;
     size_t i = 0;
-
     if (n >= 8 * WIDTH) {
-        struct range c = none, d = none;
-
+        struct avx2_range c = none, d = none;
         for (; i + 4 * WIDTH <= n; i += 4 * WIDTH, x += 4 * step) {
             a = range_add(a, load_real(x, real));
             b = range_add(b, load_real(x + step, real));
@@ -95,15 +91,15 @@ INLINE bool is_half(enum real_type real)
 
 enum { HALVES = 2 * WIDTH };
 
-INLINE struct range halves_none(void)
+INLINE struct avx2_range halves_none(void)
 {
-    return (struct range){_mm256_setzero_si256(), _mm256_set1_epi16(INT16_MIN)};
+    return (struct avx2_range){_mm256_setzero_si256(), _mm256_set1_epi16(INT16_MIN)};
 }
 
-INLINE struct range halves_add(struct range a, __m256i bits)
+INLINE struct avx2_range halves_add(struct avx2_range a, __m256i bits)
 {
-    return (struct range){_mm256_max_epi16(a.top, bits),
-                          _mm256_max_epu16(a.bottom, bits)};
+    return (struct avx2_range){_mm256_max_epi16(a.top, bits),
+                               _mm256_max_epu16(a.bottom, bits)};
 }
 
 INLINE __m256i load_halves(const unsigned char *x)
@@ -112,27 +108,25 @@ INLINE __m256i load_halves(const unsigned char *x)
 }
 
 /* Half h of 16 lanes, as float32. */
-INLINE struct range halves_widen(enum real_type real, struct range a, int h)
+INLINE struct avx2_range halves_widen(enum real_type real, struct avx2_range a, int h)
 {
     unsigned char top[HALVES * 2], bottom[HALVES * 2];
-
     _mm256_storeu_si256((__m256i *)(void *)top, a.top);
     _mm256_storeu_si256((__m256i *)(void *)bottom, a.bottom);
-    return (struct range){_mm256_castps_si256(load_real(top + h * HALVES, real)),
-                          _mm256_castps_si256(load_real(bottom + h * HALVES, real))};
+    return (struct avx2_range){_mm256_castps_si256(load_real(top + h * HALVES, real)),
+                               _mm256_castps_si256(load_real(bottom + h * HALVES, real))};
 }
 
-INLINE struct range halves_run(enum real_type real, const unsigned char *x, size_t n)
+INLINE struct avx2_range halves_run(enum real_type real, const unsigned char *x, size_t n)
 {
-    struct range a = halves_none(), b = a;
+    struct avx2_range a = halves_none(), b = a;
     size_t i = 0;
-
     for (; i + 2 * HALVES <= n; i += 2 * HALVES, x += 4 * HALVES) {
         a = halves_add(a, load_halves(x));
         b = halves_add(b, load_halves(x + 2 * HALVES));
     }
-    a = (struct range){_mm256_max_epi16(a.top, b.top),
-                       _mm256_max_epu16(a.bottom, b.bottom)};
+    a = (struct avx2_range){_mm256_max_epi16(a.top, b.top),
+                            _mm256_max_epu16(a.bottom, b.bottom)};
     if (i + HALVES <= n) {
         a = halves_add(a, load_halves(x));
         i += HALVES;
@@ -140,7 +134,6 @@ INLINE struct range halves_run(enum real_type real, const unsigned char *x, size
     }
     if (i < n) {
         unsigned char rest[2 * HALVES] = {0};
-
         memcpy(rest, x, (n - i) * 2);
         a = halves_add(a, load_halves(rest));
     }
@@ -152,14 +145,12 @@ INLINE void halves_rows(enum real_type real, const unsigned char *x, size_t stri
                         size_t rows, size_t columns, int32_t *top, int32_t *bottom)
 {
     for (size_t c = 0; c + HALVES <= columns; c += HALVES, x += 2 * HALVES) {
-        struct range all = halves_none();
-
+        struct avx2_range all = halves_none();
         for (size_t r = 0; r < rows; r++)
             all = halves_add(all, load_halves(x + r * stride));
         for (int h = 0; h < 2; h++) {
             int32_t *t = top + c + h * WIDTH, *b = bottom + c + h * WIDTH;
-            struct range range = {load_int(t), sign_flip(load_int(b))};
-
+            struct avx2_range range = {load_int(t), sign_flip(load_int(b))};
             range = range_join(range, halves_widen(real, all, h));
             store_int(t, range.top);
             store_int(b, sign_flip(range.bottom));
@@ -169,7 +160,7 @@ INLINE void halves_rows(enum real_type real, const unsigned char *x, size_t stri
 
 /* ---- any type ------------------------------------------------------- */
 
-INLINE struct range range_any(enum real_type real, const unsigned char *x, size_t n)
+INLINE struct avx2_range range_any(enum real_type real, const unsigned char *x, size_t n)
 {
     return is_half(real) ? halves_run(real, x, n) : range_run(real, x, n);
 }
@@ -178,7 +169,6 @@ INLINE struct range range_any(enum real_type real, const unsigned char *x, size_
 INLINE __m256i largest_of(const __m256i v[WIDTH])
 {
     __m256i pair[4], four[2];
-
     for (int i = 0; i < 4; i++) /* a b a b | a b a b */
         pair[i] = _mm256_max_epi32(_mm256_unpacklo_epi32(v[2 * i], v[2 * i + 1]),
                                    _mm256_unpackhi_epi32(v[2 * i], v[2 * i + 1]));
@@ -194,10 +184,8 @@ INLINE void range_runs_8(enum real_type real, const unsigned char *x, size_t run
                          int32_t *top, int32_t *bottom)
 {
     __m256i tops[WIDTH], bottoms[WIDTH];
-
     for (size_t k = 0; k < WIDTH; k++) {
-        struct range range = range_any(real, x + k * run * size_of_real(real), run);
-
+        struct avx2_range range = range_any(real, x + k * run * size_of_real(real), run);
         tops[k] = range.top;
         bottoms[k] = sign_flip(range.bottom);
     }
@@ -210,7 +198,6 @@ INLINE void range_all_runs(enum real_type real, const unsigned char *x, size_t r
 {
     const size_t step = run * size_of_real(real);
     size_t k = 0;
-
     for (; run == 32 && k + WIDTH <= count; k += WIDTH)
         range_runs_8(real, x + k * step, 32, top + k, bottom + k);
     for (; k < count; k++)
@@ -219,17 +206,15 @@ INLINE void range_all_runs(enum real_type real, const unsigned char *x, size_t r
 
 KERNEL_RANGE_RUNS(avx2_range_runs){
     FOR_REAL(real, range_all_runs, x, run, count, top, bottom)}
-
 /* The first n of 8 columns, down the rows that lie `stride` bytes apart. */
 INLINE void range_column(enum real_type real, const unsigned char *x, size_t stride,
                          size_t rows, size_t n, int32_t *top, int32_t *bottom)
 {
     int32_t t[WIDTH] = {0}, b[WIDTH] = {0};
-    struct range range;
-
+    struct avx2_range range;
     memcpy(t, top, n * sizeof *t);
     memcpy(b, bottom, n * sizeof *b);
-    range = (struct range){load_int(t), sign_flip(load_int(b))};
+    range = (struct avx2_range){load_int(t), sign_flip(load_int(b))};
     for (size_t r = 0; r < rows; r++)
         range = range_add(range, load_real_first(x + r * stride, real, n));
     store_int(t, range.top);
@@ -243,10 +228,8 @@ INLINE void range_rows(enum real_type real, const unsigned char *x, size_t strid
                        size_t rows, size_t columns, int32_t *top, int32_t *bottom)
 {
     const size_t step = WIDTH * size_of_real(real);
-
     for (size_t c = 0; c + WIDTH <= columns; c += WIDTH, x += step) {
-        struct range range = {load_int(top + c), sign_flip(load_int(bottom + c))};
-
+        struct avx2_range range = {load_int(top + c), sign_flip(load_int(bottom + c))};
         for (size_t r = 0; r < rows; r++)
             range = range_add(range, load_real(x + r * stride, real));
         for (size_t r = 0; c * size_of_real(real) % 64 == 0 && r < rows; r++)
@@ -272,12 +255,10 @@ INLINE void range_all_columns(enum real_type real, const unsigned char *x, size_
                  rows_each = is_half(real) ? 8 : 4;
     const size_t size = size_of_real(real);
     size_t whole = columns - columns % width, r = 0;
-
     stride *= size;
     for (; whole < columns; whole += WIDTH)
         range_column(real, x + whole * size, stride, rows,
-                     columns - whole < WIDTH ? columns - whole : WIDTH, top + whole,
-                     bottom + whole);
+                     size_min(columns - whole, WIDTH), top + whole, bottom + whole);
     for (; r + rows_each <= rows; r += rows_each)
         range_across(real, x + r * stride, stride, rows_each, columns, top, bottom);
     for (; r < rows; r++)

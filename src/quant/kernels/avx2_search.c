@@ -10,17 +10,16 @@
 /* ---- tiles ---------------------------------------------------------- */
 
 /* Transposes 8 rows of 8 floats. */
-INLINE void interleave_8(const float_u *const rows[TILE], size_t i, float *out)
+INLINE void interleave_8(const float_u *const rows[TILE_GROUPS], size_t i, float *out)
 {
-    __m256 a[TILE], b[TILE];
-
-    for (int g = 0; g < TILE; g++)
+    __m256 a[TILE_GROUPS], b[TILE_GROUPS];
+    for (int g = 0; g < TILE_GROUPS; g++)
         a[g] = load(rows[g] + i);
-    for (int g = 0; g < TILE; g += 2) {
+    for (int g = 0; g < TILE_GROUPS; g += 2) {
         b[g] = _mm256_unpacklo_ps(a[g], a[g + 1]);
         b[g + 1] = _mm256_unpackhi_ps(a[g], a[g + 1]);
     }
-    for (int g = 0; g < TILE; g += 4)
+    for (int g = 0; g < TILE_GROUPS; g += 4)
         for (int h = 0; h < 2; h++) {
             a[g + 2 * h] =
                 _mm256_shuffle_ps(b[g + h], b[g + h + 2], _MM_SHUFFLE(1, 0, 1, 0));
@@ -28,8 +27,9 @@ INLINE void interleave_8(const float_u *const rows[TILE], size_t i, float *out)
                 _mm256_shuffle_ps(b[g + h], b[g + h + 2], _MM_SHUFFLE(3, 2, 3, 2));
         }
     for (int g = 0; g < 4; g++) {
-        _mm256_storeu_ps(out + g * TILE, _mm256_permute2f128_ps(a[g], a[g + 4], 0x20));
-        _mm256_storeu_ps(out + (g + 4) * TILE,
+        _mm256_storeu_ps(out + g * TILE_GROUPS,
+                         _mm256_permute2f128_ps(a[g], a[g + 4], 0x20));
+        _mm256_storeu_ps(out + (g + 4) * TILE_GROUPS,
                          _mm256_permute2f128_ps(a[g], a[g + 4], 0x31));
     }
 }
@@ -37,12 +37,11 @@ INLINE void interleave_8(const float_u *const rows[TILE], size_t i, float *out)
 KERNEL_INTERLEAVE(avx2_interleave)
 {
     size_t i = 0;
-
-    for (; i + TILE <= n; i += TILE)
-        interleave_8(rows, i, tile + i * TILE);
+    for (; i + TILE_GROUPS <= n; i += TILE_GROUPS)
+        interleave_8(rows, i, tile + i * TILE_GROUPS);
     for (; i < n; i++)
-        for (size_t g = 0; g < TILE; g++)
-            tile[i * TILE + g] = rows[g][i];
+        for (size_t g = 0; g < TILE_GROUPS; g++)
+            tile[i * TILE_GROUPS + g] = rows[g][i];
 }
 
 INLINE __m256 clamp(__m256 y, __m256 lo, __m256 hi)
@@ -54,7 +53,6 @@ INLINE __m256i bins_8(const float_u *x, const float *inverse, const float *offse
                       __m256 last)
 {
     __m256 b = _mm256_mul_ps(load(x), _mm256_loadu_ps(inverse));
-
     b = _mm256_add_ps(b, _mm256_loadu_ps(offset));
     return _mm256_cvttps_epi32(clamp(b, _mm256_setzero_ps(), last));
 }
@@ -63,40 +61,35 @@ KERNEL_SEARCH_BINS(avx2_search_bins)
 {
     const __m256 most = _mm256_set1_ps(last);
     size_t i = 0;
-
     for (; i + 16 <= n; i += 16) {
         __m256i packed = _mm256_packs_epi32(
             bins_8(x + i, inverse + i, offset + i, most),
             bins_8(x + i + WIDTH, inverse + i + WIDTH, offset + i + WIDTH, most));
-
         _mm256_storeu_si256((__m256i *)(void *)(bins + i),
                             _mm256_permute4x64_epi64(packed, 0xd8));
     }
     for (; i < n; i++) {
         float b = x[i] * inverse[i] + offset[i];
-
         b = b > 0 ? b : 0;
         bins[i] = (uint16_t)(int)(b < last ? b : last);
     }
 }
 
-KERNEL_SEARCH_NARROW(avx2_search_narrow)
+KERNEL_SEARCH_INTEGERS(avx2_search_integers)
 {
     const __m256 scale = _mm256_loadu_ps(inverse);
     const __m256 hi = _mm256_set1_ps(limit), lo = _mm256_set1_ps(-limit);
-
-    for (size_t p = 0; p < pairs; p++, tile += 2 * TILE, out += 2 * TILE) {
+    for (size_t p = 0; p < pairs; p++, tile += 2 * TILE_GROUPS, out += 2 * TILE_GROUPS) {
         __m256 a = _mm256_mul_ps(_mm256_loadu_ps(tile), scale);
-        __m256 b = _mm256_mul_ps(_mm256_loadu_ps(tile + TILE), scale);
+        __m256 b = _mm256_mul_ps(_mm256_loadu_ps(tile + TILE_GROUPS), scale);
         __m256i first = _mm256_cvtps_epi32(clamp(a, lo, hi));
         __m256i second = _mm256_slli_epi32(_mm256_cvtps_epi32(clamp(b, lo, hi)), 16);
-
         _mm256_storeu_si256((__m256i *)(void *)out,
                             _mm256_blend_epi16(first, second, 0xaa));
     }
 }
 
-/* ---- tries ---------------------------------------------------------- */
+/* ---- trials ---------------------------------------------------------- */
 
 struct step {
     __m256i r, lo, hi;
@@ -110,7 +103,6 @@ struct sums {
 INLINE void step_add(__m256i x, bool wide, const struct step *step, struct sums *sums)
 {
     __m256i l = _mm256_mulhrs_epi16(x, step->r);
-
     if (wide) {
         l = _mm256_adds_epi16(l, _mm256_set1_epi16(1 << SHIFT_8BIT >> 1));
         l = _mm256_srai_epi16(l, SHIFT_8BIT);
@@ -126,7 +118,6 @@ INLINE struct step step_of(const struct search_tile *tile, size_t k, float steps
     __m256 zero = _mm256_loadu_ps(tile->zero[k]);
     __m256 r = _mm256_div_ps(
         one, _mm256_mul_ps(_mm256_loadu_ps(tile->step), _mm256_loadu_ps(tile->scale[k])));
-
     return (struct step){
         twice(clamp(r, _mm256_set1_ps(1), _mm256_set1_ps(32767))),
         twice(_mm256_sub_ps(_mm256_setzero_ps(), zero)),
@@ -140,26 +131,22 @@ INLINE void floats_add(__m256 *xl, __m256 *ll, const struct sums *sums)
     *ll = _mm256_add_ps(*ll, _mm256_cvtepi32_ps(sums->ll));
 }
 
-/* Two tries at a time, for what one has to wait for; the last one of an odd number twice,
- * which changes nothing. */
+/* Two trials at a time, for what one has to wait for; the last one of an odd number
+ * twice, which changes nothing. */
 INLINE void try_all(const int16_t *whole, size_t pairs, float steps, bool wide,
                     struct search_tile *tile)
 {
     struct best best = best_load(tile);
-
-    for (size_t k = 0; k < tile->tries; k += 2) {
-        size_t second = k + 1 < tile->tries ? k + 1 : k;
+    for (size_t k = 0; k < tile->trials; k += 2) {
+        size_t second = k + 1 < tile->trials ? k + 1 : k;
         const struct step a = step_of(tile, k, steps), b = step_of(tile, second, steps);
         __m256 xl[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()}, ll[2] = {xl[0], xl[0]};
-
-        for (size_t p = 0; p < pairs; p += PIECE) {
-            size_t end = pairs - p < PIECE ? pairs : p + PIECE;
+        for (size_t p = 0; p < pairs; p += SUM_PAIRS) {
+            size_t end = size_min(pairs, p + SUM_PAIRS);
             struct sums s = {_mm256_setzero_si256(), _mm256_setzero_si256()}, t = s;
-
             for (size_t i = p; i < end; i++) {
                 __m256i x = _mm256_loadu_si256(
-                    (const __m256i *)(const void *)(whole + i * 2 * TILE));
-
+                    (const __m256i *)(const void *)(whole + i * 2 * TILE_GROUPS));
                 step_add(x, wide, &a, &s);
                 step_add(x, wide, &b, &t);
             }
@@ -174,7 +161,7 @@ INLINE void try_all(const int16_t *whole, size_t pairs, float steps, bool wide,
     best_store(tile, &best);
 }
 
-KERNEL_SEARCH_TRY(avx2_search_try)
+KERNEL_SEARCH_TRIALS(avx2_search_trials)
 {
     if (search_shift(steps) != 0)
         try_all(whole, pairs, steps, true, tile);
@@ -191,7 +178,6 @@ INLINE void error_add(const float *tile, __m256 inverse, __m256 lo, __m256 hi,
     __m256 l =
         _mm256_round_ps(clamp(y, lo, hi), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     __m256 e = _mm256_sub_ps(y, l);
-
     *sum = _mm256_add_ps(*sum, _mm256_mul_ps(e, e));
 }
 
@@ -200,10 +186,9 @@ INLINE void errors_add(const float *tile, size_t pairs, struct search_grid *grid
     const __m256 inverse = _mm256_loadu_ps(grid->inverse);
     const __m256 lo = _mm256_loadu_ps(grid->lo), hi = _mm256_loadu_ps(grid->hi);
     __m256 even = _mm256_setzero_ps(), odd = even;
-
-    for (size_t p = 0; p < pairs; p++, tile += 2 * TILE) {
+    for (size_t p = 0; p < pairs; p++, tile += 2 * TILE_GROUPS) {
         error_add(tile, inverse, lo, hi, &even);
-        error_add(tile + TILE, inverse, lo, hi, &odd);
+        error_add(tile + TILE_GROUPS, inverse, lo, hi, &odd);
     }
     _mm256_storeu_ps(grid->error, _mm256_add_ps(_mm256_loadu_ps(grid->error),
                                                 _mm256_add_ps(even, odd)));
@@ -212,9 +197,9 @@ INLINE void errors_add(const float *tile, size_t pairs, struct search_grid *grid
 KERNEL_SEARCH_ERRORS(avx2_search_errors)
 {
     for (size_t p = 0, n; p < pairs; p += n) {
-        n = pairs - p < PIECE ? pairs - p : PIECE;
+        n = size_min(pairs - p, SUM_PAIRS);
         for (size_t k = 0; k < count; k++)
-            errors_add(tile + p * 2 * TILE, n, &grids[k]);
+            errors_add(tile + p * 2 * TILE_GROUPS, n, &grids[k]);
     }
 }
 

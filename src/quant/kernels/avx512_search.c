@@ -26,7 +26,6 @@ struct sums {
 INLINE void step_add(__m512i x, bool wide, const struct step *step, struct sums *sums)
 {
     __m512i l = _mm512_mulhrs_epi16(x, step->r);
-
     if (wide) {
         l = _mm512_adds_epi16(l, _mm512_set1_epi16(1 << SHIFT_8BIT >> 1));
         l = _mm512_srai_epi16(l, SHIFT_8BIT);
@@ -49,7 +48,6 @@ INLINE struct step step_of(const struct search_tile *tile, size_t k, float steps
     __m256 zero = _mm256_loadu_ps(tile->zero[k]);
     __m256 r = _mm256_div_ps(
         one, _mm256_mul_ps(_mm256_loadu_ps(tile->step), _mm256_loadu_ps(tile->scale[k])));
-
     r = _mm256_min_ps(_mm256_max_ps(r, _mm256_set1_ps(1)), _mm256_set1_ps(32767));
     return (struct step){
         four_times(r),
@@ -58,31 +56,26 @@ INLINE struct step step_of(const struct search_tile *tile, size_t k, float steps
     };
 }
 
-/* Two tries at a time, for what one has to wait for; the last one of an odd number twice,
- * which changes nothing. */
+/* Two trials at a time, for what one has to wait for; the last one of an odd number
+ * twice, which changes nothing. */
 INLINE void try_all(const int16_t *whole, size_t pairs, float steps, bool wide,
                     struct search_tile *tile)
 {
     struct best best = best_load(tile);
-
-    for (size_t k = 0; k < tile->tries; k += 2) {
-        size_t second = k + 1 < tile->tries ? k + 1 : k;
+    for (size_t k = 0; k < tile->trials; k += 2) {
+        size_t second = k + 1 < tile->trials ? k + 1 : k;
         const struct step a = step_of(tile, k, steps), b = step_of(tile, second, steps);
         __m256 xl[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()}, ll[2] = {xl[0], xl[0]};
-
-        for (size_t p = 0; p < pairs; p += PIECE) {
-            size_t end = pairs - p < PIECE ? pairs : p + PIECE, i = p;
+        for (size_t p = 0; p < pairs; p += SUM_PAIRS) {
+            size_t end = size_min(pairs, p + SUM_PAIRS), i = p;
             struct sums s = {_mm512_setzero_si512(), _mm512_setzero_si512()}, t = s;
-
             for (; i + 2 <= end; i += 2) {
-                __m512i x = _mm512_loadu_si512(whole + i * 2 * TILE);
-
+                __m512i x = _mm512_loadu_si512(whole + i * 2 * TILE_GROUPS);
                 step_add(x, wide, &a, &s);
                 step_add(x, wide, &b, &t);
             }
             if (i < end) { /* half a vector */
-                __m512i x = _mm512_maskz_loadu_epi32(0xff, whole + i * 2 * TILE);
-
+                __m512i x = _mm512_maskz_loadu_epi32(0xff, whole + i * 2 * TILE_GROUPS);
                 step_add(x, wide, &a, &s);
                 step_add(x, wide, &b, &t);
             }
@@ -99,7 +92,7 @@ INLINE void try_all(const int16_t *whole, size_t pairs, float steps, bool wide,
     best_store(tile, &best);
 }
 
-KERNEL_SEARCH_TRY(avx512_search_try)
+KERNEL_SEARCH_TRIALS(avx512_search_trials)
 {
     if (search_shift(steps) != 0)
         try_all(whole, pairs, steps, true, tile);

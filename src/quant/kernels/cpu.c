@@ -15,7 +15,6 @@ bool cpu_always(void)
 static unsigned cpu_saved_states(void)
 {
     unsigned low, high;
-
     __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     (void)high;
     return low;
@@ -26,7 +25,6 @@ bool cpu_has_avx2(void)
     const unsigned wanted = bit_OSXSAVE | bit_AVX | bit_F16C | bit_FMA;
     const unsigned states = 6; /* XMM and YMM */
     unsigned a, b, c, d;
-
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & wanted) != wanted)
         return false;
     if ((cpu_saved_states() & states) != states)
@@ -39,7 +37,6 @@ bool cpu_has_avx512(void)
     const unsigned wanted = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
     const unsigned states = 0xe6; /* XMM, YMM, masks, and both parts of ZMM */
     unsigned a, b, c, d;
-
     return cpu_has_avx2() && (cpu_saved_states() & states) == states &&
            __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & wanted) == wanted &&
            (c & bit_AVX512VNNI) != 0;

@@ -7,15 +7,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "quant/kernels/search.h"
+#include "core/sizes.h"
+#include "quant/kernels/search_tile.h"
 #include "quant/quant.h"
 
 /* Squared errors are added up as floats in this many lanes, element k (or
  * column k) in lane k % LANES, so that any vector of up to LANES floats gives
  * the same bits. Lane l, l + 8, l + 4 and l + 12 are then added, in that order
- * of pairs, into SUMS doubles. At most SEGMENT elements go into the lanes
+ * of pairs, into SUMS doubles. At most SUM_SEGMENT elements go into the lanes
  * before that happens, so that the floats stay exact enough. */
-enum { LANES = 16, SUMS = 4, SEGMENT = 4096 };
+enum { LANES = 16, SUMS = 4, SUM_SEGMENT = 4096 };
 
 struct quant_sums {
     double signal[SUMS], noise[SUMS];
@@ -68,15 +69,15 @@ enum { ROWS_AHEAD = 8 };
               size_t columns, const struct quant_type_info *type, const float *scales, \
               const uint8_t *zeros, size_t ahead, uint8_t *codes)
 
-/* The same codes of runs of <= SEGMENT floats, and errors. With y = x / s and l = q - z
- * it adds y^2 and (y - l)^2, times s^2, to the sums; the lanes are emptied after each
+/* The same codes of runs of <= SUM_SEGMENT floats, and errors. With y = x / s and l = q -
+ * z it adds y^2 and (y - l)^2, times s^2, to the sums; the lanes are emptied after each
  * run. */
 #define KERNEL_ENCODE_RUNS(name)                                       \
     void name(const float_u *x, size_t run, size_t count,              \
               const struct quant_type_info *type, const float *scales, \
               const uint8_t *zeros, uint8_t *codes, struct quant_sums *sums)
 
-/* The same codes of a matrix of rows * columns <= SEGMENT floats, whose codes lie
+/* The same codes of a matrix of rows * columns <= SUM_SEGMENT floats, whose codes lie
  * `codes_stride` apart, and errors. Each column's y^2 and (y - l)^2 are added up down the
  * rows, then go times (s / unit)^2 into its lane, and at the end times unit^2 to the
  * sums. `unit` is a power of two near the largest scale, which keeps them in range (a
@@ -103,16 +104,16 @@ struct kernels {
     KERNEL_PACK4((*pack4));
     KERNEL_INTERLEAVE((*interleave));
     KERNEL_SEARCH_BINS((*search_bins));
-    KERNEL_SEARCH_NARROW((*search_narrow));
-    KERNEL_SEARCH_TRY((*search_try));
+    KERNEL_SEARCH_INTEGERS((*search_integers));
+    KERNEL_SEARCH_TRIALS((*search_trials));
     KERNEL_SEARCH_ERRORS((*search_errors));
 };
 
 KERNEL_NARROW(scalar_narrow_bfloat16); /* compilers make vectors of its loop */
 KERNEL_INTERLEAVE(scalar_interleave);
 KERNEL_SEARCH_BINS(scalar_search_bins);
-KERNEL_SEARCH_NARROW(scalar_search_narrow);
-KERNEL_SEARCH_TRY(scalar_search_try);
+KERNEL_SEARCH_INTEGERS(scalar_search_integers);
+KERNEL_SEARCH_TRIALS(scalar_search_trials);
 KERNEL_SEARCH_ERRORS(scalar_search_errors);
 
 extern const struct kernels kernels_scalar;

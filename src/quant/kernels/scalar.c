@@ -14,10 +14,8 @@
 static KERNEL_WIDEN(widen_float16)
 {
     const unsigned char *bytes = in;
-
     for (size_t i = 0; i < n; i++) {
         uint16_t half;
-
         memcpy(&half, bytes + i * sizeof half, sizeof half);
         out[i] = half_widen(half);
     }
@@ -26,10 +24,8 @@ static KERNEL_WIDEN(widen_float16)
 static KERNEL_WIDEN(widen_bfloat16)
 {
     const unsigned char *bytes = in;
-
     for (size_t i = 0; i < n; i++) {
         uint16_t bfloat;
-
         memcpy(&bfloat, bytes + i * sizeof bfloat, sizeof bfloat);
         out[i] = bfloat_widen(bfloat);
     }
@@ -38,10 +34,8 @@ static KERNEL_WIDEN(widen_bfloat16)
 static KERNEL_WIDEN(widen_float64)
 {
     const unsigned char *bytes = in;
-
     for (size_t i = 0; i < n; i++) {
         double value;
-
         memcpy(&value, bytes + i * sizeof value, sizeof value);
         out[i] = (float)value;
     }
@@ -52,10 +46,8 @@ static KERNEL_WIDEN(widen_float64)
 static KERNEL_NARROW(narrow_float16)
 {
     unsigned char *bytes = out;
-
     for (size_t i = 0; i < n; i++) {
         uint16_t half = half_narrow(in[i]);
-
         memcpy(bytes + i * sizeof half, &half, sizeof half);
     }
 }
@@ -63,10 +55,8 @@ static KERNEL_NARROW(narrow_float16)
 KERNEL_NARROW(scalar_narrow_bfloat16)
 {
     unsigned char *bytes = out;
-
     for (size_t i = 0; i < n; i++) {
         uint16_t bfloat = bfloat_narrow(in[i]);
-
         memcpy(bytes + i * sizeof bfloat, &bfloat, sizeof bfloat);
     }
 }
@@ -77,19 +67,17 @@ static inline void range_merge(float x, int32_t *top, int32_t *bottom)
 {
     int32_t up = (int32_t)float_bits(x);
     int32_t down = (int32_t)(float_bits(x) ^ 0x80000000u);
-
     *top = up > *top ? up : *top;
     *bottom = down > *bottom ? down : *bottom;
 }
 
-/* Values of any type, a few at a time. */
-enum { FEW = 256 };
+/* Values of any type, a batch at a time. */
+enum { WIDEN_BATCH = 256 };
 
-static const float_u *few_floats(const void *x, enum real_type real, size_t at, size_t n,
-                                 float buffer[FEW])
+static const float_u *batch_floats(const void *x, enum real_type real, size_t at,
+                                   size_t n, float buffer[WIDEN_BATCH])
 {
     const unsigned char *bytes = x;
-
     bytes += at * real_size(real);
     if (real == REAL_FLOAT32)
         return (const float_u *)(const void *)bytes;
@@ -101,15 +89,13 @@ static KERNEL_RANGE_RUNS(range_runs)
 {
     for (size_t k = 0; k < count; k++) {
         int32_t up = top[k], down = bottom[k];
-
         for (size_t i = 0, n; i < run; i += n) {
-            float buffer[FEW];
-            const float_u *few;
-
-            n = run - i < FEW ? run - i : FEW;
-            few = few_floats(x, real, k * run + i, n, buffer);
+            float buffer[WIDEN_BATCH];
+            const float_u *batch;
+            n = size_min(run - i, WIDEN_BATCH);
+            batch = batch_floats(x, real, k * run + i, n, buffer);
             for (size_t j = 0; j < n; j++)
-                range_merge(few[j], &up, &down);
+                range_merge(batch[j], &up, &down);
         }
         top[k] = up;
         bottom[k] = down;
@@ -120,36 +106,34 @@ static KERNEL_RANGE_COLUMNS(range_columns)
 {
     for (size_t r = 0; r < rows; r++) {
         for (size_t c = 0, n; c < columns; c += n) {
-            float buffer[FEW];
-            const float_u *few;
-
-            n = columns - c < FEW ? columns - c : FEW;
-            few = few_floats(x, real, r * stride + c, n, buffer);
+            float buffer[WIDEN_BATCH];
+            const float_u *batch;
+            n = size_min(columns - c, WIDEN_BATCH);
+            batch = batch_floats(x, real, r * stride + c, n, buffer);
             for (size_t j = 0; j < n; j++)
-                range_merge(few[j], &top[c + j], &bottom[c + j]);
+                range_merge(batch[j], &top[c + j], &bottom[c + j]);
         }
     }
 }
 
 /* ---- codes ---------------------------------------------------------- */
 
-struct lanes {
+struct scalar_lanes {
     float signal[LANES], noise[LANES];
 };
 
 /* What scales and zero points of LANES elements come to: the limits of l = q - z,
  * and what added to l gives the code. */
-struct grid {
+struct scalar_grid {
     float scale[LANES];
     float lo[LANES], hi[LANES];
     int zero[LANES];
 };
 
-static inline void grid_set(struct grid *grid, size_t l,
+static inline void grid_set(struct scalar_grid *grid, size_t l,
                             const struct quant_type_info *type, float scale, uint8_t zero)
 {
     int z = type->lo + (uint8_t)(zero - type->lo);
-
     grid->scale[l] = scale;
     grid->lo[l] = (float)(type->lo - z);
     grid->hi[l] = (float)(type->hi - z);
@@ -159,16 +143,16 @@ static inline void grid_set(struct grid *grid, size_t l,
 /* The code of y as a float, less the zero point. Clamping before rounding is the same
  * as after it, as the limits are integers; the comparisons are those of maxps and
  * minps. */
-static inline float grid_round(const struct grid *restrict grid, size_t i, float y)
+static inline float grid_round(const struct scalar_grid *restrict grid, size_t i, float y)
 {
     float c = y > grid->lo[i] ? y : grid->lo[i];
-
     c = c < grid->hi[i] ? c : grid->hi[i];
     return (c + ROUNDER) - ROUNDER;
 }
 
-static inline void codes_step(const struct grid *restrict grid, const float_u *restrict x,
-                              size_t n, uint8_t *restrict codes)
+static inline void codes_step(const struct scalar_grid *restrict grid,
+                              const float_u *restrict x, size_t n,
+                              uint8_t *restrict codes)
 {
     for (size_t i = 0; i < n; i++)
         codes[i] =
@@ -176,15 +160,15 @@ static inline void codes_step(const struct grid *restrict grid, const float_u *r
 }
 
 /* Encodes n <= LANES elements. */
-static inline void encode_step(const struct grid *restrict grid,
+static inline void encode_step(const struct scalar_grid *restrict grid,
                                const float_u *restrict x, size_t n,
-                               struct lanes *restrict lanes, uint8_t *restrict codes)
+                               struct scalar_lanes *restrict lanes,
+                               uint8_t *restrict codes)
 {
     for (size_t i = 0; i < n; i++) {
         float y = x[i] / grid->scale[i];
         float l = grid_round(grid, i, y);
         float e = y - l;
-
         lanes->signal[i] += y * y;
         lanes->noise[i] += e * e;
         codes[i] = (uint8_t)((int)l + grid->zero[i]);
@@ -192,26 +176,24 @@ static inline void encode_step(const struct grid *restrict grid,
 }
 
 /* Adds errors of n columns, which are in units of each one's scale. */
-static inline void lanes_add(struct lanes *lanes, const struct lanes *column, size_t n,
-                             const struct grid *grid, float inverse)
+static inline void lanes_add(struct scalar_lanes *lanes,
+                             const struct scalar_lanes *column, size_t n,
+                             const struct scalar_grid *grid, float inverse)
 {
     for (size_t i = 0; i < n; i++) {
         float w = grid->scale[i] * inverse;
-
         lanes->signal[i] += column->signal[i] * (w * w);
         lanes->noise[i] += column->noise[i] * (w * w);
     }
 }
 
-static inline void lanes_flush(const struct lanes *lanes, double unit,
+static inline void lanes_flush(const struct scalar_lanes *lanes, double unit,
                                struct quant_sums *sums)
 {
     const float *s = lanes->signal, *n = lanes->noise;
-
     for (size_t l = 0; l < SUMS; l++) {
         float signal = (s[l] + s[l + 8]) + (s[l + 4] + s[l + 12]);
         float noise = (n[l] + n[l + 8]) + (n[l + 4] + n[l + 12]);
-
         sums->signal[l] += (double)signal * (unit * unit);
         sums->noise[l] += (double)noise * (unit * unit);
     }
@@ -220,10 +202,9 @@ static inline void lanes_flush(const struct lanes *lanes, double unit,
 static KERNEL_ENCODE_RUNS(encode_runs)
 {
     for (size_t k = 0; k < count; k++, x += run, codes += run) {
-        struct lanes lanes = {0};
-        struct grid grid;
+        struct scalar_lanes lanes = {0};
+        struct scalar_grid grid;
         size_t i = 0;
-
         for (size_t l = 0; l < LANES; l++)
             grid_set(&grid, l, type, scales[k], zeros[k]);
         for (; i + LANES <= run; i += LANES)
@@ -235,19 +216,16 @@ static KERNEL_ENCODE_RUNS(encode_runs)
 
 static KERNEL_ENCODE_COLUMNS(encode_columns)
 {
-    struct lanes lanes = {0};
-
+    struct scalar_lanes lanes = {0};
     for (size_t c = 0; c < columns; c += LANES) {
-        size_t n = columns - c < LANES ? columns - c : LANES;
-        struct lanes column = {0};
-        struct grid grid;
-
+        size_t n = size_min(columns - c, LANES);
+        struct scalar_lanes column = {0};
+        struct scalar_grid grid;
         for (size_t l = 0; l < n; l++)
             grid_set(&grid, l, type, scales[c + l], zeros[c + l]);
         for (size_t r = 0; r < rows; r++) {
             const float_u *from = x + r * stride + c;
             uint8_t *to = codes + r * codes_stride + c;
-
             if (n == LANES)
                 encode_step(&grid, from, LANES, &column, to);
             else
@@ -262,20 +240,18 @@ static KERNEL_ENCODE_COLUMNS(encode_columns)
 static KERNEL_CODES_RUNS(codes_runs)
 {
     for (size_t k = 0; k < count; k++) {
-        struct grid grid;
-
+        struct scalar_grid grid;
         for (size_t l = 0; l < LANES; l++)
             grid_set(&grid, l, type, scales[k], zeros[k]);
         for (size_t i = 0, n; i < run; i += n) {
-            float buffer[FEW];
-            const float_u *few;
+            float buffer[WIDEN_BATCH];
+            const float_u *batch;
             size_t j = 0;
-
-            n = run - i < FEW ? run - i : FEW;
-            few = few_floats(x, real, k * run + i, n, buffer);
+            n = size_min(run - i, WIDEN_BATCH);
+            batch = batch_floats(x, real, k * run + i, n, buffer);
             for (; j + LANES <= n; j += LANES)
-                codes_step(&grid, few + j, LANES, codes + k * run + i + j);
-            codes_step(&grid, few + j, n - j, codes + k * run + i + j);
+                codes_step(&grid, batch + j, LANES, codes + k * run + i + j);
+            codes_step(&grid, batch + j, n - j, codes + k * run + i + j);
         }
     }
 }
@@ -284,15 +260,13 @@ static KERNEL_CODES_COLUMNS(codes_columns)
 {
     (void)ahead; /* the hardware may */
     for (size_t c = 0; c < columns; c += LANES) {
-        size_t n = columns - c < LANES ? columns - c : LANES;
-        struct grid grid;
-
+        size_t n = size_min(columns - c, LANES);
+        struct scalar_grid grid;
         for (size_t l = 0; l < n; l++)
             grid_set(&grid, l, type, scales[c + l], zeros[c + l]);
         for (size_t r = 0; r < rows; r++) {
-            float buffer[FEW];
-
-            codes_step(&grid, few_floats(x, real, r * stride + c, n, buffer), n,
+            float buffer[WIDEN_BATCH];
+            codes_step(&grid, batch_floats(x, real, r * stride + c, n, buffer), n,
                        codes + r * stride + c);
         }
     }
@@ -321,7 +295,7 @@ const struct kernels kernels_scalar = {
     .pack4 = pack4,
     .interleave = scalar_interleave,
     .search_bins = scalar_search_bins,
-    .search_narrow = scalar_search_narrow,
-    .search_try = scalar_search_try,
+    .search_integers = scalar_search_integers,
+    .search_trials = scalar_search_trials,
     .search_errors = scalar_search_errors,
 };

@@ -7,14 +7,13 @@
 KERNEL_INTERLEAVE(scalar_interleave)
 {
     for (size_t i = 0; i < n; i++)
-        for (size_t g = 0; g < TILE; g++)
-            tile[i * TILE + g] = rows[g][i];
+        for (size_t g = 0; g < TILE_GROUPS; g++)
+            tile[i * TILE_GROUPS + g] = rows[g][i];
 }
 
 static inline float clamp(float y, float lo, float hi)
 {
     float c = y > lo ? y : lo;
-
     return c < hi ? c : hi;
 }
 
@@ -29,13 +28,12 @@ KERNEL_SEARCH_BINS(scalar_search_bins)
         bins[i] = (uint16_t)(int)clamp(x[i] * inverse[i] + offset[i], 0, last);
 }
 
-KERNEL_SEARCH_NARROW(scalar_search_narrow)
+KERNEL_SEARCH_INTEGERS(scalar_search_integers)
 {
     for (size_t p = 0; p < pairs; p++)
-        for (size_t g = 0; g < TILE; g++)
+        for (size_t g = 0; g < TILE_GROUPS; g++)
             for (size_t i = 0; i < 2; i++) {
-                float y = tile[(2 * p + i) * TILE + g] * inverse[g];
-
+                float y = tile[(2 * p + i) * TILE_GROUPS + g] * inverse[g];
                 *out++ = (int16_t)round_even(clamp(y, -limit, limit));
             }
 }
@@ -46,12 +44,10 @@ static inline void try_add(const int16_t *whole, size_t pairs, int r, int shift,
 {
     const int half = 1 << shift >> 1;
     int xl = 0, ll = 0;
-
     for (size_t p = 0; p < pairs; p++)
         for (size_t i = 0; i < 2; i++) {
-            int x = whole[p * 2 * TILE + i];
+            int x = whole[p * 2 * TILE_GROUPS + i];
             int l = (((x * r + (1 << 14)) >> 15) + half) >> shift;
-
             l = l > lo ? l : lo;
             l = l < hi ? l : hi;
             xl += x * l;
@@ -61,22 +57,20 @@ static inline void try_add(const int16_t *whole, size_t pairs, int r, int shift,
     *sum_ll += (float)ll;
 }
 
-KERNEL_SEARCH_TRY(scalar_search_try)
+KERNEL_SEARCH_TRIALS(scalar_search_trials)
 {
     const int shift = search_shift(steps);
     const float one = (float)(1 << 15 << shift);
-
-    for (size_t k = 0; k < tile->tries; k++)
-        for (size_t g = 0; g < TILE; g++) {
+    for (size_t k = 0; k < tile->trials; k++)
+        for (size_t g = 0; g < TILE_GROUPS; g++) {
             float zero = tile->zero[k][g];
             float y = one / (tile->step[g] * tile->scale[k][g]);
             int r = (int)round_even(clamp(y, 1, 32767));
             float xl = 0, ll = 0;
-
-            for (size_t p = 0; p < pairs; p += PIECE)
-                try_add(whole + (p * TILE + g) * 2, pairs - p < PIECE ? pairs - p : PIECE,
+            for (size_t p = 0; p < pairs; p += SUM_PAIRS)
+                try_add(whole + (p * TILE_GROUPS + g) * 2, size_min(pairs - p, SUM_PAIRS),
                         r, shift, (int)-zero, (int)(steps - zero), &xl, &ll);
-            search_pick(tile, k, g, xl, ll);
+            search_keep_better(tile, k, g, xl, ll);
         }
 }
 
@@ -84,21 +78,19 @@ static inline float error_of(float x, const struct search_grid *grid, size_t g)
 {
     float y = x * grid->inverse[g];
     float e = y - round_even(clamp(y, grid->lo[g], grid->hi[g]));
-
     return e * e;
 }
 
 KERNEL_SEARCH_ERRORS(scalar_search_errors)
 {
     for (size_t k = 0; k < count; k++)
-        for (size_t g = 0; g < TILE; g++)
-            for (size_t p = 0; p < pairs; p += PIECE) {
-                size_t end = pairs - p < PIECE ? pairs : p + PIECE;
+        for (size_t g = 0; g < TILE_GROUPS; g++)
+            for (size_t p = 0; p < pairs; p += SUM_PAIRS) {
+                size_t end = size_min(pairs, p + SUM_PAIRS);
                 float even = 0, odd = 0;
-
                 for (size_t i = p; i < end; i++) {
-                    even += error_of(tile[2 * i * TILE + g], &grids[k], g);
-                    odd += error_of(tile[(2 * i + 1) * TILE + g], &grids[k], g);
+                    even += error_of(tile[2 * i * TILE_GROUPS + g], &grids[k], g);
+                    odd += error_of(tile[(2 * i + 1) * TILE_GROUPS + g], &grids[k], g);
                 }
                 grids[k].error[g] += even + odd;
             }

@@ -1,7 +1,7 @@
 /* Tests of the kernels that convert: widening, narrowing and packing, each against its
  * definition and all tables against the scalar one, of all lengths, flush against
  * unmapped pages. */
-#include "support.h"
+#include "quant_support.h"
 
 static const struct kernels *others[4];
 static size_t others_count;
@@ -15,26 +15,23 @@ static int setup(void **state)
 static float value16(enum real_type type, uint16_t bits)
 {
     uint64_t room = bits; /* of any type's size, as compilers see it */
-
     return source_value((struct quant_source){&room, type}, 0);
 }
 
 /* ---- widening ------------------------------------------------------- */
 
-static void check_widen(enum real_type type, size_t n, struct place place)
+static void check_widen(enum real_type type, size_t n, struct placement place)
 {
     size_t size = n * real_size(type);
     struct guarded in = guarded_make(size, place.at_end, place.slack);
     struct guarded a = guarded_make(n * sizeof(float), true, 0);
     struct guarded b = guarded_make(n * sizeof(float), true, 0);
     struct quant_source source = {in.data, type};
-
     for (size_t i = 0; i < size; i++)
         in.data[i] = (unsigned char)random_bits();
     kernels_scalar.widen[type](in.data, n, (float *)(void *)a.data);
     for (size_t i = 0; i < n; i++) {
         float value = ((float *)(void *)a.data)[i], expected = source_value(source, i);
-
         assert_true(value == expected || (isnan(value) && isnan(expected)));
     }
     for (size_t o = 0; o < others_count; o++) {
@@ -49,12 +46,11 @@ static void check_widen(enum real_type type, size_t n, struct place place)
 static void test_widen(void **state)
 {
     static const enum real_type types[] = {REAL_FLOAT16, REAL_BFLOAT16, REAL_FLOAT64};
-
     (void)state;
     for (size_t t = 0; t < LENGTH(types); t++)
         for (size_t l = 0; l < LENGTHS; l++)
-            for (size_t p = 0; p < LENGTH(places); p++)
-                check_widen(types[t], length_at(l), places[p]);
+            for (size_t p = 0; p < LENGTH(placements); p++)
+                check_widen(types[t], length_at(l), placements[p]);
 }
 
 /* All 65536 halves and bfloat16, on every table. */
@@ -63,7 +59,6 @@ static void test_widen_all(void **state)
     static const enum real_type types[] = {REAL_FLOAT16, REAL_BFLOAT16};
     uint16_t *in = malloc(65536 * sizeof *in);
     float *a = malloc(65536 * sizeof *a), *b = malloc(65536 * sizeof *b);
-
     (void)state;
     for (size_t i = 0; i < 65536; i++)
         in[i] = (uint16_t)i;
@@ -88,7 +83,6 @@ static bool is_nearest(enum real_type type, float value, uint16_t bits)
     const double largest = type == REAL_FLOAT16 ? 65520 : 0x1.ffp127;
     uint16_t magnitude = bits & 0x7fff;
     double at = fabs((double)value), got, below, above;
-
     if ((signbit(value) != 0) != (bits >> 15 != 0))
         return false;
     if (at >= largest)
@@ -106,7 +100,6 @@ static float random_float(void)
 {
     uint32_t bits = (uint32_t)random_bits();
     float value;
-
     memcpy(&value, &bits, sizeof value);
     return value;
 }
@@ -117,7 +110,6 @@ static float narrow_value(enum real_type type)
     uint16_t bits = (uint16_t)random_bits();
     float a = value16(type, (uint16_t)(bits - (bits & 1))), b = value16(type, bits);
     float half_way = (float)(((double)a + (double)b) / 2);
-
     switch (random_below(5)) {
     case 0:
         return random_float();
@@ -130,21 +122,18 @@ static float narrow_value(enum real_type type)
     }
 }
 
-static void check_narrow(enum real_type type, size_t n, struct place place)
+static void check_narrow(enum real_type type, size_t n, struct placement place)
 {
     struct guarded in = guarded_make(n * sizeof(float), place.at_end, place.slack);
     struct guarded a = guarded_make(n * 2, true, 0), b = guarded_make(n * 2, true, 0);
-
     for (size_t i = 0; i < n; i++) {
         float value = narrow_value(type);
-
         memcpy(in.data + i * sizeof value, &value, sizeof value);
     }
     kernels_scalar.narrow[type]((float *)(void *)in.data, n, a.data);
     for (size_t i = 0; i < n; i++) {
         float value = source_value((struct quant_source){in.data, REAL_FLOAT32}, i);
         uint16_t bits;
-
         memcpy(&bits, a.data + i * sizeof bits, sizeof bits);
         assert_true(isnan(value) ? isnan(value16(type, bits))
                                  : is_nearest(type, value, bits));
@@ -162,12 +151,11 @@ static void check_narrow(enum real_type type, size_t n, struct place place)
 static void test_narrow(void **state)
 {
     static const enum real_type types[] = {REAL_FLOAT16, REAL_BFLOAT16};
-
     (void)state;
     for (size_t t = 0; t < LENGTH(types); t++)
         for (size_t l = 0; l < LENGTHS; l++)
             for (size_t end = 0; end < 2; end++)
-                check_narrow(types[t], length_at(l), (struct place){end == 1, 0});
+                check_narrow(types[t], length_at(l), (struct placement){end == 1, 0});
 }
 
 /* Rounding and storing many scales is rounding and storing each. */
@@ -179,14 +167,12 @@ static void test_scales(void **state)
             enum real_type type = (enum real_type)t;
             float scales[600] = {0}, rounded[600];
             unsigned char stored[2400], one[4];
-
             random_fill(scales, n, KIND_NORMAL);
             memcpy(rounded, scales, sizeof rounded);
             quant_round(quant_kernels(NULL), type, rounded, n);
             quant_store(quant_kernels(NULL), type, scales, n, stored);
             for (size_t i = 0; i < n; i++) {
                 size_t size = real_size(type);
-
                 assert_true(rounded[i] == real_round(type, scales[i]));
                 real_store(type, &scales[i], 1, one);
                 assert_memory_equal(stored + i * size, one, size);
@@ -200,7 +186,6 @@ static void check_pack4(const struct kernels *kernels, size_t n, bool at_end)
 {
     struct guarded in = guarded_make(n, at_end, 0);
     struct guarded out = guarded_make((n + 1) / 2, at_end, 0);
-
     for (size_t i = 0; i < n; i++)
         in.data[i] = (uint8_t)random_bits(); /* high nibbles are the sign's */
     quant_pack4(kernels, in.data, n, out.data);
@@ -233,6 +218,5 @@ int main(void)
         cmocka_unit_test(test_narrow), cmocka_unit_test(test_scales),
         cmocka_unit_test(test_pack4),
     };
-
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -1,13 +1,12 @@
 /* Tests that no NaN and no infinity is lost: at every place of every layout, in
  * vectors and tails, of all source types. */
-#include "support.h"
+#include "quant_support.h"
 
 static const char *const kernel_names[] = {"scalar", NULL};
 
 static float float_from(uint32_t bits)
 {
     float value;
-
     memcpy(&value, &bits, sizeof value);
     return value;
 }
@@ -20,12 +19,10 @@ static void check_found(const char *name, const struct quant_shape *shape, float
     uint8_t zeros[128];
     size_t rows = quant_groups(shape) / (shape->block ? shape->inner : 1);
     float good = x[at];
-
     x[at] = bad;
     for (int symmetric = 0; symmetric < 2; symmetric++) {
         struct quant_scheme scheme = {QUANT_INT4, symmetric != 0, QUANT_RTN, REAL_FLOAT32,
                                       false};
-
         assert_int_equal(quant_fit(kernels, &scheme,
                                    (struct quant_source){x, REAL_FLOAT32}, shape, 0, rows,
                                    scales, zeros),
@@ -44,17 +41,14 @@ static void test_not_finite(void **state)
                          float_from(0x7f800001),
                          float_from(0xffffffff)};
     float x[128];
-
     (void)state;
     random_fill(x, LENGTH(x), KIND_NORMAL);
     for (size_t n = 1; n <= 100; n++) {
         const struct quant_shape shapes[] = {
             {1, 1, n, 0}, {1, n, 1, 0}, {1, 1, n, 1}, {1, n, 1, 32}, {1, n, 1, 3},
         };
-
         for (size_t at = 0; at < n; at++) {
             size_t s = random_below(LENGTH(shapes)), b = random_below(LENGTH(bad));
-
             check_found("scalar", &shapes[s], x, bad[b], at);
             for (s = 0; s < LENGTH(shapes); s++)
                 for (b = 0; b < LENGTH(bad); b++)
@@ -71,11 +65,9 @@ static void test_double_overflow(void **state)
     struct quant_shape shape = {1, 1, 2, 0};
     float scale;
     uint8_t zero;
-
     (void)state;
     for (size_t k = 0; k < LENGTH(kernel_names); k++) {
         const struct kernels *kernels = quant_kernels(kernel_names[k]);
-
         assert_int_equal(quant_fit(kernels, &scheme,
                                    (struct quant_source){fits, REAL_FLOAT64}, &shape, 0,
                                    1, &scale, &zero),
@@ -101,13 +93,11 @@ static void test_narrow(void **state)
     uint16_t x[70] = {0};
     float scales[70];
     uint8_t zeros[70];
-
     (void)state;
     for (size_t t = 0; t < 2 * LENGTH(cases); t++) {
         const struct kernels *kernels = quant_kernels(kernel_names[t % 2]);
         const struct quant_shape shapes[] = {
             {1, 1, 70, 0}, {10, 7, 1, 0}, {1, 70, 1, 32}};
-
         for (size_t at = 0; at < LENGTH(x); at++) {
             x[at] = cases[t / 2].bad[random_below(4)];
             for (size_t s = 0; s < LENGTH(shapes); s++)
@@ -128,6 +118,5 @@ int main(void)
         cmocka_unit_test(test_double_overflow),
         cmocka_unit_test(test_narrow),
     };
-
     return cmocka_run_group_tests(tests, random_setup, NULL);
 }

@@ -2,7 +2,7 @@
  * float16, and the error of Gaussian weights. NaN and infinity: finite.c. */
 #include <float.h>
 
-#include "support.h"
+#include "quant_support.h"
 
 static const char *const kernel_names[] = {"scalar", NULL};
 
@@ -22,7 +22,6 @@ static struct result quantize(const char *name, struct quant_scheme scheme,
     struct quant_shape shape = {1, 1, n, 0};
     struct quant_source source = {x, REAL_FLOAT32};
     struct result r = {0};
-
     r.fit = quant_fit(kernels, &scheme, source, &shape, 0, 1, &r.scale, &r.zero);
     if (r.fit == QUANT_FIT_OK)
         quant_encode(kernels, &scheme, source, &shape, 0, n, 0, &r.scale, &r.zero,
@@ -45,7 +44,6 @@ static void test_worked_symmetric(void **state)
     static const double back[] = {0, 0, 1, 3, 2, -2, -3.5};
     static const double error[] = {0.1, 0.2, 0.2, 0, 0.1, 0.1, 0};
     double noise = 0, signal = 0;
-
     (void)state;
     for (size_t i = 0; i < LENGTH(weights); i++) {
         noise += error[i] * error[i];
@@ -54,13 +52,11 @@ static void test_worked_symmetric(void **state)
     for (size_t k = 0; k < LENGTH(kernel_names); k++) {
         struct result r = quantize(kernel_names[k], scheme_of(QUANT_INT4, true), weights,
                                    LENGTH(weights));
-
         assert_int_equal(r.fit, QUANT_FIT_OK);
         assert_true(r.scale == 0.5f);
         assert_int_equal(r.zero, 0);
         for (size_t i = 0; i < LENGTH(weights); i++) {
             double value = (int8_t)r.codes[i] * (double)r.scale;
-
             assert_int_equal((int8_t)r.codes[i], codes[i]);
             assert_true(value == back[i]);
             assert_true(fabs(fabs(value - (double)weights[i]) - error[i]) < 1e-6);
@@ -75,14 +71,12 @@ static void test_worked_asymmetric(void **state)
     static const int codes[] = {8, 8, 11, 15, 13, 3, 0};
     static const double back[] = {0, 0, 1.3, 3.033, 2.167, -2.167, -3.467};
     double noise = 0;
-
     (void)state;
     for (size_t i = 0; i < LENGTH(weights); i++)
         noise += (back[i] - (double)weights[i]) * (back[i] - (double)weights[i]);
     for (size_t k = 0; k < LENGTH(kernel_names); k++) {
         struct result r = quantize(kernel_names[k], scheme_of(QUANT_UINT4, false),
                                    weights, LENGTH(weights));
-
         assert_int_equal(r.fit, QUANT_FIT_OK);
         assert_true(r.scale == (float)(6.5 / 15));
         assert_int_equal(r.zero, 8);
@@ -109,12 +103,10 @@ static void test_types(void **state)
         {QUANT_INT4, false, 4.0 / 15, -4},   {QUANT_UINT4, false, 4.0 / 15, 4},
         {QUANT_INT8, false, 4.0 / 255, -64}, {QUANT_UINT8, false, 4.0 / 255, 64},
     };
-
     (void)state;
     for (size_t c = 0; c < LENGTH(cases); c++) {
         struct result r =
             quantize(NULL, scheme_of(cases[c].type, cases[c].symmetric), x, LENGTH(x));
-
         assert_true(r.scale == (float)cases[c].scale);
         assert_int_equal(r.zero, (uint8_t)cases[c].zero);
         assert_int_equal(r.codes[2], r.zero); /* zero is exact */
@@ -125,14 +117,12 @@ static void test_types(void **state)
 static void test_mirrored(void **state)
 {
     static const float down[] = {-4, 3, 0}, up[] = {-3, 4, 0}, both[] = {-4, 4, 0};
-
     (void)state;
     for (int t = 0; t < QUANT_TYPES; t++) {
         const struct quant_type_info *info = quant_type_info((enum quant_type)t);
         int middle = 1 << (info->bits - 1), zero = info->lo + middle;
         struct quant_scheme scheme = scheme_of((enum quant_type)t, true);
         struct result r;
-
         scheme.mirrored = true;
         r = quantize(NULL, scheme, down, LENGTH(down));
         assert_true(r.scale == 4.0f / (float)middle);
@@ -158,12 +148,10 @@ static void check_flat(const float *x, size_t n)
         int lo = quant_type_info(type)->lo;
         int middle = lo < 0 ? 0 : 1 << (quant_type_info(type)->bits - 1);
         bool symmetric = t % 2 != 0;
-
         for (int real = REAL_FLOAT32; real <= REAL_BFLOAT16; real++) {
             struct quant_scheme scheme = {type, symmetric, QUANT_RTN,
                                           (enum real_type)real, false};
             struct result r = quantize(NULL, scheme, x, n);
-
             assert_int_equal(r.fit, QUANT_FIT_OK);
             assert_true(r.scale == 1);
             assert_int_equal(r.zero, (uint8_t)(symmetric ? middle : lo));
@@ -179,7 +167,6 @@ static void test_flat(void **state)
 {
     static const float zero[] = {0, -0.0f, 0, 0, -0.0f};
     static const float tiny[] = {1e-40f, -3e-42f, 1.4e-45f, 0};
-
     (void)state;
     check_flat(zero, LENGTH(zero));
     check_flat(tiny, LENGTH(tiny));
@@ -189,7 +176,6 @@ static void test_least_scale(void **state)
 {
     const float least = 7 * FLT_MIN, below = nextafterf(least, 0);
     struct result r = quantize(NULL, scheme_of(QUANT_INT4, true), &least, 1);
-
     (void)state;
     assert_true(r.scale == FLT_MIN);
     assert_int_equal(r.codes[0], 7);
@@ -204,14 +190,12 @@ static void test_least_scale(void **state)
 static void test_huge(void **state)
 {
     static const float x[] = {3e38f, -3e38f, 2.9e38f, 1e38f, -1e38f, 0};
-
     (void)state;
     for (int t = 0; t < QUANT_TYPES * 2; t++) {
         enum quant_type type = (enum quant_type)(t / 2);
         const struct quant_type_info *info = quant_type_info(type);
         struct result r = quantize(NULL, scheme_of(type, t % 2 != 0), x, LENGTH(x));
         double ratio = r.error.signal / r.error.noise;
-
         assert_int_equal(r.fit, QUANT_FIT_OK);
         assert_true(isfinite(r.scale) && isfinite(r.error.signal));
         assert_int_equal(r.codes[0], (uint8_t)info->hi);
@@ -224,7 +208,6 @@ static void test_small(void **state)
 {
     static const float x[] = {1e-36f, -1e-36f, 1e-38f, 1e-40f, 5e-37f};
     struct result r = quantize(NULL, scheme_of(QUANT_INT4, true), x, LENGTH(x));
-
     (void)state;
     assert_int_equal(r.codes[0], 7);
     assert_int_equal((int8_t)r.codes[1], -7);
@@ -262,12 +245,10 @@ static void test_scale_range(void **state)
         {3e38f, REAL_BFLOAT16, QUANT_FIT_OK},
         {8 * FLT_MIN, REAL_BFLOAT16, QUANT_FIT_OK},
     };
-
     (void)state;
     for (size_t c = 0; c < LENGTH(cases); c++) {
         struct quant_scheme scheme = {QUANT_INT4, true, QUANT_RTN, cases[c].type, false};
         struct result r = quantize(NULL, scheme, (float[]){cases[c].largest, 0}, 2);
-
         assert_int_equal(r.fit, cases[c].fit);
         if (r.fit == QUANT_FIT_OK)
             assert_true(real_round(cases[c].type, r.scale) == r.scale && r.scale > 0);
@@ -283,12 +264,10 @@ static void test_rounded_first(void **state)
                                       false};
         float x[16];
         struct result r;
-
         random_fill(x, LENGTH(x), KIND_NORMAL);
         r = quantize(NULL, scheme, x, LENGTH(x));
         for (size_t k = 0; k < LENGTH(x); k++) {
             float q = nearbyintf(x[k] / r.scale) + (float)r.zero;
-
             assert_int_equal(r.codes[k], (int)fmaxf(0, fminf(255, q)));
         }
     }
@@ -307,7 +286,6 @@ static double gaussian_snr(enum quant_type type, size_t block, const float *x,
     float *scales = malloc(groups * sizeof *scales);
     uint8_t *zeros = malloc(groups), *codes = malloc(n);
     struct quant_error error = {0};
-
     assert_int_equal(
         quant_fit(kernels, &scheme, source, &shape, 0, groups, scales, zeros),
         QUANT_FIT_OK);
@@ -330,12 +308,10 @@ static void test_gaussian(void **state)
     };
     enum { ROWS = 1024 };
     float *x = malloc(ROWS * 1024 * sizeof *x);
-
     (void)state;
     random_fill(x, ROWS * 1024, KIND_NORMAL);
     for (size_t c = 0; c < LENGTH(cases); c++) {
         double snr = gaussian_snr(cases[c].type, cases[c].block, x, ROWS);
-
         print_message("%s block %zu: %.2f dB\n", quant_type_info(cases[c].type)->name,
                       cases[c].block, snr);
         assert_true(fabs(snr - cases[c].snr) < 0.25); /* six standard deviations */
@@ -358,6 +334,5 @@ int main(void)
         cmocka_unit_test(test_rounded_first),
         cmocka_unit_test(test_gaussian),
     };
-
     return cmocka_run_group_tests(tests, random_setup, NULL);
 }

@@ -2,7 +2,7 @@
  * group alone, never worse than round to nearest, and weights that say nothing. */
 #include <float.h>
 
-#include "support.h"
+#include "quant_support.h"
 
 enum { LONGEST = 20000 };
 
@@ -15,7 +15,6 @@ struct found {
 static struct quant_scheme random_scheme(enum quant_method method)
 {
     bool symmetric = random_below(2) != 0;
-
     return (struct quant_scheme){(enum quant_type)random_below(2), symmetric, method,
                                  REAL_FLOAT32, symmetric && random_below(2) != 0};
 }
@@ -31,11 +30,9 @@ static double error_at(const float *x, const float *w, size_t n, float scale, in
                        int most)
 {
     double sum = 0;
-
     for (size_t i = 0; i < n; i++) {
         double l = fmax(least, fmin(most, nearbyint((double)(x[i] / scale))));
         double e = (double)x[i] - l * (double)scale;
-
         sum += (double)w[i] * e * e;
     }
     return sum;
@@ -50,7 +47,6 @@ static struct found find(struct quant_scheme scheme, const float *x, const float
     const struct quant_importance importance = {seen, 0, 0, 1};
     struct found f;
     int level;
-
     assert_int_equal(quant_fit_weighted(quant_kernels(NULL), &scheme,
                                         (struct quant_source){x, REAL_FLOAT32},
                                         seen ? &importance : NULL, &shape, 0, 1, &f.scale,
@@ -66,7 +62,6 @@ static double brute_force(struct quant_scheme scheme, const float *x, const floa
                           size_t n)
 {
     double largest = 0, best = INFINITY;
-
     for (size_t i = 0; i < n; i++)
         largest = fmax(largest, fabs((double)x[i]));
     for (int zero = 0; zero <= 15; zero++) {
@@ -82,7 +77,6 @@ static double brute_force(struct quant_scheme scheme, const float *x, const floa
 static void test_brute_force(void **state)
 {
     double searched = 0, optimal = 0, blind = 0;
-
     (void)state;
     for (int i = 0; i < 300; i++) {
         struct quant_scheme scheme = random_scheme(QUANT_RTN);
@@ -90,7 +84,6 @@ static void test_brute_force(void **state)
         struct found rtn, search, exact, unweighted;
         double energy = 0;
         float x[32], w[32];
-
         random_fill(x, n, random_below(4) ? KIND_NORMAL : KIND_POSITIVE);
         random_weights(w, n);
         for (size_t k = 0; k < n; k++)
@@ -121,13 +114,11 @@ static void test_long(void **state)
 {
     static const size_t lengths[] = {1000, 4096, 4097, LONGEST};
     float *x = malloc(LONGEST * sizeof *x), *w = malloc(LONGEST * sizeof *w);
-
     (void)state;
     for (size_t i = 0; i < 4 * LENGTH(lengths); i++) {
         size_t n = lengths[i / 4];
         struct quant_scheme scheme = random_scheme(QUANT_RTN);
         struct found rtn, search, exact, unweighted;
-
         random_fill(x, n, KIND_NORMAL);
         for (size_t k = 0; k < n; k++)
             w[k] = expf(-x[k] * x[k]); /* the tails do not matter */
@@ -160,15 +151,12 @@ static void check_groups(const struct weight *w, struct quant_scheme scheme,
     const struct quant_importance *p = &w->importance;
     size_t elements = quant_elements(&w->shape), groups = quant_groups(&w->shape);
     float *x = malloc(elements * sizeof *x), *weights = malloc(elements * sizeof *x);
-
     for (size_t g = 0; g < groups; g++) {
         struct found alone;
         size_t n = 0;
-
         for (size_t k = 0; k < elements; k++) {
             size_t i = k % w->shape.inner, d = k / w->shape.inner % w->shape.dim,
                    o = k / w->shape.inner / w->shape.dim;
-
             if (group_of(&w->shape, k) != g)
                 continue;
             x[n] = w->x[k];
@@ -190,7 +178,6 @@ static void check_weight(const struct weight *w, struct quant_scheme scheme)
     uint8_t *zeros = malloc(groups), *other_zeros = malloc(groups);
     struct quant_source source = {w->x, REAL_FLOAT32};
     size_t cut = random_below(rows + 1);
-
     quant_fit_weighted(quant_kernels(NULL), &scheme, source, &w->importance, &w->shape, 0,
                        rows, scales, zeros);
     quant_fit_weighted(&kernels_scalar, &scheme, source, &w->importance, &w->shape, 0,
@@ -216,7 +203,6 @@ static void test_layouts(void **state)
         size_t n = outer * dim * inner;
         float *x = malloc(n * sizeof *x), *w = malloc(n * sizeof *w);
         struct weight weight = {{outer, dim, inner, block}, {w, 0, 0, 0}, x};
-
         random_fill(x, n, KIND_NORMAL);
         random_weights(w, n);
         switch (random_below(4)) { /* one for each index of one axis, or of all */
@@ -244,13 +230,11 @@ static void test_layouts(void **state)
 static void test_no_weights(void **state)
 {
     float x[100], w[100];
-
     (void)state;
     for (int k = 0; k < 200; k++) {
         struct quant_scheme scheme = random_scheme(QUANT_RTN);
         size_t n = 1 + random_below(LENGTH(x));
         struct found rtn, got, plain;
-
         random_fill(x, n, KIND_NORMAL);
         for (size_t i = 0; i < n; i++)
             w[i] = 0;
@@ -275,7 +259,6 @@ static void test_rtn(void **state)
     float x[64], w[64];
     struct quant_scheme scheme = random_scheme(QUANT_RTN);
     struct found a, b;
-
     (void)state;
     random_fill(x, LENGTH(x), KIND_NORMAL);
     random_weights(w, LENGTH(x));
@@ -291,6 +274,5 @@ int main(void)
         cmocka_unit_test(test_layouts),     cmocka_unit_test(test_no_weights),
         cmocka_unit_test(test_rtn),
     };
-
     return cmocka_run_group_tests(tests, random_setup, NULL);
 }

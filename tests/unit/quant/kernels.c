@@ -1,7 +1,7 @@
 /* Tests of the kernels: every table against the scalar one, bit for bit, on random
  * and hostile floats of all lengths, at any alignment and flush against unmapped
  * pages. Widening, narrowing and packing: conversions.c. */
-#include "support.h"
+#include "quant_support.h"
 
 static const struct kernels *others[4];
 static size_t others_count;
@@ -22,12 +22,10 @@ static void random_params(const float_u *x, size_t n, const struct quant_type_in
                           float *scales, uint8_t *zeros, size_t groups)
 {
     float largest = 0;
-
     for (size_t i = 0; i < n; i++)
         largest = fmaxf(largest, fabsf(x[i]));
     for (size_t g = 0; g < groups; g++) {
         double part = (random_unit() * 0.9 + 0.1) / (type->hi - type->lo);
-
         scales[g] = (float)((double)largest * part);
         if (scales[g] < 0x1p-126f)
             scales[g] = 1;
@@ -48,13 +46,11 @@ static void check_sums(const struct quant_sums *a, const struct quant_sums *b)
 static void check_range_runs(const float_u *x, size_t run, size_t count)
 {
     int32_t expected[2][8] = {{0}}, got[2][8] = {{0}};
-
     for (size_t k = 0; k < count; k++)
         expected[0][k] = got[0][k] = (int32_t)random_below(0x7f000000);
     kernels_scalar.range_runs(x, REAL_FLOAT32, run, count, expected[0], expected[1]);
     for (size_t o = 0; o < others_count; o++) {
         int32_t top[8], bottom[8] = {0};
-
         memcpy(top, got[0], sizeof top);
         others[o]->range_runs(x, REAL_FLOAT32, run, count, top, bottom);
         assert_memory_equal(top, expected[0], sizeof top);
@@ -71,7 +67,6 @@ static void check_encode_runs(const float_u *x, size_t run, size_t count)
     struct quant_sums expected = {{1, 2, 3, 4}, {5, 6, 7, 8}}, got;
     float scales[8];
     uint8_t zeros[8];
-
     random_params(x, n, type, scales, zeros, count);
     kernels_scalar.encode_runs(x, run, count, type, scales, zeros, a.data, &expected);
     kernels_scalar.codes_runs(x, REAL_FLOAT32, run, count, type, scales, zeros, b.data);
@@ -93,13 +88,13 @@ static void test_runs(void **state)
 {
     (void)state;
     for (size_t l = 0; l < LENGTHS; l++) {
-        for (size_t p = 0; p < LENGTH(places); p++) {
+        for (size_t p = 0; p < LENGTH(placements); p++) {
             size_t run = length_at(l), count = run > 70 ? 1 : 1 + random_below(8);
             size_t size = run * count * sizeof(float);
-            struct guarded x = guarded_make(size, places[p].at_end, places[p].slack);
-
+            struct guarded x =
+                guarded_make(size, placements[p].at_end, placements[p].slack);
             for (int kind = 0; kind < KINDS; kind++) {
-                random_fill((float_u *)x.data, run * count, (enum kind)kind);
+                random_fill((float_u *)x.data, run * count, (enum weight_kind)kind);
                 check_range_runs((float_u *)x.data, run, count);
                 check_encode_runs((float_u *)x.data, run, count);
             }
@@ -115,19 +110,16 @@ static void test_blocks(void **state)
     enum { N = 4096 };
     float *x = malloc(N * sizeof *x), *scales = malloc(N * sizeof *scales);
     uint8_t *zeros = malloc(N), *a = malloc(N), *b = malloc(N);
-
     (void)state;
     for (size_t t = 0; t < 20 * LENGTH(blocks); t++) {
         size_t run = blocks[t % LENGTH(blocks)], count = N / run - random_below(8);
         const struct quant_type_info *type = quant_type_info(random_type());
         struct quant_sums expected = {{0}, {0}};
-
-        random_fill(x, N, (enum kind)random_below(KINDS));
+        random_fill(x, N, (enum weight_kind)random_below(KINDS));
         random_params(x, N, type, scales, zeros, count);
         kernels_scalar.encode_runs(x, run, count, type, scales, zeros, a, &expected);
         for (size_t o = 0; o < others_count; o++) {
             struct quant_sums got = {{0}, {0}};
-
             others[o]->encode_runs(x, run, count, type, scales, zeros, b, &got);
             assert_int_equal(first_difference(a, b, run * count), run * count);
             check_sums(&expected, &got);
@@ -149,7 +141,6 @@ struct matrix {
 static void check_range_columns(const float_u *x, struct matrix m)
 {
     int32_t expected[2][128] = {{0}}, got[2][128] = {{0}};
-
     kernels_scalar.range_columns(x, REAL_FLOAT32, m.stride, m.rows, m.columns,
                                  expected[0], expected[1]);
     for (size_t o = 0; o < others_count; o++) {
@@ -168,7 +159,6 @@ static void check_codes_columns(const struct kernels *kernels, const void *x,
 {
     size_t n = m.rows ? (m.rows - 1) * m.stride + m.columns : 0;
     struct guarded codes = guarded_make(n, random_below(2) != 0, 0);
-
     memset(codes.data, 0xee, n);
     kernels->codes_columns(x, real, m.stride, m.rows, m.columns, type, scales, zeros,
                            4096, codes.data);
@@ -186,7 +176,6 @@ static void check_encode_columns(const float_u *x, struct matrix m)
     struct quant_sums expected = {{0}, {0}}, got;
     float scales[128], unit = 0x1p-126f;
     uint8_t zeros[128];
-
     random_params(x, n, type, scales, zeros, m.columns);
     for (size_t c = 0; c < m.columns; c++)
         while (scales[c] / 2 >= unit)
@@ -210,15 +199,14 @@ static void test_columns(void **state)
 {
     (void)state;
     for (size_t columns = 0; columns <= 100; columns++) {
-        for (size_t p = 0; p < LENGTH(places); p++) {
+        for (size_t p = 0; p < LENGTH(placements); p++) {
             size_t rows = random_below(12), gap = random_below(2) ? 0 : random_below(20);
             struct matrix m = {rows, columns, columns + gap};
             size_t n = rows ? (rows - 1) * m.stride + columns : 0;
-            struct guarded x =
-                guarded_make(n * sizeof(float), places[p].at_end, places[p].slack);
-
+            struct guarded x = guarded_make(n * sizeof(float), placements[p].at_end,
+                                            placements[p].slack);
             for (int kind = 0; kind < KINDS; kind++) {
-                random_fill((float_u *)x.data, n, (enum kind)kind);
+                random_fill((float_u *)x.data, n, (enum weight_kind)kind);
                 check_range_columns((float_u *)x.data, m);
                 check_encode_columns((float_u *)x.data, m);
             }
@@ -234,7 +222,6 @@ static void random_reals(enum real_type real, void *out, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         float value = real_round(real, (float)random_normal() * 0.1f);
-
         real_store(real, &value, 1, (char *)out + i * real_size(real));
     }
 }
@@ -250,14 +237,12 @@ static void check_reals(enum real_type real, size_t run, size_t count, size_t sl
     float *x = malloc(n * sizeof *x + 1), scales[256];
     uint8_t zeros[256];
     const struct kernels *all[5] = {&kernels_scalar};
-
     memcpy(all + 1, others, sizeof others);
     random_reals(real, in.data, n);
     real_load(real, in.data, n, x);
     random_params(x, n, type, scales, zeros, run > count ? run : count);
     for (size_t k = 0; k <= others_count; k++) {
         int32_t expected[2][256] = {{0}}, got[2][256] = {{0}};
-
         kernels_scalar.range_runs(x, REAL_FLOAT32, run, count, expected[0], expected[1]);
         all[k]->range_runs(in.data, real, run, count, got[0], got[1]);
         assert_memory_equal(expected, got, sizeof got);
@@ -287,7 +272,6 @@ static void test_reals(void **state)
 {
     static const enum real_type reals[] = {REAL_FLOAT32, REAL_FLOAT16, REAL_BFLOAT16,
                                            REAL_FLOAT64};
-
     (void)state;
     for (size_t t = 0; t < LENGTH(reals); t++)
         for (size_t run = 1; run <= 256; run += run < 80 ? 1 : 11)
@@ -300,7 +284,6 @@ static void test_not_finite(void **state)
 {
     static const enum real_type reals[] = {REAL_FLOAT32, REAL_FLOAT16, REAL_BFLOAT16,
                                            REAL_FLOAT64};
-
     (void)state;
     for (size_t t = 0; t < LENGTH(reals) * 4 * 80; t++) {
         enum real_type real = reals[t % LENGTH(reals)];
@@ -308,13 +291,11 @@ static void test_not_finite(void **state)
         char stored[sizeof values * 2];
         size_t at = t / LENGTH(reals) / 4;
         int32_t limit = 0x7f800000;
-
         values[at] = t / LENGTH(reals) % 2 ? (float)NAN : (float)INFINITY;
         values[at] = copysignf(values[at], t / LENGTH(reals) / 2 % 2 ? -1.0f : 1.0f);
         real_store(real, values, 80, stored);
         for (size_t o = 0; o < others_count; o++) {
             int32_t top[80] = {0}, bottom[80] = {0};
-
             others[o]->range_runs(stored, real, 80, 1, top, bottom);
             assert_true(top[0] >= limit || bottom[0] >= limit);
             memset(top, 0, sizeof top);
@@ -330,7 +311,6 @@ static void test_not_finite(void **state)
 static void test_ties(void **state)
 {
     enum { N = 16 * 9 };
-
     (void)state;
     for (int t = 0; t < 20000; t++) {
         const struct quant_type_info *type = quant_type_info(random_type());
@@ -338,10 +318,8 @@ static void test_ties(void **state)
         uint8_t zero = (uint8_t)(type->lo + (int)random_below(16)), a[N], b[N];
         float scales[N];
         uint8_t zeros[N];
-
         for (size_t i = 0; i < N; i++) {
             float steps = (float)random_below(type->bits == 4 ? 18 : 258) + 0.5f;
-
             x[i] = (random_below(2) ? steps : -steps) * scale;
             for (size_t k = 0; k < i % 9 && isfinite(x[i]); k++)
                 x[i] = nextafterf(x[i], i % 2 ? -INFINITY : INFINITY);
@@ -382,6 +360,5 @@ int main(void)
         cmocka_unit_test(test_not_finite), cmocka_unit_test(test_ties),
         cmocka_unit_test(test_table),
     };
-
     return cmocka_run_group_tests(tests, setup, NULL);
 }

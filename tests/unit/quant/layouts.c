@@ -1,7 +1,7 @@
 /* Tests of quant_fit and quant_encode on every layout: against a plain reference
  * that follows the definitions element by element, with every table of kernels,
  * all types, and ranges that begin and end anywhere. */
-#include "support.h"
+#include "quant_support.h"
 
 /* A weight, what fit and encode made of it, and what the definition says. */
 struct weight {
@@ -19,7 +19,6 @@ static struct weight weight_make(struct quant_shape shape, struct quant_scheme s
     struct weight w = {
         shape, scheme, source, quant_elements(&shape), quant_groups(&shape),
         NULL,  NULL,   NULL};
-
     w.scales = calloc(w.groups + 1, sizeof *w.scales);
     w.zeros = calloc(w.groups + 1, 1);
     w.codes = calloc(w.elements + 1, 1);
@@ -50,7 +49,6 @@ static enum quant_fit reference_params(struct weight *w, size_t group, double mi
     float s = w->scheme.symmetric ? (float)(largest / (type->hi - middle + mirrored))
                                   : (float)((max - min) / (type->hi - type->lo));
     float rounded;
-
     if (!isnormal(s))
         s = 1;
     rounded = real_round(w->scheme.scale_type, s);
@@ -64,7 +62,6 @@ static enum quant_fit reference_params(struct weight *w, size_t group, double mi
         w->zeros[group] = (uint8_t)(middle - (mirrored && max > -min));
     } else {
         double z = nearbyint((double)((float)-min / rounded)) + type->lo;
-
         w->zeros[group] = (uint8_t)(int)fmax(type->lo, fmin(type->hi, z));
     }
     /* What the extremes are decoded to must be finite in the scale's type. */
@@ -72,7 +69,6 @@ static enum quant_fit reference_params(struct weight *w, size_t group, double mi
         int z = code_value(type, w->zeros[group]);
         float x = (float)(side ? max : min);
         double q = fmax(type->lo, fmin(type->hi, nearbyint((double)(x / rounded)) + z));
-
         if (!isfinite(real_round(w->scheme.scale_type, (float)(q - z) * rounded)))
             return QUANT_FIT_SCALE_RANGE;
     }
@@ -84,11 +80,9 @@ static enum quant_fit reference_fit(struct weight *w)
     double *min = calloc(w->groups + 1, sizeof *min);
     double *max = calloc(w->groups + 1, sizeof *max);
     enum quant_fit result = QUANT_FIT_OK;
-
     for (size_t i = 0; i < w->elements; i++) {
         float x = source_value(w->source, i);
         size_t g = group_of(&w->shape, i);
-
         if (!isfinite(x))
             result = QUANT_FIT_NOT_FINITE;
         min[g] = fmin(min[g], (double)x);
@@ -106,14 +100,12 @@ static struct quant_error reference_encode(struct weight *w)
 {
     const struct quant_type_info *type = quant_type_info(w->scheme.type);
     struct quant_error error = {0};
-
     for (size_t i = 0; i < w->elements; i++) {
         size_t g = group_of(&w->shape, i);
         float x = source_value(w->source, i), s = w->scales[g];
         int z = code_value(type, w->zeros[g]);
         double q = nearbyint((double)(x / s)) + z;
         double e;
-
         q = fmax(type->lo, fmin(type->hi, q));
         e = (double)x - (q - z) * (double)s;
         w->codes[i] = (uint8_t)(int)q;
@@ -132,12 +124,10 @@ static enum quant_fit fit_pieces(struct weight *w, const struct kernels *kernels
     size_t rows = each ? w->groups / each : 0;
     size_t step = rows / (1 + random_below(4)) + 1;
     enum quant_fit result = QUANT_FIT_OK;
-
     for (size_t r = 0; r < rows; r += step) {
         size_t n = rows - r < step ? rows - r : step;
         enum quant_fit fit = quant_fit(kernels, &w->scheme, w->source, &w->shape, r, n,
                                        w->scales + r * each, w->zeros + r * each);
-
         if (result == QUANT_FIT_OK || fit == QUANT_FIT_NOT_FINITE)
             result = fit;
     }
@@ -148,10 +138,8 @@ static enum quant_fit fit_pieces(struct weight *w, const struct kernels *kernels
 static size_t least_group(const struct quant_shape *s, size_t begin, size_t end)
 {
     size_t least = (size_t)-1;
-
     for (size_t i = begin; i < end; i++) {
         size_t g = group_of(s, i);
-
         least = g < least ? g : least;
     }
     return least;
@@ -162,11 +150,9 @@ static struct quant_error encode_pieces(struct weight *w, const struct kernels *
                                         const size_t *cuts, size_t pieces)
 {
     struct quant_error error = {0};
-
     for (size_t p = 0; p < pieces; p++) {
         size_t begin = cuts[p], end = cuts[p + 1];
         size_t first = begin < end ? least_group(&w->shape, begin, end) : 0;
-
         quant_encode(kernels, &w->scheme, w->source, &w->shape, begin, end, first,
                      w->scales + first, w->zeros + first, w->codes + begin, &error);
     }
@@ -199,7 +185,6 @@ static void check_kernels(struct weight *w, struct weight *expected,
     enum quant_fit fit = fit_pieces(w, kernels);
     struct quant_error got;
     bool good = fit == expected_fit;
-
     if (good && fit == QUANT_FIT_OK) {
         good = memcmp(w->scales, expected->scales, w->groups * sizeof(float)) == 0 &&
                memcmp(w->zeros, expected->zeros, w->groups) == 0;
@@ -227,13 +212,11 @@ static void check_weight(struct quant_shape shape, struct quant_scheme scheme,
     size_t n = expected.elements;
     size_t a = random_below(n + 1), b = random_below(n + 1);
     const size_t cuts[] = {0, a < b ? a : b, a < b ? b : a, n};
-
     if (fit == QUANT_FIT_OK)
         reference = reference_encode(&expected);
     for (size_t k = 0; k < LENGTH(names); k++) {
         struct weight w = weight_make(shape, scheme, source);
         const struct kernels *kernels = quant_kernels(names[k]);
-
         if (kernels != NULL)
             check_kernels(&w, &expected, fit, &reference, kernels, cuts, 3, &error,
                           k == 0, tame);
@@ -248,7 +231,6 @@ static struct quant_scheme random_scheme(void)
 {
     static const enum real_type scales[] = {REAL_FLOAT32, REAL_FLOAT32, REAL_FLOAT16,
                                             REAL_BFLOAT16};
-
     return (struct quant_scheme){
         (enum quant_type)random_below(QUANT_TYPES), random_below(2) != 0, QUANT_RTN,
         scales[random_below(LENGTH(scales))], random_below(2) != 0};
@@ -257,25 +239,23 @@ static struct quant_scheme random_scheme(void)
 /* Elements of the source's own type, whatever its finite bits: through float32, so
  * that extremes of float32 become those of the narrower type. Sits flush against
  * an unmapped page, misaligned at times. */
-static struct guarded random_source(size_t n, enum real_type type, enum kind kind)
+static struct guarded random_source(size_t n, enum real_type type, enum weight_kind kind)
 {
     size_t size = real_size(type);
     struct guarded g = guarded_make(n * size, random_below(2) != 0,
                                     random_below(2) ? 0 : random_below(4));
     float *x = malloc((n + 1) * sizeof *x);
-
     random_fill(x, n, kind);
     real_store(type, x, n, g.data);
     free(x);
     return g;
 }
 
-static void check_random(struct quant_shape shape, enum kind kind)
+static void check_random(struct quant_shape shape, enum weight_kind kind)
 {
     enum real_type type = (enum real_type)random_below(4);
     struct guarded data = random_source(quant_elements(&shape), type, kind);
     bool tame = kind == KIND_NORMAL || kind == KIND_TIES || kind == KIND_POSITIVE;
-
     for (int i = 0; i < 2; i++)
         check_weight(shape, random_scheme(), (struct quant_source){data.data, type},
                      tame);
@@ -289,10 +269,9 @@ static void test_small_shapes(void **state)
     for (int i = 0; i < 6000; i++) {
         struct quant_shape shape = {1 + random_below(6), 1 + random_below(70),
                                     1 + random_below(random_below(3) ? 40 : 1), 0};
-
         if (random_below(3) != 0)
             shape.block = 1 + random_below(random_below(2) ? 80 : 8);
-        check_random(shape, (enum kind)random_below(KINDS));
+        check_random(shape, (enum weight_kind)random_below(KINDS));
     }
 }
 
@@ -307,18 +286,16 @@ static void test_large_shapes(void **state)
         {1, 9, 3000, 4},   {7, 1025, 1, 4096}, {1, 10000, 1, 5000}, {4096, 3, 2, 0},
         {900, 4, 5, 2},    {2000, 33, 1, 32},  {1, 20000, 1, 1},    {50, 20, 20, 0},
     };
-
     (void)state;
     for (int round = 0; round < 3; round++)
         for (size_t s = 0; s < LENGTH(shapes); s++)
-            check_random(shapes[s], (enum kind)random_below(KINDS));
+            check_random(shapes[s], (enum weight_kind)random_below(KINDS));
 }
 
 /* A hand-made case for the order of groups: each its own scale, and all exact. */
 static void test_order(void **state)
 {
     static const struct quant_shape shapes[] = {{2, 4, 3, 0}, {2, 4, 3, 2}, {3, 5, 1, 2}};
-
     (void)state;
     for (size_t k = 0; k < LENGTH(shapes); k++) {
         struct quant_scheme scheme = {QUANT_INT4, true, QUANT_RTN, REAL_FLOAT32, false};
@@ -327,7 +304,6 @@ static void test_order(void **state)
         float x[32], scales[32];
         uint8_t zeros[32], codes[32];
         struct quant_error error = {0};
-
         for (size_t i = 0; i < n; i++)
             x[i] = 7 * (float)(1 + group_of(&shapes[k], i));
         assert_int_equal(quant_fit(quant_kernels(NULL), &scheme,
@@ -353,7 +329,6 @@ static void test_empty(void **state)
     };
     struct quant_scheme scheme = {QUANT_UINT4, true, QUANT_RTN, REAL_FLOAT32, false};
     struct quant_source source = {"", REAL_FLOAT32};
-
     (void)state;
     for (size_t k = 0; k < LENGTH(shapes); k++) {
         size_t groups = quant_groups(&shapes[k]);
@@ -361,7 +336,6 @@ static void test_empty(void **state)
         float scales[4] = {0};
         uint8_t zeros[4] = {0}, codes[1];
         struct quant_error error = {0};
-
         assert_int_equal(quant_fit(quant_kernels(NULL), &scheme, source, &shapes[k], 0,
                                    count, scales, zeros),
                          QUANT_FIT_OK);
@@ -381,6 +355,5 @@ int main(void)
         cmocka_unit_test(test_small_shapes),
         cmocka_unit_test(test_large_shapes),
     };
-
     return cmocka_run_group_tests(tests, random_setup, NULL);
 }

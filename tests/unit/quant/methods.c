@@ -3,7 +3,7 @@
  * are: search.c. */
 #include <float.h>
 
-#include "support.h"
+#include "quant_support.h"
 
 struct weight {
     struct quant_source source;
@@ -37,13 +37,11 @@ static void fit(const struct weight *w, const struct quant_scheme *scheme,
 {
     size_t each = w->shape.block ? w->shape.inner : 1, rows = w->groups / each;
     size_t step = rows / (1 + random_below(3)) + 1;
-
     r->fit = QUANT_FIT_OK;
     for (size_t k = 0; k < rows; k += step) {
         size_t n = rows - k < step ? rows - k : step;
         enum quant_fit part = quant_fit(kernels, scheme, w->source, &w->shape, k, n,
                                         r->scales + k * each, r->zeros + k * each);
-
         if (r->fit == QUANT_FIT_OK || part == QUANT_FIT_NOT_FINITE)
             r->fit = part;
     }
@@ -55,7 +53,6 @@ static void measure(const struct weight *w, const struct quant_scheme *scheme,
 {
     uint8_t *codes = malloc(w->elements);
     struct quant_error error = {0};
-
     memset(r->errors, 0, w->groups * sizeof *r->errors);
     quant_encode(quant_kernels(NULL), scheme, w->source, &w->shape, 0, w->elements, 0,
                  r->scales, r->zeros, codes, &error);
@@ -63,7 +60,6 @@ static void measure(const struct weight *w, const struct quant_scheme *scheme,
         size_t g = group_of(&w->shape, i);
         int q = codes[i], z = r->zeros[g];
         double e;
-
         if (quant_type_info(scheme->type)->lo < 0) {
             q = (int8_t)codes[i];
             z = (int8_t)r->zeros[g];
@@ -78,7 +74,6 @@ static bool zero_allowed(const struct quant_scheme *scheme, uint8_t zero)
 {
     const struct quant_type_info *type = quant_type_info(scheme->type);
     int level = (uint8_t)(zero - type->lo), middle = 1 << (type->bits - 1);
-
     if (!scheme->symmetric)
         return level <= type->hi - type->lo;
     return level == middle || (scheme->mirrored && level == middle - 1);
@@ -92,7 +87,6 @@ static void check_better(const struct weight *w, const struct quant_scheme *sche
                     real_round(scheme->scale_type, got->scales[g]) == got->scales[g] &&
                     zero_allowed(scheme, got->zeros[g]) &&
                     got->errors[g] <= rtn->errors[g];
-
         if (!good)
             print_message("%s [%zu][%zu][%zu] block %zu, source %d, scale %d, sym %d "
                           "mirrored %d method %d group %zu: %g * %d, %g; rtn %g * %d, "
@@ -112,7 +106,6 @@ static void check_method(const struct weight *w, struct quant_scheme scheme,
 {
     static const char *const names[] = {"avx2", "avx512"};
     struct result first = result_make(w->groups);
-
     fit(w, &scheme, quant_kernels("scalar"), &first);
     assert_int_equal(first.fit, rtn->fit);
     if (first.fit == QUANT_FIT_OK) {
@@ -122,7 +115,6 @@ static void check_method(const struct weight *w, struct quant_scheme scheme,
     for (size_t k = 0; k < LENGTH(names) && first.fit == QUANT_FIT_OK; k++) {
         const struct kernels *kernels = quant_kernels(names[k]);
         struct result other = result_make(w->groups);
-
         fit(w, &scheme, kernels != NULL ? kernels : quant_kernels(NULL), &other);
         assert_int_equal(other.fit, QUANT_FIT_OK);
         assert_memory_equal(other.scales, first.scales, w->groups * sizeof(float));
@@ -140,7 +132,6 @@ static void check_weight(const struct weight *w)
                                   random_below(2) != 0, QUANT_RTN,
                                   scale_types[random_below(4)], random_below(2) != 0};
     struct result rtn = result_make(w->groups);
-
     fit(w, &scheme, quant_kernels(NULL), &rtn);
     if (rtn.fit == QUANT_FIT_OK)
         measure(w, &scheme, &rtn);
@@ -152,7 +143,7 @@ static void check_weight(const struct weight *w)
     result_free(&rtn);
 }
 
-static void check_shape(struct quant_shape shape, enum kind kind)
+static void check_shape(struct quant_shape shape, enum weight_kind kind)
 {
     enum real_type type = (enum real_type)random_below(4);
     size_t n = quant_elements(&shape);
@@ -160,7 +151,6 @@ static void check_shape(struct quant_shape shape, enum kind kind)
                                     random_below(2) ? 0 : random_below(4));
     struct weight w = {{g.data, type}, shape, n, quant_groups(&shape)};
     float *x = malloc((n + 1) * sizeof *x);
-
     random_fill(x, n, kind);
     real_store(type, x, n, g.data);
     check_weight(&w);
@@ -174,10 +164,9 @@ static void test_small_shapes(void **state)
     for (int i = 0; i < 1500; i++) {
         struct quant_shape shape = {1 + random_below(6), 1 + random_below(70),
                                     1 + random_below(random_below(3) ? 40 : 1), 0};
-
         if (random_below(3) != 0)
             shape.block = 1 + random_below(random_below(2) ? 80 : 8);
-        check_shape(shape, (enum kind)random_below(KINDS));
+        check_shape(shape, (enum weight_kind)random_below(KINDS));
     }
 }
 
@@ -191,11 +180,10 @@ static void test_large_shapes(void **state)
         {4096, 3, 2, 0},  {9000, 5, 1, 0},    {2049, 17, 1, 0}, {600, 70, 1, 0},
         {1, 3, 1025, 0},  {1, 257, 130, 128}, {1, 2, 16384, 0}, {1, 300, 9, 0},
     };
-
     (void)state;
     for (int round = 0; round < 2; round++)
         for (size_t s = 0; s < LENGTH(shapes); s++)
-            check_shape(shapes[s], (enum kind)random_below(KINDS));
+            check_shape(shapes[s], (enum weight_kind)random_below(KINDS));
 }
 
 int main(void)
@@ -204,6 +192,5 @@ int main(void)
         cmocka_unit_test(test_small_shapes),
         cmocka_unit_test(test_large_shapes),
     };
-
     return cmocka_run_group_tests(tests, random_setup, NULL);
 }

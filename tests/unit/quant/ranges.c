@@ -1,6 +1,6 @@
 /* Tests of ranges taken piece by piece: the same scales and zero points as quant_fit's,
  * however a weight is cut, in whatever order and by however many threads. */
-#include "support.h"
+#include "quant_support.h"
 
 struct pieces {
     struct quant_source source;
@@ -15,7 +15,6 @@ static void extend(struct pieces *p, const struct kernels *kernels, size_t begin
 {
     size_t middle = begin + random_below(end - begin + 1);
     bool swap = random_below(2) != 0;
-
     if (end - begin < 3 || random_below(3) == 0) {
         quant_ranges_extend(kernels, p->source, &p->shape, begin, end,
                             p->ranges[random_below(2)]);
@@ -32,13 +31,11 @@ static void check(struct quant_source source, struct quant_shape shape,
     size_t n = shape.dim, elements = quant_elements(&shape);
     float *expected = calloc(n, sizeof *expected), *scales = calloc(n, sizeof *scales);
     uint8_t *expected_zeros = calloc(n, 1), *zeros = calloc(n, 1);
-
     for (size_t k = 0; k < LENGTH(names); k++) {
         const struct kernels *kernels = quant_kernels(names[k]);
         struct pieces p = {source, shape, {NULL, NULL}};
         enum quant_fit fit =
             quant_fit(kernels, &scheme, source, &shape, 0, n, expected, expected_zeros);
-
         p.ranges[0] = calloc(n, sizeof *p.ranges[0]);
         p.ranges[1] = calloc(n, sizeof *p.ranges[1]);
         extend(&p, kernels, 0, elements);
@@ -66,8 +63,7 @@ static void check_shape(struct quant_shape shape)
     size_t n = quant_elements(&shape), size = real_size(type);
     struct guarded g = guarded_make(n * size, random_below(2) != 0, random_below(4));
     float *x = malloc((n + 1) * sizeof *x);
-
-    random_fill(x, n, (enum kind)random_below(KINDS));
+    random_fill(x, n, (enum weight_kind)random_below(KINDS));
     if (random_below(8) == 0 && n > 0)
         x[random_below(n)] = random_below(2) ? NAN : -INFINITY;
     real_store(type, x, n, g.data);
@@ -75,7 +71,6 @@ static void check_shape(struct quant_shape shape)
         struct quant_scheme scheme = {
             (enum quant_type)random_below(QUANT_TYPES), random_below(2) != 0, QUANT_RTN,
             i == 0 ? REAL_FLOAT16 : REAL_FLOAT32, random_below(2) != 0};
-
         check((struct quant_source){g.data, type}, shape, scheme);
     }
     free(x);
@@ -96,7 +91,6 @@ static void test_large(void **state)
         {1, 1, 70001, 0}, {40, 2500, 1, 0}, {7, 1030, 3, 0},  {3, 2, 9001, 0},
         {1, 2000, 31, 0}, {30000, 1, 1, 0}, {1, 30000, 1, 0}, {2, 40, 700, 0},
     };
-
     (void)state;
     for (int round = 0; round < 5; round++)
         for (size_t s = 0; s < LENGTH(shapes); s++)
@@ -109,6 +103,5 @@ int main(void)
         cmocka_unit_test(test_small),
         cmocka_unit_test(test_large),
     };
-
     return cmocka_run_group_tests(tests, random_setup, NULL);
 }

@@ -3,14 +3,13 @@
  * That nothing is worse than round to nearest, on any layout: methods.c. */
 #include <float.h>
 
-#include "support.h"
+#include "quant_support.h"
 
 enum { ROW = 1024, ROWS = 2048 };
 
 static struct quant_scheme scheme_of(enum quant_type type, enum quant_method method)
 {
     bool symmetric = quant_type_info(type)->symmetric;
-
     return (struct quant_scheme){type, symmetric, method, REAL_FLOAT32, symmetric};
 }
 
@@ -24,7 +23,6 @@ static double snr(struct quant_scheme scheme, const float *x, size_t n, size_t b
     float *scales = malloc(groups * sizeof *scales);
     uint8_t *zeros = malloc(groups), *codes = malloc(n);
     struct quant_error error = {0};
-
     assert_int_equal(
         quant_fit(kernels, &scheme, source, &shape, 0, groups, scales, zeros),
         QUANT_FIT_OK);
@@ -45,17 +43,14 @@ static double gaussian(void)
 static double laplace(void)
 {
     double magnitude = -log(random_unit());
-
     return random_below(2) ? magnitude : -magnitude;
 }
 
 static double student(void) /* of 5 degrees of freedom */
 {
     double sum = 0;
-
     for (int i = 0; i < 5; i++) {
         double v = random_normal();
-
         sum += v * v;
     }
     return random_normal() / sqrt(sum / 5);
@@ -102,7 +97,6 @@ static void test_gates(void **state)
 {
     float *x = malloc(ROWS * ROW * sizeof *x);
     uint64_t seed = random_state;
-
     (void)state;
     for (size_t d = 0; d < LENGTH(distributions); d++) {
         random_state = 5 + d;
@@ -114,7 +108,6 @@ static void test_gates(void **state)
             double all = snr(scheme_of(type, QUANT_SEARCH), x, ROWS * ROW, block);
             double search = snr(scheme_of(type, QUANT_SEARCH), x, 64 * ROW, block);
             double exact = snr(scheme_of(type, QUANT_EXACT), x, 64 * ROW, block);
-
             print_message(
                 "%s %s block %zu: %.3f dB, gate %.2f; of some %.3f, exact %.3f\n",
                 distributions[d].name, quant_type_info(type)->name, block, all,
@@ -143,14 +136,12 @@ static void test_close_to_exact(void **state)
     enum { SOME = 16 * ROW };
     float *x = malloc(SOME * sizeof *x);
     uint64_t seed = random_state;
-
     (void)state;
     for (size_t k = 0; k < LENGTH(grids) * LENGTH(distributions) * LENGTH(scales); k++) {
         size_t d = k / LENGTH(grids) % LENGTH(distributions), g = k % LENGTH(grids);
         struct quant_scheme scheme = {grids[g].type, grids[g].symmetric, QUANT_SEARCH,
                                       scales[k / LENGTH(grids) / LENGTH(distributions)],
                                       grids[g].mirrored};
-
         if (scheme.scale_type != REAL_FLOAT32 && d > 0)
             continue;
         random_state = 5 + d;
@@ -158,7 +149,6 @@ static void test_close_to_exact(void **state)
             x[i] = (float)distributions[d].value();
         for (size_t b = 0; b < LENGTH(blocks); b++) {
             double search, exact;
-
             scheme.method = QUANT_SEARCH;
             search = snr(scheme, x, SOME, blocks[b]);
             scheme.method = QUANT_EXACT;
@@ -181,10 +171,8 @@ static void test_close_to_exact(void **state)
 static double error_at(const float *x, size_t n, float scale, int least, int most)
 {
     double sum = 0;
-
     for (size_t i = 0; i < n; i++) {
         double l = nearbyint((double)x[i] / (double)scale), e;
-
         l = fmax(least, fmin(most, l));
         e = (double)x[i] - l * (double)scale;
         sum += e * e;
@@ -205,7 +193,6 @@ static struct found find(struct quant_scheme scheme, const float *x, size_t n)
     struct quant_shape shape = {1, 1, n, 0};
     struct found f;
     int level;
-
     f.fit =
         quant_fit(quant_kernels(NULL), &scheme, (struct quant_source){x, REAL_FLOAT32},
                   &shape, 0, 1, &f.scale, &f.zero);
@@ -222,7 +209,6 @@ static struct found find(struct quant_scheme scheme, const float *x, size_t n)
 static double brute_force(struct quant_scheme scheme, const float *x, size_t n)
 {
     double largest = 0, best = INFINITY;
-
     for (size_t i = 0; i < n; i++)
         largest = fmax(largest, fabs((double)x[i]));
     for (int zero = 0; zero <= 15; zero++) {
@@ -238,7 +224,6 @@ static double brute_force(struct quant_scheme scheme, const float *x, size_t n)
 static void test_brute_force(void **state)
 {
     double searched = 0, optimal = 0;
-
     (void)state;
     for (int i = 0; i < 400; i++) {
         struct quant_scheme scheme =
@@ -247,7 +232,6 @@ static void test_brute_force(void **state)
         struct found exact, search;
         double energy = 0, best;
         float x[12];
-
         scheme.mirrored = scheme.mirrored && random_below(2) != 0;
         random_fill(x, n, random_below(4) ? KIND_NORMAL : KIND_POSITIVE);
         for (size_t k = 0; k < n; k++)
@@ -273,13 +257,11 @@ static void test_rounded_scales(void **state)
     struct quant_scheme scheme = {QUANT_INT8, true, QUANT_SEARCH, REAL_BFLOAT16, false};
     double searched = 0, optimal = 0;
     uint64_t seed = random_state;
-
     (void)state;
     random_state = 5;
     for (int i = 0; i < 500; i++) {
         double best = INFINITY;
         float x[32], largest = 0;
-
         for (size_t k = 0; k < LENGTH(x); k++) {
             x[k] = (float)random_normal();
             largest = fmaxf(largest, fabsf(x[k]));
@@ -353,19 +335,16 @@ static void test_hostile(void **state)
                                               value_zero,  value_subnormal, value_tiny,
                                               value_huge,  value_limit,     value_wide};
     static const size_t lengths[] = {1, 2, 9, 32, 129, 1024, 5000};
-
     (void)state;
     for (size_t v = 0; v < LENGTH(values) * LENGTH(lengths); v++) {
         size_t n = lengths[v / LENGTH(values)];
         float x[5000];
-
         for (size_t i = 0; i < n; i++)
             x[i] = fmaxf(-FLT_MAX, fminf(FLT_MAX, values[v % LENGTH(values)](i)));
         for (int t = 0; t < QUANT_TYPES * 3; t++) {
             struct quant_scheme scheme = {(enum quant_type)(t / 3), t % 3 != 0, QUANT_RTN,
                                           REAL_FLOAT32, t % 3 == 2};
             struct found rtn = find(scheme, x, n), search, exact;
-
             scheme.method = QUANT_SEARCH;
             search = find(scheme, x, n);
             assert_int_equal(search.fit, rtn.fit);
@@ -393,7 +372,6 @@ static void test_representable(void **state)
         int middle = 1 << (quant_type_info(scheme.type)->bits - 1);
         float x[33], unit = ldexpf(1, (int)random_below(20) - 10);
         size_t n = 1 + random_below(LENGTH(x));
-
         for (size_t k = 0; k < n; k++)
             x[k] = unit *
                    ((float)random_below((size_t)(2 * middle - 1)) - (float)(middle - 1));
@@ -407,7 +385,6 @@ static void test_one_sided_outliers(void **state)
 {
     float *x = malloc(8192 * sizeof *x);
     double search, exact;
-
     (void)state;
     for (size_t i = 0; i < 8192; i++)
         x[i] = i % 1000 == 0 ? 25.0f : (float)random_normal();
@@ -429,6 +406,5 @@ int main(void)
         cmocka_unit_test(test_representable),
         cmocka_unit_test(test_one_sided_outliers),
     };
-
     return cmocka_run_group_tests(tests, random_setup, NULL);
 }

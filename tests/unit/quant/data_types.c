@@ -1,6 +1,6 @@
-/* Tests of quant/types.c: the type table and the conversions of reals, against
+/* Tests of quant/data_types.c: the type table and the conversions of reals, against
  * brute force over every half and bfloat16. */
-#include "support.h"
+#include "quant_support.h"
 
 static void test_table(void **state)
 {
@@ -10,11 +10,9 @@ static void test_table(void **state)
         {"int8", 8, -128, 127, true},
         {"uint8", 8, 0, 255, false},
     };
-
     (void)state;
     for (int t = 0; t < QUANT_TYPES; t++) {
         const struct quant_type_info *info = quant_type_info((enum quant_type)t);
-
         assert_string_equal(info->name, expected[t].name);
         assert_int_equal(info->bits, expected[t].bits);
         assert_int_equal(info->lo, expected[t].lo);
@@ -37,7 +35,6 @@ static void test_counts(void **state)
         {{3, 5, 7, 5}, 105, 21}, {{3, 5, 7, 64}, 105, 21}, {{1, 1, 1000, 0}, 1000, 1},
         {{0, 4, 9, 0}, 0, 4},    {{2, 0, 9, 32}, 0, 0},
     };
-
     (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         assert_int_equal(quant_elements(&cases[i].shape), cases[i].elements);
@@ -48,7 +45,6 @@ static void test_counts(void **state)
 static uint16_t store16(enum real_type type, float value)
 {
     uint16_t bits;
-
     real_store(type, &value, 1, &bits);
     return bits;
 }
@@ -63,7 +59,6 @@ static void check_round_trip(enum real_type type)
 {
     for (unsigned bits = 0; bits < 65536; bits++) {
         float value = value16(type, (uint16_t)bits);
-
         if (isnan(value)) {
             assert_true(isnan(real_round(type, value)));
             assert_true(isnan(value16(type, store16(type, value))));
@@ -91,7 +86,6 @@ static void check_neighbours(enum real_type type, uint16_t infinity, double over
         double high = isinf(next) ? overflow : next;
         float half_way = (float)((low + high) / 2); /* exact: one bit more */
         uint16_t even = (uint16_t)(bits + (bits & 1));
-
         if (half_way == 0) /* below float32's smallest */
             continue;
         assert_int_equal(store16(type, half_way), even);
@@ -121,12 +115,10 @@ static void test_store(void **state)
     unsigned char out[1 + sizeof(double) * LENGTH(values)];
     static const enum real_type all[] = {REAL_FLOAT32, REAL_FLOAT16, REAL_BFLOAT16,
                                          REAL_FLOAT64};
-
     (void)state;
     for (size_t t = 0; t < LENGTH(all); t++) {
         struct quant_source source = {out + 1, all[t]};
         float loaded[LENGTH(values)];
-
         real_store(all[t], values, LENGTH(values), out + 1);
         real_load(all[t], out + 1, LENGTH(values), loaded);
         for (size_t i = 0; i < LENGTH(values); i++) {
@@ -140,21 +132,17 @@ static void test_store(void **state)
 static void test_load(void **state)
 {
     static const double wide[] = {0.1, 1e-50, 1e50, -3.5};
-
     (void)state;
     for (unsigned bits = 0; bits < 65536; bits++) {
         uint16_t narrow = (uint16_t)bits;
-
         for (int t = REAL_FLOAT16; t <= REAL_BFLOAT16; t++) {
             float expected = value16((enum real_type)t, narrow), got;
-
             real_load((enum real_type)t, &narrow, 1, &got);
             assert_true(got == expected || (isnan(got) && isnan(expected)));
         }
     }
     for (size_t i = 0; i < LENGTH(wide); i++) {
         float got;
-
         real_load(REAL_FLOAT64, &wide[i], 1, &got);
         assert_true(got == (float)wide[i]);
     }
@@ -167,6 +155,5 @@ int main(void)
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_neighbours),
         cmocka_unit_test(test_store),      cmocka_unit_test(test_load),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,7 +33,6 @@ INLINE int random_setup(void **state)
 {
     const char *text = getenv("NIBBLE_SEED");
     uint64_t seed = text ? strtoull(text, NULL, 0) : (uint64_t)time(NULL);
-
     (void)state;
     random_state = seed;
     print_message("NIBBLE_SEED=%llu\n", (unsigned long long)seed);
@@ -43,7 +42,6 @@ INLINE int random_setup(void **state)
 INLINE uint64_t random_bits(void) /* splitmix64 */
 {
     uint64_t z = random_state += 0x9e3779b97f4a7c15u;
-
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
     z = (z ^ z >> 27) * 0x94d049bb133111ebu;
     return z ^ z >> 31;
@@ -65,7 +63,7 @@ INLINE double random_normal(void)
 }
 
 /* Kinds of weights, from tame to hostile; all of them finite. */
-enum kind {
+enum weight_kind {
     KIND_NORMAL,
     KIND_TIES,  /* multiples of a half */
     KIND_TINY,  /* subnormal in float32 */
@@ -78,13 +76,12 @@ enum kind {
     KINDS
 };
 
-INLINE float random_value(enum kind kind)
+INLINE float random_value(enum weight_kind kind)
 {
     union {
         uint32_t bits;
         float value;
     } any;
-
     switch (kind) {
     case KIND_TIES:
         return (float)random_below(31) * 0.5f - 7.5f;
@@ -108,13 +105,12 @@ INLINE float random_value(enum kind kind)
     }
 }
 
-INLINE void random_fill(float_u *x, size_t n, enum kind kind)
+INLINE void random_fill(float_u *x, size_t n, enum weight_kind kind)
 {
-    enum kind now = kind;
-
+    enum weight_kind now = kind;
     for (size_t i = 0; i < n; i++) {
         if (kind == KIND_MIXED && random_below(16) == 0)
-            now = (enum kind)random_below(KIND_MIXED);
+            now = (enum weight_kind)random_below(KIND_MIXED);
         x[i] = random_value(now);
     }
 }
@@ -135,7 +131,6 @@ INLINE struct guarded guarded_make(size_t size, bool at_end, size_t slack)
     size_t inside = (size + slack + page - 1) / page * page;
     struct guarded g = {.map_size = inside + 2 * page};
     unsigned char *bytes;
-
     g.map = mmap(NULL, g.map_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
                  -1, 0);
     assert_true(g.map != MAP_FAILED);
@@ -152,12 +147,12 @@ INLINE void guarded_free(struct guarded *g)
 }
 
 /* Where a test puts its numbers: flush against either end, aligned or not. */
-struct place {
+struct placement {
     bool at_end;
     size_t slack;
 };
 
-static const struct place places[] = {
+static const struct placement placements[] = {
     {true, 0},  {true, 1},  {true, 2},  {true, 3},
     {false, 0}, {false, 1}, {false, 2}, {false, 3},
 };
@@ -178,7 +173,6 @@ INLINE size_t first_difference(const void *a, const void *b, size_t n)
 {
     const unsigned char *x = a, *y = b;
     size_t i = 0;
-
     while (i < n && x[i] == y[i])
         i++;
     return i;
@@ -193,7 +187,6 @@ INLINE float source_value(struct quant_source source, size_t i)
     float single;
     double wide;
     int exponent, fraction;
-
     switch (source.type) {
     case REAL_FLOAT32:
         memcpy(&single, at, sizeof single);
@@ -231,7 +224,6 @@ INLINE size_t group_of(const struct quant_shape *s, size_t element)
 {
     size_t i = element % s->inner, d = element / s->inner % s->dim,
            o = element / s->inner / s->dim;
-
     return s->block == 0 ? d : (o * blocks_in(s) + d / s->block) * s->inner + i;
 }
 
@@ -240,10 +232,8 @@ INLINE size_t other_kernels(const struct kernels **out)
 {
     static const char *const names[] = {"avx2", "avx512"};
     size_t n = 0;
-
     for (size_t i = 0; i < LENGTH(names); i++) {
         const struct kernels *kernels = quant_kernels(names[i]);
-
         if (kernels != NULL)
             out[n++] = kernels;
         else

@@ -1,6 +1,7 @@
 /* The types of codes and of reals: their table, sizes and conversions, and the
  * counts of a shape. Whole weights are widened by the kernels, not here. */
 #include "core/endian.h"
+#include "core/sizes.h"
 #include "quant/half.h"
 #include "quant/kernels/kernels.h"
 #include "quant/quant.h"
@@ -25,7 +26,6 @@ size_t real_size(enum real_type type)
         [REAL_BFLOAT16] = 2,
         [REAL_FLOAT64] = 8,
     };
-
     return sizes[type];
 }
 
@@ -47,7 +47,6 @@ static void value_store(enum real_type type, float value, unsigned char *out)
 {
     uint16_t narrow;
     double wide = value;
-
     switch (type) {
     case REAL_FLOAT32:
         memcpy(out, &value, sizeof value);
@@ -70,7 +69,6 @@ void real_store(enum real_type type, const float *values, size_t n, void *out)
 {
     unsigned char *bytes = out;
     size_t size = real_size(type);
-
     for (size_t i = 0; i < n; i++)
         value_store(type, values[i], bytes + i * size);
 }
@@ -80,7 +78,6 @@ static float value_load(enum real_type type, const unsigned char *in)
     uint16_t narrow;
     float value = 0;
     double wide;
-
     switch (type) {
     case REAL_FLOAT32:
         memcpy(&value, in, sizeof value);
@@ -105,7 +102,6 @@ void real_load(enum real_type type, const void *data, size_t n, float *out)
 {
     const unsigned char *bytes = data;
     size_t size = real_size(type);
-
     for (size_t i = 0; i < n; i++)
         out[i] = value_load(type, bytes + i * size);
 }
@@ -121,11 +117,9 @@ void quant_round(const struct kernels *kernels, enum real_type type, float *scal
                  size_t n)
 {
     enum { STEP = 256 };
-
     for (size_t k = 0, part; is_narrow(type) && k < n; k += part) {
         uint16_t narrow[STEP];
-
-        part = n - k < STEP ? n - k : STEP;
+        part = size_min(n - k, STEP);
         kernels->narrow[type](scales + k, part, narrow);
         kernels->widen[type](narrow, part, scales + k);
     }
@@ -149,10 +143,14 @@ size_t quant_elements(const struct quant_shape *shape)
     return shape->outer * shape->dim * shape->inner;
 }
 
+size_t quant_blocks(const struct quant_shape *shape)
+{
+    return shape->block == 0 ? 1 : size_ceil_div(shape->dim, shape->block);
+}
+
 size_t quant_groups(const struct quant_shape *shape)
 {
     if (shape->block == 0)
         return shape->dim;
-    return shape->outer * (shape->dim / shape->block + (shape->dim % shape->block != 0)) *
-           shape->inner;
+    return shape->outer * quant_blocks(shape) * shape->inner;
 }
