@@ -1,8 +1,8 @@
 /* For the tests of quant/: random numbers with a printed seed, buffers flush
  * against unmapped pages, and weights of any type. Included once by each program;
  * NIBBLE_SEED in the environment repeats a run. */
-#ifndef NIBBLE_TESTS_QUANT_SUPPORT_H
-#define NIBBLE_TESTS_QUANT_SUPPORT_H
+#ifndef NIBBLE_TESTS_QUANT_QUANT_SUPPORT_H
+#define NIBBLE_TESTS_QUANT_QUANT_SUPPORT_H
 
 #include <math.h>
 #include <setjmp.h>
