@@ -8,6 +8,7 @@
 struct builder {
     struct model *model;
     struct graph_index *index;
+    struct map paths; /* that are taken: the number behind the last one, or 1 */
     struct error *err;
 };
 
@@ -80,9 +81,25 @@ static bool define_outputs(struct builder *b, struct scope *scope, Onnx__NodePro
 
 /* ---- scopes --------------------------------------------------------- */
 
+/* Names of nodes need not be unique, but paths are: "If_12.then_branch#2" is the second
+ * one of that name in the file. */
+static const char *unique_path(struct builder *b, const char *stem)
+{
+    uintptr_t last = stem ? (uintptr_t)map_get(&b->paths, stem) : 0;
+    const char *path = stem;
+    if (!stem)
+        return NULL;
+    for (; path && map_get(&b->paths, path); last++)
+        path = arena_printf(b->index->arena, "%s#%zu", stem, (size_t)last + 1);
+    bool noted = path && map_put(&b->paths, path, (void *)(uintptr_t)1) &&
+                 (path == stem || map_put(&b->paths, stem, (void *)last));
+    return noted ? path : NULL;
+}
+
 static struct scope *scope_new(struct builder *b, struct scope *parent, const char *path)
 {
     struct scope *scope = arena_alloc(b->index->arena, sizeof *scope);
+    path = unique_path(b, path);
     if (!scope || !path) {
         error_memory(b->err);
         return NULL;
@@ -226,19 +243,29 @@ static void mark_trained(const struct graph_index *index,
     }
 }
 
+static bool index_scopes(struct builder *b)
+{
+    Onnx__ModelProto *proto = b->model->proto;
+    if (!index_graph(b, NULL, proto->graph, ""))
+        return false;
+    for (size_t i = 0; i < proto->n_functions; i++)
+        if (!index_function(b, proto->functions[i]))
+            return false;
+    return true;
+}
+
 bool graph_index(struct model *model, struct graph_index *index, struct error *err)
 {
-    struct builder b = {model, index, err};
+    struct builder b = {.model = model, .index = index, .err = err};
+    const Onnx__ModelProto *proto = model->proto;
     *index = (struct graph_index){.arena = arena_create(ARENA_NO_CAP)};
     if (!index->arena)
         return error_memory(err);
-    Onnx__ModelProto *proto = model->proto;
     index->function_count = proto->n_functions;
-    if (!index_graph(&b, NULL, proto->graph, ""))
+    bool ok = index_scopes(&b);
+    map_free(&b.paths);
+    if (!ok)
         return false;
-    for (size_t i = 0; i < proto->n_functions; i++)
-        if (!index_function(&b, proto->functions[i]))
-            return false;
     for (struct value *value = index->values; value; value = value->next)
         order_uses(value);
     for (size_t i = 0; i < proto->n_training_info; i++) {

@@ -20,7 +20,7 @@ struct scope {
     Onnx__FunctionProto *function;
     struct scope *next;  /* all scopes, the newest first */
     struct place *place; /* place.h: what is to be changed here */
-    const char *path;    /* "" main graph; "If_12.then_branch"; "function f" */
+    const char *path;    /* unique: "" main graph; "If_12.then_branch"; "function f" */
     struct map values;
 };
 

@@ -324,13 +324,8 @@ int64_t plan_ir(const struct plan *plan)
 
 const char *plan_key(struct arena *arena, const struct value *value)
 {
-    const struct scope *scope = value->scope;
-    while (scope->parent)
-        scope = scope->parent;
-    const Onnx__FunctionProto *function = scope->function; /* paths lack its domain */
-    return arena_printf(arena, "%s\n%s\n%s\n%s", function ? text(function->domain) : "",
-                        function ? text(function->overload) : "", value->scope->path,
-                        value->name);
+    const char *path = value->scope->path;
+    return arena_printf(arena, "%zu %s %s", strlen(path), path, value->name);
 }
 
 bool plan_note(struct plan_findings *findings, const struct plan_item *item,

@@ -135,8 +135,8 @@ int64_t plan_opset(const struct plan *plan);
  * inputs with 4. */
 int64_t plan_ir(const struct plan *plan);
 
-/* The key of a weight in options.unfit and options.choices: the same each time, before
- * an upgrade and after, and unique but where names of nodes are not. */
+/* The key of a weight in options.unfit and options.choices: unique, and the same
+ * each time, before an upgrade and after. */
 const char *plan_key(struct arena *arena, const struct value *value);
 
 /* What passes over the weights' values found out: plan_options.unfit and wide_scales. */

@@ -270,7 +270,7 @@ static void test_functions(void **state)
     assert_null(a->scope->graph);
 }
 
-/* Paths tell people where a value is: no two bodies of named nodes share one. */
+/* Paths tell people where a value is: no two bodies share one, whatever their names. */
 static void test_paths(void **state)
 {
     (void)state;
@@ -279,6 +279,9 @@ static void test_paths(void **state)
     put_if(then_branch, "deep", "q", inner, NULL);
     put_if(proto->graph, "If_12", "z", then_branch, body_with("X X", "e"));
     put_if(proto->graph, "", "unnamed_output", body_with("X X", "u"), NULL);
+    put_if(proto->graph, "If_12", "y", body_with("X X", "v"), NULL);
+    put_if(proto->graph, "If_12.then_branch#3", "x", body_with("X X", "w"), NULL);
+    put_if(proto->graph, "If_12", "w", body_with("X X", "y"), NULL);
     index_proto(proto);
     struct map paths = {0};
     size_t scopes = 0;
@@ -286,7 +289,7 @@ static void test_paths(void **state)
         assert_null(map_get(&paths, scope->path));
         assert_true(map_put(&paths, scope->path, scope));
     }
-    assert_int_equal(scopes, 5);
+    assert_int_equal(scopes, 8);
     map_free(&paths);
     const struct scope *deep = NULL;
     for (struct scope *scope = indexed.scopes; scope; scope = scope->next)

@@ -29,8 +29,7 @@ static void free_map(void *map)
 /* Chooses for "A", "B", "C" of the main graph, and "A" of the body. */
 static struct map *choose(const struct plan_choice *rows)
 {
-    static const char *const keys[] = {"\n\n\nA", "\n\n\nB", "\n\n\nC",
-                                       "\n\ncond.then_branch\nA"};
+    static const char *const keys[] = {"0  A", "0  B", "0  C", "16 cond.then_branch A"};
     struct map *map = hold(sizeof *map);
     at_end(free_map, map);
     for (size_t i = 0; i < COUNT(keys); i++)
@@ -173,7 +172,7 @@ static void test_forms_by_choice(void **state)
         const struct plan_choice row = made(QUANT_INT4, block);
         struct map *map = hold(sizeof *map);
         at_end(free_map, map);
-        assert_true(map_put(map, "\n\n\nE", (void *)(uintptr_t)&row));
+        assert_true(map_put(map, "0  E", (void *)(uintptr_t)&row));
         options.choices = map;
         Onnx__ModelProto *proto = make_model(10, 21);
         put_initializer(proto->graph, make_weight("E", DATA_FLOAT, DIMS(512, 96)));

@@ -264,22 +264,37 @@ static void test_unfit(void **state)
     map_free(&unfit);
 }
 
-/* A key tells weights of one name in two scopes apart. */
+/* A weight W in the body of an If of that name. */
+static void put_body(Onnx__ModelProto *proto, const char *name, const char *weight)
+{
+    Onnx__GraphProto *body = make_graph("body");
+    Onnx__NodeProto *node = put_node(proto->graph, make_node("If", "c", "z"));
+    node->name = (char *)(uintptr_t)name;
+    put_initializer(body, make_weight(weight, DATA_FLOAT, DIMS(8, 8)));
+    Onnx__NodeProto *matmul = put_node(body, make_node("MatMul", "X _", "t"));
+    matmul->input[1] = (char *)(uintptr_t)weight;
+    put_graph(node, "then_branch", body);
+}
+
+/* A key tells weights of one name in two scopes apart, also where nodes share a name. */
 static void test_keys(void **state)
 {
     (void)state;
+    enum { WEIGHTS = 5 };
     Onnx__ModelProto *proto = good_model();
-    Onnx__GraphProto *body = make_graph("body");
-    put_initializer(body, make_weight("W", DATA_FLOAT, DIMS(8, 8)));
-    put_node(body, make_node("MatMul", "X W", "t"));
-    put_graph(put_node(proto->graph, make_node("If", "c", "z")), "then_branch", body);
+    put_body(proto, "If", "W");
+    put_body(proto, "If", "W");
+    put_body(proto, "n", "then_branch W");
+    put_body(proto, "n.then_branch then_branch", "W");
     struct plan_options options = plan_defaults();
     struct pipeline *pipeline = pipeline_plan(proto, &options);
-    assert_int_equal(pipeline->plan.count, 2);
-    const char *keys[2];
-    for (size_t i = 0; i < 2; i++)
+    assert_int_equal(pipeline->plan.count, WEIGHTS);
+    const char *keys[WEIGHTS];
+    for (size_t i = 0; i < WEIGHTS; i++) {
         keys[i] = plan_key(pipeline->plan.arena, pipeline->plan.items[i].value);
-    assert_string_not_equal(keys[0], keys[1]);
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(keys[i], keys[j]);
+    }
 }
 
 /* A scale of 4 bytes for each element of one makes nothing smaller. */
