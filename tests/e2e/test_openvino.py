@@ -7,6 +7,8 @@ below build/.
 
 import pytest
 
+import elsewhere
+import environments
 import forms_jobs
 import forms_versions
 import versions_models
@@ -55,8 +57,8 @@ def real_bench(run, find_model, tmp_path_factory):
 def ask(exact, bench, cases):
     """{case: answer}"""
     def runner(jobs):
-        python = forms_versions.environment("openvino", f"openvino=={VERSION}", "numpy<3")
-        return forms_versions.run(python, "openvino", jobs, exact)
+        python = environments.python("openvino", f"openvino=={VERSION}", "numpy<3")
+        return elsewhere.run(python, "openvino", jobs, exact)
     return bench.ask(exact, cases, runner)
 
 

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+import elsewhere
+import environments
 import forms_jobs
 import forms_versions
 import versions_models
@@ -53,9 +55,9 @@ def ask(version, bench, cases):
     def runner(jobs):
         python = sys.executable
         if version != "newest":
-            python = forms_versions.environment(f"ort-{version}", f"onnxruntime=={version}",
-                                                "numpy<3")
-        return forms_versions.run(python, "onnxruntime", jobs)
+            python = environments.python(f"ort-{version}", f"onnxruntime=={version}",
+                                         "numpy<3")
+        return elsewhere.run(python, "onnxruntime", jobs)
     return bench.ask(version, [case for case in cases if case.form in VERSIONS[version]], runner)
 
 

@@ -1,0 +1,165 @@
+"""Which runtime loads which form: a table, with every cell run.
+
+    python bench/runtimes.py [--nibble build/nibble] [--models build/models]
+                             [--only RE] [--json FILE]
+
+Quantizes a CNN, a language model and a sentence encoder in each form, and runs them in
+each runtime on real inputs. A cell counts the models that run and agree with ONNX
+Runtime within the tolerance of the runtime, out of those that the runtime runs as
+float. The runtimes are installed into build/, once. Prints Markdown.
+"""
+
+import argparse
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "models"))
+import elsewhere  # noqa: E402
+import environments  # noqa: E402
+import feeds  # noqa: E402
+
+FORMS = {
+    "float": None,
+    "default": [],
+    "block 32": ["--block-size", "32"],
+    "per channel": ["--per-channel"],
+    "load": ["--decode", "load"],
+    "portable": ["--decode", "portable"],
+    "nbits": ["--format", "nbits"],
+    "int8": ["--type", "int8"],
+}
+EXACT, INT8 = 1e-4, 3e-2  # activations in float; rounded to int8 by the runtime
+
+
+def python(kind, version, *packages, tolerance=EXACT, numpy_version="numpy<3"):
+    def run(jobs):
+        name = f"{kind}-{version}"
+        program = environments.python(name, *packages, numpy_version)
+        return elsewhere.run(program, kind, jobs)
+    return run, "npz", tolerance
+
+
+def node(package, version):
+    def run(jobs):
+        folder = environments.node(f"{package}-{version}", f"{package}@{version}")
+        return elsewhere.run_node(folder, package, jobs)
+    return run, "json", EXACT
+
+
+def ort(version):
+    return python("onnxruntime", version, f"onnxruntime=={version}")
+
+
+RUNTIMES = {
+    "ONNX Runtime 1.22": ort("1.22.1"),
+    "ONNX Runtime 1.24": ort("1.24.3"),
+    "ONNX Runtime 1.27": ort("1.27.0"),
+    "ONNX Runtime 1.32": ort("1.32.0"),
+    "onnxruntime-node 1.30": node("onnxruntime-node", "1.30.0"),
+    "onnxruntime-web 1.30": node("onnxruntime-web", "1.30.0"),
+    "onnx.reference 1.23": python("reference", "1.23.2", "onnx==1.23.2"),
+    "OpenVINO 2026.4": python("openvino", "2026.4.1", "openvino==2026.4.1", tolerance=INT8),
+    "tract 0.23": python("tract", "0.23.9", "tract==0.23.9"),
+    "OpenCV 5.0": python("opencv", "5.0.0.93", "opencv-python-headless==5.0.0.93"),
+}
+
+
+def save(path, names, arrays):
+    """The arrays for both kinds of runner."""
+    np.savez(f"{path}.npz", **dict(zip(names, arrays)))
+    table = {name: {"type": str(a.dtype), "dims": list(a.shape), "values": a.ravel().tolist()}
+             for name, a in zip(names, arrays)}
+    pathlib.Path(f"{path}.json").write_text(json.dumps(table))
+
+
+def make(nibble, models, folder):
+    """{form: [stem of a job]}; a job is STEM.onnx with its feeds and wanted outputs."""
+    stems = {form: [] for form in FORMS}
+    for model in models:
+        feed = feeds.inputs(model, 1)
+        for form, options in FORMS.items():
+            stem = folder / f"{model.stem}-{form.replace(' ', '-')}"
+            output = f"{stem}.onnx"
+            if options is None:
+                pathlib.Path(output).symlink_to(model.resolve())
+            else:
+                subprocess.run([nibble, model, "-o", output, "-q", *options], check=True)
+            session = feeds.session(output, threads=1)
+            names = [out.name for out in session.get_outputs()]
+            save(f"{stem}.feed", feed, feed.values())
+            save(f"{stem}.wanted", names, session.run(None, feed))
+            stems[form].append(stem)
+    return stems
+
+
+def ask(runtime, stems):
+    """{form: [whether it is right, answer]}"""
+    run, kind, tolerance = RUNTIMES[runtime]
+    jobs = [(f"{stem}.onnx", f"{stem}.feed.{kind}", f"{stem}.wanted.{kind}")
+            for form in FORMS for stem in stems[form]]
+    answers = iter(run(jobs))
+    return {form: [(not isinstance(answer, str) and answer <= tolerance, answer)
+                   for answer in (next(answers) for _ in stems[form])] for form in FORMS}
+
+
+def cell(of_float, answers):
+    known = [i for i, (fine, _) in enumerate(of_float) if fine]
+    right = sum(answers[i][0] for i in known)
+    if not known or right == 0:
+        return "no"
+    return "yes" if right == len(known) else f"{right} of {len(known)}"
+
+
+def reason(answer):
+    """The line of an error that says most, or the difference."""
+    text = re.split(r"\n\s*(?:Stack backtrace|Summary):", str(answer))[0]
+    return text.strip().splitlines()[-1].strip()[:150]
+
+
+def show(results):
+    forms = list(FORMS)[1:]
+    print("| runtime | models | " + " | ".join(forms) + " |\n" + "|---" * (len(forms) + 2) + "|")
+    for runtime, answers in results.items():
+        of_float = answers["float"]
+        cells = [cell(of_float, answers[form]) for form in forms]
+        print(f"| {runtime} | {sum(fine for fine, _ in of_float)} | " + " | ".join(cells) + " |")
+    print()
+    for runtime, answers in results.items():
+        reasons = {}
+        for form, column in answers.items():
+            for fine, answer in column:
+                if not fine:
+                    reasons.setdefault(reason(answer), set()).add(form)
+        for text, found in reasons.items():
+            print(f"- {runtime}, {', '.join(f for f in FORMS if f in found)}: {text}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--nibble", default="build/nibble")
+    parser.add_argument("--models", default="build/models", type=pathlib.Path)
+    parser.add_argument("--only", default=".")
+    parser.add_argument("--json")
+    args = parser.parse_args()
+    models = [HERE.parent / "models" / "fashion_cnn_ts17.onnx",
+              HERE.parent / "models" / "bible_lm_ts17.onnx", args.models / "minilm.onnx"]
+    with tempfile.TemporaryDirectory() as folder:
+        stems = make(args.nibble, [m for m in models if m.exists()], pathlib.Path(folder))
+        results = {}
+        for runtime in RUNTIMES:
+            if re.search(args.only, runtime):
+                results[runtime] = ask(runtime, stems)
+    show(results)
+    if args.json:
+        pathlib.Path(args.json).write_text(json.dumps(results, indent=2))
+
+
+if __name__ == "__main__":
+    main()
