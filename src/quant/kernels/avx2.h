@@ -31,6 +31,11 @@ INLINE __m256 load(const float_u *x)
     return _mm256_loadu_ps((const float *)x);
 }
 
+INLINE __m256 clamp(__m256 y, __m256 lo, __m256 hi)
+{
+    return _mm256_min_ps(_mm256_max_ps(y, lo), hi);
+}
+
 /* All ones in the first n of 8 lanes. */
 INLINE __m256i mask_first(size_t n)
 {

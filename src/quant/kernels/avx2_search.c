@@ -5,7 +5,7 @@
 
 #if defined(__x86_64__)
 
-#include "quant/kernels/avx2_best.h"
+#include "quant/kernels/avx2.h"
 
 /* ---- tiles ---------------------------------------------------------- */
 
@@ -42,11 +42,6 @@ KERNEL_INTERLEAVE(avx2_interleave)
     for (; i < n; i++)
         for (size_t g = 0; g < TILE_GROUPS; g++)
             tile[i * TILE_GROUPS + g] = rows[g][i];
-}
-
-INLINE __m256 clamp(__m256 y, __m256 lo, __m256 hi)
-{
-    return _mm256_min_ps(_mm256_max_ps(y, lo), hi);
 }
 
 INLINE __m256i bins_8(const float_u *x, const float *inverse, const float *offset,
@@ -89,85 +84,23 @@ KERNEL_SEARCH_INTEGERS(avx2_search_integers)
     }
 }
 
-/* ---- trials ---------------------------------------------------------- */
+/* ---- trials --------------------------------------------------------- */
 
-struct step {
-    __m256i r, lo, hi;
-};
-
-struct sums {
-    __m256i xl, ll;
-};
-
-/* With `wide`, codes are of 8 bits. */
-INLINE void step_add(__m256i x, bool wide, const struct step *step, struct sums *sums)
-{
-    __m256i l = _mm256_mulhrs_epi16(x, step->r);
-    if (wide) {
-        l = _mm256_adds_epi16(l, _mm256_set1_epi16(1 << SHIFT_8BIT >> 1));
-        l = _mm256_srai_epi16(l, SHIFT_8BIT);
-    }
-    l = _mm256_min_epi16(_mm256_max_epi16(l, step->lo), step->hi);
-    sums->xl = _mm256_add_epi32(sums->xl, _mm256_madd_epi16(x, l));
-    sums->ll = _mm256_add_epi32(sums->ll, _mm256_madd_epi16(l, l));
-}
-
-INLINE struct step step_of(const struct search_tile *tile, size_t k, float steps)
-{
-    const __m256 one = _mm256_set1_ps((float)(1 << 15 << search_shift(steps)));
-    __m256 zero = _mm256_loadu_ps(tile->zero[k]);
-    __m256 r = _mm256_div_ps(
-        one, _mm256_mul_ps(_mm256_loadu_ps(tile->step), _mm256_loadu_ps(tile->scale[k])));
-    return (struct step){
-        twice(clamp(r, _mm256_set1_ps(1), _mm256_set1_ps(32767))),
-        twice(_mm256_sub_ps(_mm256_setzero_ps(), zero)),
-        twice(_mm256_sub_ps(_mm256_set1_ps(steps), zero)),
-    };
-}
-
-INLINE void floats_add(__m256 *xl, __m256 *ll, const struct sums *sums)
-{
-    *xl = _mm256_add_ps(*xl, _mm256_cvtepi32_ps(sums->xl));
-    *ll = _mm256_add_ps(*ll, _mm256_cvtepi32_ps(sums->ll));
-}
-
-/* Two trials at a time, for what one has to wait for; the last one of an odd number
- * twice, which changes nothing. */
-INLINE void try_all(const int16_t *whole, size_t pairs, float steps, bool wide,
-                    struct search_tile *tile)
-{
-    struct best best = best_load(tile);
-    for (size_t k = 0; k < tile->trials; k += 2) {
-        size_t second = k + 1 < tile->trials ? k + 1 : k;
-        const struct step a = step_of(tile, k, steps), b = step_of(tile, second, steps);
-        __m256 xl[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()}, ll[2] = {xl[0], xl[0]};
-        for (size_t p = 0; p < pairs; p += SUM_PAIRS) {
-            size_t end = size_min(pairs, p + SUM_PAIRS);
-            struct sums s = {_mm256_setzero_si256(), _mm256_setzero_si256()}, t = s;
-            for (size_t i = p; i < end; i++) {
-                __m256i x = _mm256_loadu_si256(
-                    (const __m256i *)(const void *)(whole + i * 2 * TILE_GROUPS));
-                step_add(x, wide, &a, &s);
-                step_add(x, wide, &b, &t);
-            }
-            floats_add(&xl[0], &ll[0], &s);
-            floats_add(&xl[1], &ll[1], &t);
-        }
-        best_pick(&best, _mm256_loadu_ps(tile->scale[k]), _mm256_loadu_ps(tile->zero[k]),
-                  xl[0], ll[0]);
-        best_pick(&best, _mm256_loadu_ps(tile->scale[second]),
-                  _mm256_loadu_ps(tile->zero[second]), xl[1], ll[1]);
-    }
-    best_store(tile, &best);
-}
-
-KERNEL_SEARCH_TRIALS(avx2_search_trials)
-{
-    if (search_shift(steps) != 0)
-        try_all(whole, pairs, steps, true, tile);
-    else
-        try_all(whole, pairs, steps, false, tile);
-}
+#define FUNCTION                avx2_search_trials
+#define VECTOR                  __m256i
+#define PAIRS_EACH              1
+#define VECTOR_ZERO             _mm256_setzero_si256()
+#define VECTOR_SET(i)           _mm256_set1_epi16(i)
+#define VECTOR_REPEAT(v)        (v)
+#define LOAD(p)                 _mm256_loadu_si256((const __m256i *)(const void *)(p))
+#define MULTIPLY_ROUND(a, b)    _mm256_mulhrs_epi16(a, b)
+#define ADD_SATURATED(a, b)     _mm256_adds_epi16(a, b)
+#define SHIFT_RIGHT(a, count)   _mm256_srai_epi16(a, count)
+#define MIN(a, b)               _mm256_min_epi16(a, b)
+#define MAX(a, b)               _mm256_max_epi16(a, b)
+#define ADD_PRODUCTS(sum, a, b) _mm256_add_epi32(sum, _mm256_madd_epi16(a, b))
+#define SUM_HALVES(v)           (v)
+#include "quant/kernels/search_trials_template.h"
 
 /* ---- errors --------------------------------------------------------- */
 

@@ -39,14 +39,14 @@ KERNEL_SEARCH_INTEGERS(scalar_search_integers)
 }
 
 /* Adds up one try for one group. Shifts are arithmetic, as on every CPU. */
-static inline void try_add(const int16_t *whole, size_t pairs, int r, int shift, int lo,
-                           int hi, float *sum_xl, float *sum_ll)
+static inline void try_add(const int16_t *integers, size_t pairs, int r, int shift,
+                           int lo, int hi, float *sum_xl, float *sum_ll)
 {
     const int half = 1 << shift >> 1;
     int xl = 0, ll = 0;
     for (size_t p = 0; p < pairs; p++)
         for (size_t i = 0; i < 2; i++) {
-            int x = whole[p * 2 * TILE_GROUPS + i];
+            int x = integers[p * 2 * TILE_GROUPS + i];
             int l = (((x * r + (1 << 14)) >> 15) + half) >> shift;
             l = l > lo ? l : lo;
             l = l < hi ? l : hi;
@@ -68,8 +68,9 @@ KERNEL_SEARCH_TRIALS(scalar_search_trials)
             int r = (int)round_even(clamp(y, 1, 32767));
             float xl = 0, ll = 0;
             for (size_t p = 0; p < pairs; p += SUM_PAIRS)
-                try_add(whole + (p * TILE_GROUPS + g) * 2, size_min(pairs - p, SUM_PAIRS),
-                        r, shift, (int)-zero, (int)(steps - zero), &xl, &ll);
+                try_add(integers + (p * TILE_GROUPS + g) * 2,
+                        size_min(pairs - p, SUM_PAIRS), r, shift, (int)-zero,
+                        (int)(steps - zero), &xl, &ll);
             search_keep_better(tile, k, g, xl, ll);
         }
 }

@@ -88,8 +88,9 @@ struct search_grid {
  * rounded, and l = clamp(y >> shift), rounded; sums up x * l and l * l, SUM_PAIRS pairs
  * at a time, and these as floats. `steps` is hi - lo of the type. The sums go into the
  * best, the earlier one where two are equal. */
-#define KERNEL_SEARCH_TRIALS(name) \
-    void name(const int16_t *whole, size_t pairs, float steps, struct search_tile *tile)
+#define KERNEL_SEARCH_TRIALS(name)                                \
+    void name(const int16_t *integers, size_t pairs, float steps, \
+              struct search_tile *tile)
 
 /* Adds the errors of 2 * pairs rows, SUM_PAIRS pairs at a time, odd rows apart from even.
  */
