@@ -38,7 +38,7 @@ bool choices_wanted(const struct nibble_options *options)
 
 static void set_rows(struct choices *choices, const struct nibble_options *options)
 {
-    const bool zeros = options->symmetry == NIBBLE_ASYMMETRIC;
+    const bool zeros = options->symmetry == NIBBLE_SYMMETRY_ASYMMETRIC;
     const enum quant_type narrow = zeros ? QUANT_UINT4 : QUANT_INT4,
                           wide = zeros ? QUANT_UINT8 : QUANT_INT8;
     const struct plan_choice rows[BUDGET_CHOICES] = {

@@ -15,7 +15,7 @@
 
 /* One pass through the pipeline, and what outlives it. */
 struct run {
-    const struct nibble_options *options;
+    struct nibble_options options; /* a copy, in this library's size */
     struct plan_options planning;
     struct store_options storing;
     struct fill_options filling;
@@ -33,10 +33,11 @@ struct run {
 
 static enum nibble_status finish(const struct error *err, struct nibble_error *error)
 {
-    memset(error, 0, sizeof *error);
-    error->status = (enum nibble_status)err->status;
-    memcpy(error->message, err->message, sizeof error->message);
-    return error->status;
+    if (error) {
+        *error = (struct nibble_error){.status = (enum nibble_status)err->status};
+        memcpy(error->message, err->message, sizeof error->message);
+    }
+    return (enum nibble_status)err->status;
 }
 
 static void end_pass(struct run *run)
@@ -51,8 +52,10 @@ static void end_pass(struct run *run)
 
 static bool read_model(struct run *run, const char *path, struct error *err)
 {
+    if (!path)
+        return error_set(err, STATUS_INVALID, "no model is named");
     if (!run->input)
-        run->input = file_open(path, run->options->cancel, err);
+        run->input = file_open(path, run->options.cancel, err);
     run->model = run->input ? model_load(run->input, err) : NULL;
     if (!run->model)
         return false;
@@ -80,13 +83,13 @@ static bool fold(struct run *run, struct error *err)
 /* What each weight becomes, where the options leave that open. */
 static bool choose(struct run *run, struct error *err)
 {
-    const struct choose_input input = {.options = run->options,
+    const struct choose_input input = {.options = &run->options,
                                        .model = run->model,
                                        .index = &run->index,
                                        .planning = &run->planning,
                                        .filling = &run->filling,
                                        .findings = &run->findings};
-    if (!choices_wanted(run->options) || run->planning.choices)
+    if (!choices_wanted(&run->options) || run->planning.choices)
         return true;
     if (!choices_make(&run->choices, &input, err))
         return false;
@@ -107,7 +110,7 @@ static bool raise(struct run *run, int64_t opset, struct error *err)
     plan_free(&run->plan);
     graph_index_free(&run->index);
     if (run->facts.opset_before < opset) {
-        if (run->options->no_upgrade)
+        if (run->options.no_upgrade)
             return error_set(
                 err, STATUS_UNSUPPORTED,
                 "%s: needs opset %lld and has %lld, and --no-upgrade forbids to "
@@ -134,7 +137,7 @@ static bool upgrade(struct run *run, struct error *err)
                          (long long)upgrade_opset_max());
     if (!raise(run, opset, err)) {
         if (err->status == STATUS_UNSUPPORTED &&
-            run->options->decode != NIBBLE_DECODE_PORTABLE)
+            run->options.decode != NIBBLE_DECODE_PORTABLE)
             error_append(err, "\n--decode portable needs no higher opset");
         return false;
     }
@@ -221,7 +224,7 @@ static bool pass(struct run *run, const char *model, const char *output,
     if (!read_model(run, model, err) || !fold(run, err) || !choose(run, err) ||
         !plan(run, err) || !upgrade(run, err))
         return false;
-    if (!output && choices_wanted(run->options) && !fill(run, err))
+    if (!output && choices_wanted(&run->options) && !fill(run, err))
         return false;
     if (!output)
         return run->again || report(run, out, err);
@@ -248,13 +251,15 @@ static void run_end(struct run *run)
 static bool run_begin(struct run *run, const struct nibble_options *options,
                       struct error *err)
 {
-    *run = (struct run){.options = options};
+    *run = (struct run){0};
+    if (!options_read(options, &run->options, err))
+        return false;
     run->findings.keys = arena_create(ARENA_NO_CAP);
     if (!run->findings.keys)
         return error_memory(err);
-    run->storing = options_storing(options);
-    if (!options_planning(options, &run->planning, err) ||
-        !options_filling(options, &run->filling, err))
+    run->storing = options_storing(&run->options);
+    if (!options_planning(&run->options, &run->planning, err) ||
+        !options_filling(&run->options, &run->filling, err))
         return false;
     run->planning.unfit = &run->findings.unfit;
     run->planning.wide_scales = &run->findings.wide_scales;
@@ -269,7 +274,7 @@ enum nibble_status nibble_quantize(const char *model, const char *output,
     struct error err = {0};
     struct run run;
     bool ok = run_begin(&run, options, &err);
-    run.filling.measure = out && !options->unmeasured;
+    run.filling.measure = out && !run.options.unmeasured;
     if (out)
         *out = NULL;
     while (ok) {
@@ -293,9 +298,13 @@ enum nibble_status nibble_upgrade(const char *model, const char *output, int64_t
                                   struct nibble_error *error)
 {
     struct error err = {0};
-    struct run run = {.options = options, .storing = options_storing(options)};
+    struct run run = {0};
     uint64_t size;
-    if (read_model(&run, model, &err) && model_upgrade(run.model, opset, &err) &&
+    bool ok = options_read(options, &run.options, &err);
+    run.storing = options_storing(&run.options);
+    if (!output)
+        ok = error_set(&err, STATUS_INVALID, "no output is named");
+    if (ok && read_model(&run, model, &err) && model_upgrade(run.model, opset, &err) &&
         store_open(&run.store, output, run.model, &run.storing, &err) &&
         store_write(&run.store, run.model, &err))
         store_commit(&run.store, &size, &err);

@@ -18,7 +18,22 @@
  * the input and the options only: not on the CPU, not on the number of threads.
  *
  * Ownership: what the library returns is freed by its own _free function;
- * strings inside a report live as long as the report. Options are only read. */
+ * strings inside a report live as long as the report. Options are only read.
+ *
+ * What a program may rely on when it meets a newer library of the same soname:
+ * - Functions keep their names and parameters.
+ * - Structs grow at the end only. Fields keep their place and meaning.
+ * - `struct nibble_options` belongs to the caller and says its own size. A smaller one
+ *   is an older one: the fields that it lacks have their defaults.
+ * - `struct nibble_report` and `struct nibble_weight` belong to the library. Read their
+ *   fields through the pointers you are given; never copy such a struct, never take its
+ *   sizeof, never make one yourself.
+ * - `struct nibble_error` never changes.
+ * - Enumerators keep their values, and new ones get new values. So expect a status that
+ *   you don't know.
+ *
+ * Bindings for other languages need no C compiler: all that this header defines beside
+ * declarations is nibble_options_init, one call of nibble_options_init_sized. */
 #ifndef NIBBLE_H
 #define NIBBLE_H
 
@@ -39,18 +54,26 @@ extern "C" {
 /* ---- status --------------------------------------------------------- */
 
 enum nibble_status {
-    NIBBLE_OK = 0,
-    NIBBLE_INVALID,     /* options that contradict each other or make no sense */
-    NIBBLE_READ,        /* a file that can't be opened or read */
-    NIBBLE_WRITE,       /* a file that can't be written */
-    NIBBLE_MALFORMED,   /* the model's bytes break the format */
-    NIBBLE_UNSUPPORTED, /* a sound model that can't be converted with its meaning kept */
-    NIBBLE_MEMORY,      /* out of memory, or a model that wants absurdly much of it */
-    NIBBLE_CANCELLED,   /* options.cancel became nonzero */
+    NIBBLE_STATUS_OK = 0,
+    /* Options contradict each other or make no sense. */
+    NIBBLE_STATUS_INVALID,
+    /* A file can't be opened or read. */
+    NIBBLE_STATUS_READ,
+    /* A file can't be written. */
+    NIBBLE_STATUS_WRITE,
+    /* The model's bytes break the format. */
+    NIBBLE_STATUS_MALFORMED,
+    /* The model is sound, but can't be converted with its meaning kept. */
+    NIBBLE_STATUS_UNSUPPORTED,
+    /* Out of memory, or the model wants absurdly much of it. */
+    NIBBLE_STATUS_MEMORY,
+    /* options.cancel became nonzero. */
+    NIBBLE_STATUS_CANCELLED,
 };
 
 /* What went wrong: which file, which tensor or node, why, and what to do.
- * One or more lines without a final newline. Set {0} before the first call. */
+ * One or more lines without a final newline, "" after a success. A call sets the whole
+ * struct. Pass NULL if the status is enough. */
 struct nibble_error {
     enum nibble_status status;
     char message[4096];
@@ -62,37 +85,51 @@ NIBBLE_API const char *nibble_version(void);
 /* ---- options -------------------------------------------------------- */
 
 /* The integer type of the codes: 4-bit codes are packed two a byte. */
-enum nibble_type { NIBBLE_INT4, NIBBLE_UINT4, NIBBLE_INT8, NIBBLE_UINT8 };
+enum nibble_type {
+    NIBBLE_TYPE_INT4,
+    NIBBLE_TYPE_UINT4,
+    NIBBLE_TYPE_INT8,
+    NIBBLE_TYPE_UINT8,
+};
 
 /* Whether zero points are used: x = (code - zero point) * scale. */
 enum nibble_symmetry {
-    NIBBLE_BY_TYPE,   /* uint asymmetric, int symmetric. But a method other than RTN turns
-                         a 4-bit grid round where that is better: -1 as zero point, for 0,
-                         makes -7..8 of -8..7 */
-    NIBBLE_SYMMETRIC, /* the zero point is the middle of the range */
-    NIBBLE_ASYMMETRIC /* it is fitted */
+    /* uint types have zero points, int types have none. But methods other than RTN may
+     * turn a 4-bit grid round: a zero point of -1 makes -7..8 of -8..7. */
+    NIBBLE_SYMMETRY_BY_TYPE,
+    /* The zero point is the middle of the range. */
+    NIBBLE_SYMMETRY_SYMMETRIC,
+    /* The zero point is fitted. */
+    NIBBLE_SYMMETRY_ASYMMETRIC,
 };
 
 /* How scales are stored, for weights of float and double; others have scales of their
  * own type. FLOAT16 halves what scales take. They are widened when the model is
  * loaded. A weight whose scales float16 can't hold keeps FLOAT32. */
-enum nibble_scale_type { NIBBLE_SCALE_FLOAT32, NIBBLE_SCALE_FLOAT16 };
+enum nibble_scale_type { NIBBLE_SCALE_TYPE_FLOAT32, NIBBLE_SCALE_TYPE_FLOAT16 };
 
 /* Which elements share a scale. */
 enum nibble_granularity {
-    NIBBLE_DEFAULT,     /* per channel; MatMul and Gemm channels cut into blocks of
-                           256 (the next power of two, 16 to 256, where shorter):
-                           the layout that every ONNX Runtime fuses and runs fast */
-    NIBBLE_PER_CHANNEL, /* one scale for each output channel */
-    NIBBLE_PER_TENSOR,  /* one scale for the whole weight */
-    NIBBLE_BLOCKS,      /* blocks of options.block_size along the reduction axis */
+    /* One scale for each output channel. Channels of MatMul and Gemm are cut into blocks
+     * of 256, or of the next power of two, 16 to 256, if they are shorter. Every ONNX
+     * Runtime fuses this layout and runs it fast. */
+    NIBBLE_GRANULARITY_DEFAULT,
+    /* One scale for each output channel. */
+    NIBBLE_GRANULARITY_PER_CHANNEL,
+    /* One scale for the whole weight. */
+    NIBBLE_GRANULARITY_PER_TENSOR,
+    /* One scale for each block of options.block_size along the reduction axis. */
+    NIBBLE_GRANULARITY_BLOCKS,
 };
 
 /* How scales and zero points are found. */
 enum nibble_method {
-    NIBBLE_RTN,    /* round to nearest: scale = max|x| / 7, or (max - min) / 15 */
-    NIBBLE_SEARCH, /* scales of nearly the least squared error, never worse than RTN */
-    NIBBLE_EXACT,  /* the least squared error: slow, to measure the others by */
+    /* Round to nearest: scale = max|x| / 7, or (max - min) / 15. */
+    NIBBLE_METHOD_RTN,
+    /* Scales of nearly the least squared error, never worse than RTN. */
+    NIBBLE_METHOD_SEARCH,
+    /* The least squared error. Slow: use it to measure the other methods. */
+    NIBBLE_METHOD_EXACT,
 };
 
 /* What stands in the graph for a quantized weight (docs/forms.md). */
@@ -110,32 +147,36 @@ enum nibble_decode {
  * GatherBlockQuantized where they can hold the weight. NBITS computes in float32;
  * NBITS_INT8 has activations rounded to int8, as ONNX Runtime has where it fuses QDQ:
  * faster, with an error of some 0.5 % of the largest output. */
-enum nibble_format { NIBBLE_QDQ, NIBBLE_NBITS, NIBBLE_NBITS_INT8 };
+enum nibble_format { NIBBLE_FORMAT_QDQ, NIBBLE_FORMAT_NBITS, NIBBLE_FORMAT_NBITS_INT8 };
 
 /* Whose ways the layout suits. GENERIC: plain DequantizeLinear and nothing else. */
-enum nibble_target { NIBBLE_ONNXRUNTIME, NIBBLE_GENERIC };
+enum nibble_target { NIBBLE_TARGET_ONNXRUNTIME, NIBBLE_TARGET_GENERIC };
 
 /* How far the work has come; called from the calling thread's process, by one
  * thread at a time. done and total are bytes of weights. */
 typedef void nibble_progress_fn(void *data, uint64_t done, uint64_t total);
 
 struct nibble_options {
+    /* The size of this struct in the caller's nibble.h. nibble_options_init sets it. */
+    size_t size;
     enum nibble_type type;
     enum nibble_symmetry symmetry;
     enum nibble_granularity granularity;
-    size_t block_size; /* for NIBBLE_BLOCKS: 2 or more */
+    size_t block_size; /* for NIBBLE_GRANULARITY_BLOCKS: 2 or more */
     /* Either of these chooses type and granularity for each weight: 4 bits in the
      * default granularity or in blocks of 128, 64 or 32, 8 bits, or float. `type` and
-     * `granularity` must be as nibble_options_init leaves them; with NIBBLE_ASYMMETRIC
-     * the types are uint4 and uint8. The weights' values are read once for each of five
-     * choices before the work begins, in a dry run, too. */
-    double bits_per_weight; /* 0, or at most so many bits in the mean: codes, scales, zero
-                               points, and the values of those that stay float by choice,
-                               over the weights that some choice can hold. Among all such
-                               choices one of (nearly) the least sum, over weights, of
-                               noise / signal. NIBBLE_INVALID where there is none */
-    double min_snr;         /* 0, or in dB: for each weight the smallest choice that has
-                               at least this SNR; float where none has */
+     * `granularity` must be as nibble_options_init leaves them; with
+     * NIBBLE_SYMMETRY_ASYMMETRIC the types are uint4 and uint8. The weights' values are
+     * read once for each of five choices before the work begins, in a dry run, too.
+     *
+     * bits_per_weight: 0, or at most so many bits in the mean: codes, scales, zero
+     * points, and the values of those that stay float by choice, over the weights that
+     * some choice can hold. Among all such choices one of (nearly) the least sum, over
+     * weights, of noise / signal. NIBBLE_STATUS_INVALID where there is none.
+     * min_snr: 0, or in dB: for each weight the smallest choice that has at least this
+     * SNR; float where none has. */
+    double bits_per_weight;
+    double min_snr;
     enum nibble_method method;
     enum nibble_scale_type scale_type;
     const char *include; /* POSIX extended regular expression over weight names:
@@ -159,15 +200,27 @@ struct nibble_options {
     nibble_progress_fn *progress; /* may be NULL */
     void *progress_data;
     const volatile int *cancel; /* may be NULL; nonzero stops the work: the temporary
-                                   file is removed and NIBBLE_CANCELLED returned.
+                                   file is removed and NIBBLE_STATUS_CANCELLED returned.
                                    A signal handler may set it. */
 };
 
-/* Sets every option to its default: int4, default granularity, SEARCH. */
-NIBBLE_API void nibble_options_init(struct nibble_options *options);
+/* Sets every option to its default: int4, default granularity, SEARCH. `size` is the
+ * size of the struct that `options` points to. Bytes that this library knows no field
+ * for become zero.
+ *
+ * The functions that take options refuse them (NIBBLE_STATUS_INVALID) if `size` is no
+ * size that such a struct can have, so options that nobody initialized are found out.
+ * They also refuse a struct of a newer nibble.h if one of the fields that this library
+ * doesn't know is set: no option is ignored. */
+NIBBLE_API void nibble_options_init_sized(struct nibble_options *options, size_t size);
 
-/* The names of enumerators as the command line spells them ("int4", "rtn"),
- * and back: false where there is no such name. */
+static inline void nibble_options_init(struct nibble_options *options)
+{
+    nibble_options_init_sized(options, sizeof *options);
+}
+
+/* The names of enumerators as the command line spells them ("int4", "rtn"); NULL for
+ * a value that has none. And back: false where there is no such name. */
 NIBBLE_API const char *nibble_type_name(enum nibble_type type);
 NIBBLE_API bool nibble_type_parse(const char *name, enum nibble_type *type);
 NIBBLE_API const char *nibble_decode_name(enum nibble_decode decode);
@@ -234,7 +287,8 @@ struct nibble_report {
     size_t missed, warnings;  /* how many are asked, how many are warning */
     size_t slow;              /* of the quantized ones */
     const char *cpu;          /* kernels used: "avx2" */
-    const struct nibble_weight *weights;
+    /* One pointer for each weight, so that a weight may grow: weights[i]->name. */
+    const struct nibble_weight *const *weights;
     size_t weight_count;
 };
 
@@ -260,7 +314,9 @@ NIBBLE_API void nibble_report_free(struct nibble_report *report); /* NULL is fin
  * was, byte for byte, with copies of its external data beside it. The report's
  * `quantized` is 0. Where OUTPUT is a stream or a .gz, which can't have files beside it,
  * external data go into the model.
+ * options: NULL for the defaults.
  * report: may be NULL; otherwise set on success, freed by the caller.
+ * error: may be NULL.
  * Returns error->status. On failure there is no output, and an old file of that
  * name is as it was. */
 NIBBLE_API enum nibble_status nibble_quantize(const char *model, const char *output,

@@ -2,65 +2,130 @@
  * here and nowhere else. */
 #include "options.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define COUNT(names) ((int)(sizeof(names) / sizeof *(names)))
+#define COUNT(names) (sizeof(names) / sizeof *(names))
 
-static const char *const method_names[] = {
-    [NIBBLE_RTN] = "rtn", [NIBBLE_SEARCH] = "search", [NIBBLE_EXACT] = "exact"};
+static const char *const method_names[] = {[NIBBLE_METHOD_RTN] = "rtn",
+                                           [NIBBLE_METHOD_SEARCH] = "search",
+                                           [NIBBLE_METHOD_EXACT] = "exact"};
 static const char *const scale_type_names[] = {
-    [NIBBLE_SCALE_FLOAT32] = "float32", [NIBBLE_SCALE_FLOAT16] = "float16"};
+    [NIBBLE_SCALE_TYPE_FLOAT32] = "float32", [NIBBLE_SCALE_TYPE_FLOAT16] = "float16"};
 static const char *const decode_names[] = {[NIBBLE_DECODE_RUN] = "run",
                                            [NIBBLE_DECODE_LOAD] = "load",
                                            [NIBBLE_DECODE_PORTABLE] = "portable",
                                            [NIBBLE_DECODE_AUTO] = "auto"};
-static const char *const format_names[] = {
-    [NIBBLE_QDQ] = "qdq", [NIBBLE_NBITS] = "nbits", [NIBBLE_NBITS_INT8] = "nbits-int8"};
+static const char *const format_names[] = {[NIBBLE_FORMAT_QDQ] = "qdq",
+                                           [NIBBLE_FORMAT_NBITS] = "nbits",
+                                           [NIBBLE_FORMAT_NBITS_INT8] = "nbits-int8"};
 static const char *const target_names[] = {
-    [NIBBLE_ONNXRUNTIME] = "onnxruntime", [NIBBLE_GENERIC] = "generic"};
+    [NIBBLE_TARGET_ONNXRUNTIME] = "onnxruntime", [NIBBLE_TARGET_GENERIC] = "generic"};
 
-void nibble_options_init(struct nibble_options *options)
+/* ---- defaults, and structs of other sizes ---------------------------- */
+
+static const struct nibble_options defaults = {
+    .size = sizeof defaults,
+    .type = NIBBLE_TYPE_INT4,
+    .method = NIBBLE_METHOD_SEARCH,
+    .min_elements = 1024,
+    .copy_bytes = 1 << 20,
+};
+
+/* A new field goes to the end. It must begin where the struct ended before: nobody sets
+ * padding. And zero must mean what was done before the field existed: that is what a
+ * newer nibble_options_init gets from an older library. */
+_Static_assert(sizeof defaults ==
+                   offsetof(struct nibble_options, cancel) + sizeof defaults.cancel,
+               "padding at the end of nibble_options");
+
+/* No struct will ever be larger. So a size that is garbage is never read that far. */
+enum { SIZE_LIMIT = 4096 };
+
+static size_t smaller(size_t a, size_t b)
 {
-    *options = (struct nibble_options){
-        .type = NIBBLE_INT4,
-        .method = NIBBLE_SEARCH,
-        .min_elements = 1024,
-        .copy_bytes = 1 << 20,
-    };
+    return a < b ? a : b;
+}
+
+void nibble_options_init_sized(struct nibble_options *options, size_t size)
+{
+    memset(options, 0, size);
+    memcpy(options, &defaults, smaller(size, sizeof defaults));
+    options->size = size;
+}
+
+static bool is_size(size_t size)
+{
+    return size > sizeof size && size <= SIZE_LIMIT &&
+           size % _Alignof(struct nibble_options) == 0;
+}
+
+/* Whether a caller of a newer nibble.h left alone what this library doesn't know. */
+static bool unknown_is_zero(const struct nibble_options *given)
+{
+    const unsigned char *bytes = (const unsigned char *)given;
+    for (size_t i = sizeof *given; i < given->size; i++)
+        if (bytes[i] != 0)
+            return false;
+    return true;
+}
+
+bool options_read(const struct nibble_options *given, struct nibble_options *options,
+                  struct error *err)
+{
+    *options = defaults;
+    if (!given)
+        return true;
+    if (!is_size(given->size))
+        return error_set(err, STATUS_INVALID,
+                         "the options' size is %zu: call nibble_options_init first",
+                         given->size);
+    if (!unknown_is_zero(given))
+        return error_set(err, STATUS_INVALID,
+                         "an option is set that nibble %s does not know: the program "
+                         "was made for a newer one",
+                         NIBBLE_VERSION);
+    memcpy(options, given, smaller(given->size, sizeof *options));
+    options->size = sizeof *options;
+    return true;
 }
 
 /* ---- names ---------------------------------------------------------- */
 
 /* The public types are quant's, in the same order. */
-_Static_assert((int)NIBBLE_INT4 == QUANT_INT4 && (int)NIBBLE_UINT4 == QUANT_UINT4 &&
-                   (int)NIBBLE_INT8 == QUANT_INT8 && (int)NIBBLE_UINT8 == QUANT_UINT8,
+_Static_assert((int)NIBBLE_TYPE_INT4 == QUANT_INT4 &&
+                   (int)NIBBLE_TYPE_UINT4 == QUANT_UINT4 &&
+                   (int)NIBBLE_TYPE_INT8 == QUANT_INT8 &&
+                   (int)NIBBLE_TYPE_UINT8 == QUANT_UINT8,
                "types");
-_Static_assert((int)NIBBLE_RTN == QUANT_RTN && (int)NIBBLE_EXACT == QUANT_EXACT,
+_Static_assert((int)NIBBLE_METHOD_RTN == QUANT_RTN &&
+                   (int)NIBBLE_METHOD_EXACT == QUANT_EXACT,
                "methods");
-_Static_assert((int)NIBBLE_DEFAULT == GRANULARITY_DEFAULT &&
-                   (int)NIBBLE_PER_CHANNEL == GRANULARITY_CHANNEL &&
-                   (int)NIBBLE_PER_TENSOR == GRANULARITY_TENSOR &&
-                   (int)NIBBLE_BLOCKS == GRANULARITY_BLOCKS,
+_Static_assert((int)NIBBLE_GRANULARITY_DEFAULT == GRANULARITY_DEFAULT &&
+                   (int)NIBBLE_GRANULARITY_PER_CHANNEL == GRANULARITY_CHANNEL &&
+                   (int)NIBBLE_GRANULARITY_PER_TENSOR == GRANULARITY_TENSOR &&
+                   (int)NIBBLE_GRANULARITY_BLOCKS == GRANULARITY_BLOCKS,
                "granularities");
 _Static_assert((int)NIBBLE_DECODE_AUTO == DECODE_AUTO &&
-                   (int)NIBBLE_GENERIC == TARGET_GENERIC,
+                   (int)NIBBLE_TARGET_GENERIC == TARGET_GENERIC,
                "forms");
-_Static_assert((int)NIBBLE_MALFORMED == STATUS_MALFORMED &&
-                   (int)NIBBLE_CANCELLED == STATUS_CANCELLED,
+_Static_assert((int)NIBBLE_STATUS_MALFORMED == STATUS_MALFORMED &&
+                   (int)NIBBLE_STATUS_CANCELLED == STATUS_CANCELLED,
                "statuses");
 
 const char *nibble_type_name(enum nibble_type type)
 {
-    return quant_type_info((enum quant_type)type)->name;
+    return (unsigned)type < QUANT_TYPES ? quant_type_info((enum quant_type)type)->name
+                                        : NULL;
 }
 
 /* The index of a name, -1 where there is none such. */
-static int index_of(const char *const *names, int count, const char *name)
+static int index_of(const char *const *names, size_t count, const char *name)
 {
-    for (int i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++)
         if (strcmp(names[i], name) == 0)
-            return i;
+            return (int)i;
     return -1;
 }
 
@@ -76,17 +141,17 @@ bool nibble_type_parse(const char *name, enum nibble_type *type)
 }
 
 /* Name and parser of one enumeration. */
-#define NAMES(thing)                                                          \
-    const char *nibble_##thing##_name(enum nibble_##thing value)              \
-    {                                                                         \
-        return thing##_names[value];                                          \
-    }                                                                         \
-    bool nibble_##thing##_parse(const char *name, enum nibble_##thing *value) \
-    {                                                                         \
-        int index = index_of(thing##_names, COUNT(thing##_names), name);      \
-        if (index >= 0)                                                       \
-            *value = (enum nibble_##thing)index;                              \
-        return index >= 0;                                                    \
+#define NAMES(thing)                                                                 \
+    const char *nibble_##thing##_name(enum nibble_##thing value)                     \
+    {                                                                                \
+        return (unsigned)value < COUNT(thing##_names) ? thing##_names[value] : NULL; \
+    }                                                                                \
+    bool nibble_##thing##_parse(const char *name, enum nibble_##thing *value)        \
+    {                                                                                \
+        int index = index_of(thing##_names, COUNT(thing##_names), name);             \
+        if (index >= 0)                                                              \
+            *value = (enum nibble_##thing)index;                                     \
+        return index >= 0;                                                           \
     }
 
 NAMES(method)
@@ -105,8 +170,8 @@ static const char *contradiction(const struct nibble_options *options)
         return "bits per weight must be 0 to 64, the least SNR 0 to 200 dB";
     if (bits > 0 && snr > 0)
         return "bits per weight and the least SNR exclude each other";
-    if ((bits > 0 || snr > 0) &&
-        (options->type != NIBBLE_INT4 || options->granularity != NIBBLE_DEFAULT))
+    if ((bits > 0 || snr > 0) && (options->type != NIBBLE_TYPE_INT4 ||
+                                  options->granularity != NIBBLE_GRANULARITY_DEFAULT))
         return "bits per weight and the least SNR choose type and granularity "
                "themselves";
     return NULL;
@@ -151,6 +216,19 @@ static void release(const regex_t **regex)
     *regex = NULL;
 }
 
+/* Unsigned: enums of other languages and careless casts may be negative. */
+static bool enumerators_known(const struct nibble_options *options)
+{
+    return (unsigned)options->type < QUANT_TYPES &&
+           (unsigned)options->symmetry <= NIBBLE_SYMMETRY_ASYMMETRIC &&
+           (unsigned)options->granularity <= NIBBLE_GRANULARITY_BLOCKS &&
+           (unsigned)options->method < COUNT(method_names) &&
+           (unsigned)options->scale_type < COUNT(scale_type_names) &&
+           (unsigned)options->decode < COUNT(decode_names) &&
+           (unsigned)options->format < COUNT(format_names) &&
+           (unsigned)options->target < COUNT(target_names);
+}
+
 bool options_planning(const struct nibble_options *options, struct plan_options *planning,
                       struct error *err)
 {
@@ -161,22 +239,15 @@ bool options_planning(const struct nibble_options *options, struct plan_options 
         .freeze = options->freeze,
         .decode = (enum decode)options->decode,
         .target = (enum target)options->target,
-        .nbits = options->format != NIBBLE_QDQ,
-        .int8_activations = options->format == NIBBLE_NBITS_INT8,
+        .nbits = options->format != NIBBLE_FORMAT_QDQ,
+        .int8_activations = options->format == NIBBLE_FORMAT_NBITS_INT8,
         .wide_embeddings = options->wide_embeddings,
         .copy_bytes = options->copy_bytes,
-        .half_scales = options->scale_type == NIBBLE_SCALE_FLOAT16,
+        .half_scales = options->scale_type == NIBBLE_SCALE_TYPE_FLOAT16,
     };
-    if ((unsigned)options->type >= QUANT_TYPES ||
-        (int)options->method >= COUNT(method_names) ||
-        (int)options->scale_type >= COUNT(scale_type_names) ||
-        (int)options->decode >= COUNT(decode_names) ||
-        (int)options->format >= COUNT(format_names) ||
-        (int)options->target >= COUNT(target_names) ||
-        (unsigned)options->granularity > NIBBLE_BLOCKS ||
-        (unsigned)options->symmetry > NIBBLE_ASYMMETRIC)
+    if (!enumerators_known(options))
         return invalid(err, "an option has a value that nibble.h does not know");
-    if (options->granularity == NIBBLE_BLOCKS &&
+    if (options->granularity == NIBBLE_GRANULARITY_BLOCKS &&
         (options->block_size < 2 || options->block_size > INT32_MAX))
         return invalid(err, "the block size must be 2 or more");
     const char *contradicts = contradiction(options);
@@ -185,12 +256,12 @@ bool options_planning(const struct nibble_options *options, struct plan_options 
     enum quant_type type = (enum quant_type)options->type;
     planning->scheme.type = type;
     planning->scheme.method = (enum quant_method)options->method;
-    planning->scheme.symmetric = options->symmetry == NIBBLE_BY_TYPE
+    planning->scheme.symmetric = options->symmetry == NIBBLE_SYMMETRY_BY_TYPE
                                      ? quant_type_info(type)->symmetric
-                                     : options->symmetry == NIBBLE_SYMMETRIC;
+                                     : options->symmetry == NIBBLE_SYMMETRY_SYMMETRIC;
     /* Round to nearest stays what everybody means by it. */
-    planning->scheme.mirrored =
-        options->symmetry == NIBBLE_BY_TYPE && options->method != NIBBLE_RTN;
+    planning->scheme.mirrored = options->symmetry == NIBBLE_SYMMETRY_BY_TYPE &&
+                                options->method != NIBBLE_METHOD_RTN;
     return compile(options->include, "--include", &planning->include, err) &&
            compile(options->exclude, "--exclude", &planning->exclude, err);
 }

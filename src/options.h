@@ -6,7 +6,10 @@
 #include "nibble.h"
 #include "onnx/store.h"
 
-/* Sets an error of STATUS_INVALID where options make no sense. */
+/* Copies what the caller gave, of whatever size, or the defaults for NULL. Each of these
+ * sets an error of STATUS_INVALID where options make no sense. */
+bool options_read(const struct nibble_options *given, struct nibble_options *options,
+                  struct error *err);
 bool options_planning(const struct nibble_options *options, struct plan_options *planning,
                       struct error *err);
 bool options_filling(const struct nibble_options *options, struct fill_options *filling,

@@ -62,7 +62,7 @@ static bool write_text(const struct settings *s, const struct nibble_report *rep
 static void warn(const struct settings *s, const struct nibble_report *report)
 {
     for (size_t i = 0; i < report->weight_count; i++) {
-        const struct nibble_weight *w = &report->weights[i];
+        const struct nibble_weight *w = report->weights[i];
         if (w->warning)
             message("warning: %s stays float: %s", w->name, w->reason);
     }
@@ -77,7 +77,7 @@ static void warn(const struct settings *s, const struct nibble_report *report)
 static int failed(const struct nibble_error *error)
 {
     message_lines(error->message);
-    return error->status == NIBBLE_INVALID ? EXIT_USAGE : EXIT_FAILED;
+    return error->status == NIBBLE_STATUS_INVALID ? EXIT_USAGE : EXIT_FAILED;
 }
 
 /* The options of the settings, with progress and cancel connected. */
@@ -105,7 +105,7 @@ int command_quantize(const struct settings *s)
         nibble_quantize(s->model, output, &options, &report, &error);
     progress_clear(&progress);
     signals_die();
-    if (status != NIBBLE_OK)
+    if (status != NIBBLE_STATUS_OK)
         return failed(&error);
     warn(s, report);
     bool written = write_text(s, report);
@@ -132,7 +132,7 @@ int command_upgrade(const struct settings *s)
         nibble_upgrade(s->model, s->output, s->opset, &options, &error);
     progress_clear(&progress);
     signals_die();
-    if (status != NIBBLE_OK)
+    if (status != NIBBLE_STATUS_OK)
         return failed(&error);
     return EXIT_DONE;
 }

@@ -74,28 +74,28 @@ static bool set_type(struct settings *s, const char *value, struct usage *usage)
 static bool set_symmetric(struct settings *s, const char *value, struct usage *usage)
 {
     (void)value, (void)usage;
-    s->options.symmetry = NIBBLE_SYMMETRIC;
+    s->options.symmetry = NIBBLE_SYMMETRY_SYMMETRIC;
     return true;
 }
 
 static bool set_asymmetric(struct settings *s, const char *value, struct usage *usage)
 {
     (void)value, (void)usage;
-    s->options.symmetry = NIBBLE_ASYMMETRIC;
+    s->options.symmetry = NIBBLE_SYMMETRY_ASYMMETRIC;
     return true;
 }
 
 static bool set_per_channel(struct settings *s, const char *value, struct usage *usage)
 {
     (void)value, (void)usage;
-    s->options.granularity = NIBBLE_PER_CHANNEL;
+    s->options.granularity = NIBBLE_GRANULARITY_PER_CHANNEL;
     return true;
 }
 
 static bool set_per_tensor(struct settings *s, const char *value, struct usage *usage)
 {
     (void)value, (void)usage;
-    s->options.granularity = NIBBLE_PER_TENSOR;
+    s->options.granularity = NIBBLE_GRANULARITY_PER_TENSOR;
     return true;
 }
 
@@ -104,7 +104,7 @@ static bool set_block_size(struct settings *s, const char *value, struct usage *
     uint64_t size = 0;
     if (!parse_number("--block-size", value, 2, INT32_MAX, &size, usage))
         return false;
-    s->options.granularity = NIBBLE_BLOCKS;
+    s->options.granularity = NIBBLE_GRANULARITY_BLOCKS;
     s->options.block_size = (size_t)size;
     return true;
 }

@@ -105,7 +105,7 @@ static bool add_weights(cJSON *root, const struct nibble_report *report)
 {
     cJSON *array = cJSON_AddArrayToObject(root, "weights");
     for (size_t i = 0; array && i < report->weight_count; i++)
-        if (!add_weight(array, &report->weights[i]))
+        if (!add_weight(array, report->weights[i]))
             return false;
     return array != NULL;
 }

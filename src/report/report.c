@@ -136,6 +136,7 @@ static bool fill_report(struct arena *arena, const struct model *model,
                         struct nibble_report *report)
 {
     struct nibble_weight *weights = arena_array(arena, plan->count, sizeof *weights);
+    const struct nibble_weight **list = arena_array(arena, plan->count, sizeof *list);
     uint64_t quantized_bytes = 0, chosen_bytes = 0;
     *report = (struct nibble_report){
         .model = arena_string(arena, facts->model),
@@ -147,10 +148,11 @@ static bool fill_report(struct arena *arena, const struct model *model,
         .bytes_before = model->bytes,
         .bytes_after = facts->bytes_after,
         .cpu = arena_string(arena, facts->cpu),
-        .weights = weights,
+        .weights = list,
         .weight_count = plan->count,
     };
-    for (size_t i = 0; weights && i < plan->count; i++) {
+    for (size_t i = 0; weights && list && i < plan->count; i++) {
+        list[i] = &weights[i];
         if (!fill_weight(arena, &plan->items[i], facts->measured, &weights[i]))
             return false;
         add_totals(report, &weights[i], &quantized_bytes);
@@ -161,7 +163,7 @@ static bool fill_report(struct arena *arena, const struct model *model,
     if (report->elements_quantized > 0)
         report->bits_per_weight =
             8 * (double)quantized_bytes / (double)report->elements_quantized;
-    return weights && !arena_exhausted(arena);
+    return !arena_exhausted(arena);
 }
 
 struct nibble_report *report_make(const struct model *model, const struct plan *plan,

@@ -102,7 +102,7 @@ static struct widths measure(const struct nibble_report *report, size_t line)
     for (size_t c = 0; c < COLUMNS; c++)
         widths.column[c] = strlen(columns_[c].head);
     for (size_t i = 0; i < report->weight_count; i++) {
-        const struct nibble_weight *w = &report->weights[i];
+        const struct nibble_weight *w = report->weights[i];
         if (!w->quantized)
             continue;
         char *name = full_name(w);
@@ -166,7 +166,7 @@ static bool put_table(FILE *out, const struct nibble_report *report, size_t line
     struct widths widths = measure(report, line);
     put_head(out, &widths);
     for (size_t i = 0; i < report->weight_count; i++)
-        if (report->weights[i].quantized && !put_row(out, &report->weights[i], &widths))
+        if (report->weights[i]->quantized && !put_row(out, report->weights[i], &widths))
             return false;
     fputc('\n', out);
     return true;
@@ -203,7 +203,7 @@ static size_t collect(const struct nibble_report *report, struct group *groups)
 {
     size_t count = 0;
     for (size_t i = 0; i < report->weight_count; i++) {
-        const struct nibble_weight *w = &report->weights[i];
+        const struct nibble_weight *w = report->weights[i];
         if (w->quantized)
             continue;
         size_t g = count;
@@ -224,7 +224,7 @@ static bool put_members(FILE *out, const struct nibble_report *report,
                         const struct group *g, size_t line)
 {
     for (size_t i = 0; i < report->weight_count; i++) {
-        const struct nibble_weight *w = &report->weights[i];
+        const struct nibble_weight *w = report->weights[i];
         if (w->quantized || !same_group(g, w))
             continue;
         char operator[CELL_SIZE], shape[CELL_SIZE], size[FORMAT_SIZE];
@@ -279,16 +279,16 @@ static bool same_form(const struct nibble_weight *a, const struct nibble_weight 
 static bool put_form(FILE *out, const struct nibble_report *report, size_t first,
                      bool all)
 {
-    const struct nibble_weight *weights = report->weights, *w = &weights[first];
+    const struct nibble_weight *const *weights = report->weights, *w = weights[first];
     size_t count = 0;
     for (size_t i = first; i < report->weight_count; i++)
-        count += same_form(w, &weights[i]);
+        count += same_form(w, weights[i]);
     fprintf(out, "%6zu  %s, %s%s\n", count, w->form, w->why,
             w->slow ? ": slow, use --decode auto" : "");
     for (size_t i = first; all && i < report->weight_count; i++) {
-        if (!same_form(w, &weights[i]))
+        if (!same_form(w, weights[i]))
             continue;
-        char *name = full_name(&weights[i]);
+        char *name = full_name(weights[i]);
         if (!name)
             return false;
         fprintf(out, "          %s\n", name);
@@ -306,9 +306,9 @@ static bool put_forms(FILE *out, const struct nibble_report *report, bool all)
         return true;
     fputs("forms:\n", out);
     for (size_t i = 0; i < report->weight_count && count < FORMS_MAX; i++) {
-        bool known = !report->weights[i].quantized;
+        bool known = !report->weights[i]->quantized;
         for (size_t j = 0; j < count && !known; j++)
-            known = same_form(&report->weights[i], &report->weights[found[j]]);
+            known = same_form(report->weights[i], report->weights[found[j]]);
         if (known)
             continue;
         found[count++] = i;

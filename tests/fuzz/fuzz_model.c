@@ -96,8 +96,8 @@ static void choose(struct nibble_options *options, int how)
 {
     if (how == 0)
         return;
-    options->type = NIBBLE_INT4;
-    options->granularity = NIBBLE_DEFAULT;
+    options->type = NIBBLE_TYPE_INT4;
+    options->granularity = NIBBLE_GRANULARITY_DEFAULT;
     options->bits_per_weight = how & 1 ? 9.5 : 0;
     options->min_snr = how & 2 ? 20 : 0;
 }
@@ -174,7 +174,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum nibble_status status =
         upgrade ? nibble_upgrade(model, target, 21 + data[0] % 10, &options, &error)
                 : nibble_quantize(model, target, &options, &report, &error);
-    if (status != NIBBLE_OK && (!*error.message || report))
+    if (status != NIBBLE_STATUS_OK && (!*error.message || report))
         abort();
     if (report)
         print_reports(report);

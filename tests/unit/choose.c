@@ -11,7 +11,7 @@ static struct nibble_options defaults(void)
 {
     struct nibble_options options;
     nibble_options_init(&options);
-    options.method = NIBBLE_RTN;
+    options.method = NIBBLE_METHOD_RTN;
     return options;
 }
 
@@ -44,8 +44,8 @@ static const struct nibble_weight *weight_of(const struct nibble_report *report,
                                              const char *name)
 {
     for (size_t i = 0; i < report->weight_count; i++)
-        if (strcmp(report->weights[i].name, name) == 0)
-            return &report->weights[i];
+        if (strcmp(report->weights[i]->name, name) == 0)
+            return report->weights[i];
     fail_msg("the report has no '%s'", name);
     return NULL;
 }
@@ -57,7 +57,8 @@ static void refuse(const struct nibble_options *options, const char *part)
     struct bytes model = two_weights(DATA_FLOAT, DATA_FLOAT);
     const char *path = save("in.onnx", model.data, model.size);
     struct nibble_error error = {0};
-    assert_int_equal(nibble_quantize(path, NULL, options, NULL, &error), NIBBLE_INVALID);
+    assert_int_equal(nibble_quantize(path, NULL, options, NULL, &error),
+                     NIBBLE_STATUS_INVALID);
     if (!strstr(error.message, part))
         fail_msg("%s", error.message);
 }
@@ -70,11 +71,11 @@ static void test_contradictions(void **state)
     options.min_snr = 20;
     refuse(&options, "exclude each other");
     options.min_snr = 0;
-    options.type = NIBBLE_INT8;
+    options.type = NIBBLE_TYPE_INT8;
     refuse(&options, "choose type and granularity");
     options = defaults();
     options.min_snr = 20;
-    options.granularity = NIBBLE_PER_CHANNEL;
+    options.granularity = NIBBLE_GRANULARITY_PER_CHANNEL;
     refuse(&options, "choose type and granularity");
     const double wrong[] = {-1, 65, (double)NAN, (double)INFINITY};
     for (size_t i = 0; i < COUNT(wrong); i++) {
@@ -97,7 +98,7 @@ static void test_too_little(void **state)
     struct nibble_error error = {0};
     options.bits_per_weight = 4;
     assert_int_equal(nibble_quantize(path, temp_path("out"), &options, NULL, &error),
-                     NIBBLE_INVALID);
+                     NIBBLE_STATUS_INVALID);
     assert_false(exists(temp_path("out")));
     const char *least = strstr(error.message, "take ");
     assert_non_null(strstr(error.message, "in.onnx"));
@@ -108,7 +109,8 @@ static void test_too_little(void **state)
     assert_true(report->bits_chosen <= options.bits_per_weight);
     assert_int_equal(report->quantized, 2);
     options.bits_per_weight -= 0.002;
-    assert_int_equal(nibble_quantize(path, NULL, &options, NULL, &error), NIBBLE_INVALID);
+    assert_int_equal(nibble_quantize(path, NULL, &options, NULL, &error),
+                     NIBBLE_STATUS_INVALID);
 }
 
 /* ---- what counts --------------------------------------------------------- */
@@ -222,7 +224,7 @@ static void test_wide_scales(void **state)
     Onnx__TensorProto *huge = find_initializer(proto->graph, "A");
     float *values = (float *)(void *)huge->raw_data.data;
     struct nibble_options options = defaults();
-    options.scale_type = NIBBLE_SCALE_FLOAT16;
+    options.scale_type = NIBBLE_SCALE_TYPE_FLOAT16;
     for (size_t i = 0; i < huge->raw_data.len / sizeof *values; i++)
         values[i] *= 3e6f; /* /7 is beyond 65504, /127 is not */
     for (int dry = 0; dry < 2; dry++) {
@@ -257,9 +259,9 @@ static void test_several_forms(void **state)
         uint64_t bytes = 0;
         size_t count = 0;
         for (size_t i = 0; i < report->weight_count; i++) {
-            bytes += report->weights[i].bytes_after;
-            if (strcmp(report->weights[i].name, "A") == 0 && count < 2)
-                forms[count++] = &report->weights[i];
+            bytes += report->weights[i]->bytes_after;
+            if (strcmp(report->weights[i]->name, "A") == 0 && count < 2)
+                forms[count++] = report->weights[i];
         }
         assert_int_equal(report->elements_chosen, 2 * 512 * 96);
         assert_true(8 * (double)bytes / (2 * 512 * 96) == report->bits_chosen);

@@ -113,7 +113,7 @@ static enum nibble_status run(const struct job *job, long fail_at, bool for_good
 
 static bool tells_of_memory(const struct nibble_error *error)
 {
-    return error->status == NIBBLE_MEMORY ||
+    return error->status == NIBBLE_STATUS_MEMORY ||
            strstr(error->message, "annot allocate memory");
 }
 
@@ -121,7 +121,7 @@ static bool tells_of_memory(const struct nibble_error *error)
 static const char *problem_of(const struct job *job, enum nibble_status status,
                               const struct nibble_error *error, struct bytes wanted)
 {
-    if (status != NIBBLE_OK)
+    if (status != NIBBLE_STATUS_OK)
         return !tells_of_memory(error) ? "the error speaks of something else"
                : exists(job->output)   ? "an output in spite of the error"
                                        : NULL;
@@ -135,12 +135,12 @@ static void fail_each(const struct job *job)
     enum { SHOWN = 10 };
     struct nibble_error error = {0};
     assert_int_equal(run(job, 0, false, &error),
-                     NIBBLE_OK); /* whatever libc keeps, it has */
+                     NIBBLE_STATUS_OK); /* whatever libc keeps, it has */
     struct bytes wanted = load(job->output);
     assert_int_equal(remove(job->output), 0);
     size_t files = entries_of(temp_folder());
     int descriptors = open_files(), problems = 0;
-    assert_int_equal(run(job, 0, false, &error), NIBBLE_OK);
+    assert_int_equal(run(job, 0, false, &error), NIBBLE_STATUS_OK);
     assert_int_equal(heap.live, 0);
     long total = heap.count;
     for (int for_good = 0; for_good < 2; for_good++) {
@@ -250,8 +250,8 @@ static void test_options(void **state)
     job.regcomp = true;
     job.options.include = "^[A-Z]$";
     job.options.exclude = "Q|V";
-    job.options.type = NIBBLE_UINT4;
-    job.options.granularity = NIBBLE_PER_TENSOR;
+    job.options.type = NIBBLE_TYPE_UINT4;
+    job.options.granularity = NIBBLE_GRANULARITY_PER_TENSOR;
     fail_each(&job);
 }
 

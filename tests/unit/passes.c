@@ -38,7 +38,7 @@ static void quantize(const char *input, const char *output)
     assert_int_equal(report->warnings, 1);
     assert_string_equal(report->output, output);
     for (size_t i = 0; i < report->weight_count; i++) {
-        const struct nibble_weight *weight = &report->weights[i];
+        const struct nibble_weight *weight = report->weights[i];
         bool good = strcmp(weight->name, "W") == 0;
         assert_int_equal(weight->quantized, good);
         assert_int_equal(weight->warning, !good);
@@ -151,7 +151,7 @@ static void test_nothing_left(void **state)
     const char *path = save_model();
     assert_int_equal(
         nibble_quantize(path, temp_path("out.onnx"), &options, &report, &error),
-        NIBBLE_OK);
+        NIBBLE_STATUS_OK);
     assert_int_equal(report->quantized, 0);
     assert_string_equal(report->output, temp_path("out.onnx"));
     assert_int_equal(report->bytes_after, load(path).size);

@@ -80,6 +80,7 @@ static void test_columns(void **state)
 static void test_dry_run(void **state)
 {
     struct nibble_weight weight = sample_weights[0];
+    const struct nibble_weight *const pointer = &weight;
     (void)state;
     weight.name = "w";
     weight.snr_db = (double)NAN;
@@ -97,7 +98,7 @@ static void test_dry_run(void **state)
                                          .bits_per_weight = 4.125,
                                          .quantized = 1,
                                          .cpu = "scalar",
-                                         .weights = &weight,
+                                         .weights = &pointer,
                                          .weight_count = 1};
     check(&report, 80, false,
           "m\\x1B.onnx: opset 21, IR 10\n"
