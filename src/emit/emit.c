@@ -74,6 +74,7 @@ static bool emit_value(struct emitter *e)
         return false;
     e->site = e->owner;
     e->anchor = value->kind == VALUE_NODE && !captured ? value->node : NULL;
+    e->output = output;
     if (!own)
         value->is_gone = false;
     if (item->same)
@@ -112,6 +113,7 @@ static bool tensors(struct emitter *e)
 
 static bool emit_consumers(struct emitter *e)
 {
+    e->replaced = NULL; /* a Constant node's tensor becomes initializers */
     e->site = e->owner = place_of(e->places, common_scope(e->item));
     if (!e->owner)
         return false;
@@ -119,7 +121,8 @@ static bool emit_consumers(struct emitter *e)
         return false;
     for (const struct use *use = e->item->use; use; use = use->next) {
         e->site = place_of(e->places, use->scope);
-        e->anchor = use->node;
+        e->replaced = e->anchor = use->node;
+        e->output = node_output(use->node, 0);
         if (!e->site || !forms[e->item->form].replace(e, use) ||
             !place_drop(e->site, use->node) ||
             !count_rewired(e, use_through(e->item, use)))
@@ -145,8 +148,11 @@ static bool emit_item(struct places *places, struct map *attributes,
     if (!value->is_replaced) {
         /* The first item of this weight: its values go, its name may stay. */
         value->is_replaced = value->is_gone = true;
-        if (value->kind == VALUE_NODE && !place_drop(e.owner, value->node))
-            return false;
+        if (value->kind == VALUE_NODE) {
+            e.replaced = value->node;
+            if (!place_drop(e.owner, value->node))
+                return false;
+        }
     }
     return forms[item->form].decode ? emit_value(&e) : emit_consumers(&e);
 }

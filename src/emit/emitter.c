@@ -40,23 +40,55 @@ static bool set_attributes(struct emitter *e, const struct op *op, Onnx__NodePro
     return kept && map_put(e->attributes, kept, node);
 }
 
+/* What fresh names begin with: the name of the node that goes, or else of the weight. */
+static const char *base_of(const struct emitter *e)
+{
+    return e->replaced && *text(e->replaced->name) ? e->replaced->name
+                                                   : e->item->value->name;
+}
+
+/* Profilers and adapters find layers by the names and metadata of nodes. */
+static bool take_place(struct emitter *e, Onnx__NodeProto *node)
+{
+    const Onnx__NodeProto *old = e->replaced;
+    if (!old || strcmp(node_output(node, 0), e->output) != 0)
+        return false;
+    if (*text(old->name))
+        node->name = old->name;
+    node->doc_string = old->doc_string;
+    node->metadata_props = old->metadata_props;
+    node->n_metadata_props = old->n_metadata_props;
+    return *text(old->name) != '\0';
+}
+
+/* A node of the item. `out`: NULL for a fresh name. */
+static Onnx__NodeProto *new_node(struct emitter *e, const char *type,
+                                 const char *const *in, size_t inputs, const char *out)
+{
+    if (!out)
+        out = name_fresh(e->model, base_of(e), "value");
+    Onnx__NodeProto *node =
+        out ? node_new(e->model, type, NULL, in, inputs, &out, 1) : NULL;
+    if (node && !take_place(e, node) &&
+        !(node->name = (char *)(uintptr_t)name_fresh(e->model, base_of(e), type)))
+        node = NULL;
+    if (!node)
+        error_memory(e->err);
+    return node;
+}
+
 const char *emit_op(struct emitter *e, const struct op *op)
 {
     size_t inputs = 0;
     if (e->err->status != STATUS_OK)
         return NULL;
-    const char *base = e->item->value->name;
-    const char *name = name_fresh(e->model, base, op->type);
-    const char *out = op->out ? op->out : name_fresh(e->model, base, "value");
-    if (!name || !out)
-        return out_of_memory(e);
     while (inputs < sizeof op->in / sizeof *op->in && op->in[inputs])
         inputs++;
-    Onnx__NodeProto *node = node_new(e->model, op->type, name, op->in, inputs, &out, 1);
+    Onnx__NodeProto *node = new_node(e, op->type, op->in, inputs, op->out);
     if (!node || !set_attributes(e, op, node))
         return out_of_memory(e);
     node->domain = (char *)(uintptr_t)op->domain;
-    return place_node(e->site, e->anchor, node) ? out : NULL;
+    return place_node(e->site, e->anchor, node) ? node_output(node, 0) : NULL;
 }
 
 const char *emit_unary(struct emitter *e, const char *type, const char *a,
@@ -112,17 +144,13 @@ const char *emit_reshape(struct emitter *e, const char *a, const int64_t *dims,
 static const char *slice_attributes(struct emitter *e, const char *a, int64_t axis,
                                     int64_t length, const char *out)
 {
-    const char *name = name_fresh(e->model, e->item->value->name, "Slice");
-    if (!out)
-        out = name_fresh(e->model, e->item->value->name, "value");
-    Onnx__NodeProto *node =
-        name && out ? node_new(e->model, "Slice", name, &a, 1, &out, 1) : NULL;
+    Onnx__NodeProto *node = new_node(e, "Slice", &a, 1, out);
     int64_t zero = 0;
     if (!node || !node_set_ints(e->model, node, "starts", &zero, 1) ||
         !node_set_ints(e->model, node, "ends", &length, 1) ||
         !node_set_ints(e->model, node, "axes", &axis, 1))
         return out_of_memory(e);
-    return place_node(e->site, e->anchor, node) ? out : NULL;
+    return place_node(e->site, e->anchor, node) ? node_output(node, 0) : NULL;
 }
 
 const char *emit_first(struct emitter *e, const char *a, int64_t axis, int64_t length,

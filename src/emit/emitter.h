@@ -12,7 +12,9 @@ struct emitter {
     struct place *owner;     /* of the scope that owned the weight: tensors go there */
     struct place *site;      /* where nodes go, */
     Onnx__NodeProto *anchor; /* and before which one; NULL: the head */
-    struct map *attributes;  /* the first node of those that have the same attributes */
+    const Onnx__NodeProto *replaced; /* goes out; NULL: no node does */
+    const char *output;              /* the node that makes this value takes its place */
+    struct map *attributes; /* the first node of those that have the same attributes */
     struct error *err;
     const char *codes, *scales, *zeros; /* names; zeros: NULL without zero points */
 };
