@@ -145,7 +145,7 @@ static bool note(struct table *table, size_t row, const struct plan_item *item)
         entry->elements += item->elements;
         choices[FLOAT].bytes += item->bytes;
     }
-    choice->bytes += item->same ? 0 : plan_bytes(item);
+    choice->bytes += item->same || item->again ? 0 : plan_bytes(item);
     choice->error = fmax(choice->error, loss(item));
     choice->possible &= item->quantize && item->fit == QUANT_FIT_OK;
     bool widen = item->fit == QUANT_FIT_SCALE_RANGE && plan_is_narrowed(item);

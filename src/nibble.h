@@ -156,6 +156,13 @@ enum nibble_target { NIBBLE_TARGET_ONNXRUNTIME, NIBBLE_TARGET_GENERIC };
  * thread at a time. done and total are bytes of weights. */
 typedef void nibble_progress_fn(void *data, uint64_t done, uint64_t total);
 
+/* The default of options.copy_bytes. ONNX Runtime computes on codes only where a MatMul
+ * has them for itself, so a weight of several gets copies of its codes: at most a quarter
+ * of its float values, and a tenth of the model for all of them; with bits_per_weight
+ * none. Past that the MatMuls share one decoder, which is slower. Whatever the option
+ * says, a weight's codes and copies take less than its float values. */
+#define NIBBLE_COPY_DEFAULT UINT64_MAX
+
 struct nibble_options {
     /* The size of this struct in the caller's nibble.h. nibble_options_init sets it. */
     size_t size;
@@ -186,8 +193,7 @@ struct nibble_options {
     enum nibble_format format;
     enum nibble_target target;
     bool wide_embeddings; /* 8-bit embedding rows though the type has 4 bits */
-    uint64_t copy_bytes;  /* a weight of several MatMuls whose int4 codes take no more
-                             is stored once for each, since only then it is fused */
+    uint64_t copy_bytes;  /* what copies of codes may take in all: see above */
     size_t min_elements;  /* smaller weights stay float (1024) */
     bool freeze;          /* treat initializers that a caller may override as
                              constants: their graph inputs are removed */
@@ -266,6 +272,10 @@ struct nibble_weight {
     double snr_db;   /* quantized: 10 log10(sum x^2 / sum (x - x')^2); infinity where
                         exact; NaN with options.unmeasured, and in a dry run that
                         reads no values */
+    bool again;      /* a copy of codes that are stored already, so that it is fused */
+    /* Consumers that share codes and would be fused with copies, which would take: */
+    size_t sharing;
+    uint64_t sharing_bytes;
 };
 
 struct nibble_report {
@@ -277,11 +287,10 @@ struct nibble_report {
         bytes_after; /* model and external data; after: 0 in a dry run */
     uint64_t weight_bytes_before, weight_bytes_after; /* sums over weights */
     uint64_t elements, elements_quantized;
-    double
-        bits_per_weight; /* 8 * weight_bytes_after / elements over the quantized ones */
-    double bits_chosen;  /* the same over those that type and granularity were chosen
-                            for, the ones that stay float by choice included: what
-                            options.bits_per_weight bounds; 0 where there are none */
+    double bits_per_weight;   /* 8 * bytes / elements of those, copies left out */
+    double bits_chosen;       /* the same over those that type and granularity were chosen
+                                 for, the ones that stay float by choice included: what
+                                 options.bits_per_weight bounds; 0 where there are none */
     uint64_t elements_chosen; /* of these */
     size_t quantized, left;   /* counts of weights; left: of those that stay float, */
     size_t missed, warnings;  /* how many are asked, how many are warning */
@@ -290,6 +299,10 @@ struct nibble_report {
     /* One pointer for each weight, so that a weight may grow: weights[i]->name. */
     const struct nibble_weight *const *weights;
     size_t weight_count;
+    size_t copies; /* how many weights are `again`, */
+    uint64_t copy_bytes;
+    size_t sharing; /* and the sums of these over weights */
+    uint64_t sharing_bytes;
 };
 
 /* The report as text for a terminal of `columns` characters (0: 80), or as JSON

@@ -30,7 +30,7 @@ static const struct nibble_options defaults = {
     .type = NIBBLE_TYPE_INT4,
     .method = NIBBLE_METHOD_SEARCH,
     .min_elements = 1024,
-    .copy_bytes = 1 << 20,
+    .copy_bytes = NIBBLE_COPY_DEFAULT,
 };
 
 /* A new field goes to the end. It must begin where the struct ended before: nobody sets
@@ -110,6 +110,7 @@ _Static_assert((int)NIBBLE_GRANULARITY_DEFAULT == GRANULARITY_DEFAULT &&
 _Static_assert((int)NIBBLE_DECODE_AUTO == DECODE_AUTO &&
                    (int)NIBBLE_TARGET_GENERIC == TARGET_GENERIC,
                "forms");
+_Static_assert(NIBBLE_COPY_DEFAULT == COPY_BYTES_DEFAULT, "copies");
 _Static_assert((int)NIBBLE_STATUS_MALFORMED == STATUS_MALFORMED &&
                    (int)NIBBLE_STATUS_CANCELLED == STATUS_CANCELLED,
                "statuses");
@@ -229,6 +230,13 @@ static bool enumerators_known(const struct nibble_options *options)
            (unsigned)options->target < COUNT(target_names);
 }
 
+/* Who says how many bits there may be wants a small file. */
+static uint64_t copy_bytes(const struct nibble_options *options)
+{
+    bool unsaid = options->copy_bytes == NIBBLE_COPY_DEFAULT;
+    return unsaid && options->bits_per_weight > 0 ? 0 : options->copy_bytes;
+}
+
 bool options_planning(const struct nibble_options *options, struct plan_options *planning,
                       struct error *err)
 {
@@ -242,7 +250,7 @@ bool options_planning(const struct nibble_options *options, struct plan_options 
         .nbits = options->format != NIBBLE_FORMAT_QDQ,
         .int8_activations = options->format == NIBBLE_FORMAT_NBITS_INT8,
         .wide_embeddings = options->wide_embeddings,
-        .copy_bytes = options->copy_bytes,
+        .copy_bytes = copy_bytes(options),
         .half_scales = options->scale_type == NIBBLE_SCALE_TYPE_FLOAT16,
     };
     if (!enumerators_known(options))

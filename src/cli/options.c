@@ -317,7 +317,7 @@ const struct option_row option_rows[] = {
     {PLANNING, 0, "embedding-type", "TYPE", 0, false, set_embedding_type,
      "int8: 8-bit embedding rows, though --type has 4"},
     {PLANNING, 0, "copy-below", "BYTES", 0, false, set_copy_below,
-     "up to this size, codes for each MatMul (1048576)"},
+     "in all, for codes once more where MatMuls share them"},
 
     HEADING(PLANNING, "Choice of weights"),
     {PLANNING, 0, "include", "RE", 0, true, set_include,

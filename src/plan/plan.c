@@ -13,8 +13,11 @@ struct planner {
     const struct graph_index *index;
     const struct plan_options *options;
     struct plan *plan;
-    struct plan_item *item;  /* the weight that is looked at, */
-    struct plan_options own; /* and the options as they are for it */
+    struct plan_item *item;      /* the weight that is looked at, */
+    struct plan_options own;     /* and the options as they are for it, */
+    const struct leaves *shared; /* and its uses, if those that want copies get none */
+    size_t first;                /* the first item of this weight */
+    uint64_t copied;             /* bytes of all copies so far */
     struct error *err;
 };
 
@@ -137,6 +140,17 @@ static bool check_block(struct planner *p, const struct layout *layout)
         (unsigned long long)block, p->item->value->name);
 }
 
+/* Whether an item of the weight has codes that a copy would repeat. */
+static bool has_codes(const struct planner *p)
+{
+    for (size_t i = p->first; i < p->plan->count; i++) {
+        enum form form = p->plan->items[i].form;
+        if (form == FORM_DEQUANTIZE || form == FORM_LOAD)
+            return true;
+    }
+    return false;
+}
+
 /* One group of consumers: an item of its own. */
 static bool add_group(void *context, const struct leaf *first, bool alone, bool copy)
 {
@@ -147,6 +161,11 @@ static bool add_group(void *context, const struct leaf *first, bool alone, bool 
     item.copy = copy;
     item.behind_transpose = first->transposed;
     shape_item(&p->own, &first->layout, &item);
+    item.again = copy && item.form == FORM_DEQUANTIZE && item.fused && has_codes(p);
+    if (p->shared && !copy) {
+        item.sharing = p->shared->own;
+        item.sharing_bytes = p->shared->copy_bytes;
+    }
     item.quantize = plan_bytes(&item) < item.bytes;
     if (!item.quantize)
         item.reason = "scales and codes would take more room than it does";
@@ -167,6 +186,52 @@ static void give_up_together(struct plan *plan, size_t first)
     plan->items[first].quantize = false;
     plan->items[first].reason = reason;
     plan->count = first + 1;
+}
+
+/* ONNX Runtime fuses no codes that two operators share. Copies of them may take so
+ * much of the weight, and of the model. */
+static bool may_copy(const struct planner *p, const struct plan_item *item,
+                     const struct leaves *leaves)
+{
+    enum { OF_WEIGHT = 4, OF_MODEL = 10 };
+    uint64_t bytes = leaves->copy_bytes, limit = p->options->copy_bytes;
+    if (limit == COPY_BYTES_DEFAULT) {
+        if (bytes > item->bytes / OF_WEIGHT)
+            return false;
+        limit = p->model->bytes / OF_MODEL;
+    }
+    return bytes <= limit && p->copied <= limit - bytes;
+}
+
+/* Takes back the items of the weight. */
+static void ungroup(struct planner *p)
+{
+    while (p->plan->count > p->first)
+        p->plan->quantized -= p->plan->items[--p->plan->count].quantize;
+}
+
+/* All forms of a weight together are smaller than its values, or it has one form. */
+static bool group(struct planner *p, const struct plan_item *item, struct leaves *leaves)
+{
+    struct plan *plan = p->plan;
+    leaves_settle(&p->own, item, leaves);
+    p->first = plan->count;
+    for (enum grouping how = may_copy(p, item, leaves) ? GROUP_COPIES : GROUP_SHARED;;
+         how++) {
+        uint64_t bytes = 0, copied = 0;
+        p->shared = how != GROUP_COPIES && leaves->copy_bytes > 0 ? leaves : NULL;
+        if (!leaves_group(&p->own, how, leaves, add_group, p))
+            return false;
+        for (size_t i = p->first; i < plan->count; i++) {
+            bytes += plan_bytes(&plan->items[i]);
+            copied += plan->items[i].again ? plan_bytes(&plan->items[i]) : 0;
+        }
+        if (bytes < item->bytes || plan->count == p->first + 1 || how == GROUP_ONE) {
+            p->copied += copied;
+            return true;
+        }
+        ungroup(p);
+    }
 }
 
 static bool decide(struct planner *p, struct plan_item *item)
@@ -196,10 +261,9 @@ static bool decide(struct planner *p, struct plan_item *item)
     for (size_t i = 0; i < leaves.count; i++)
         if (!check_block(p, &leaves.items[i].layout))
             return false;
-    size_t first = p->plan->count;
-    if (!item->source || !leaves_group(&p->own, item, &leaves, add_group, p))
+    if (!item->source || !group(p, item, &leaves))
         return false;
-    give_up_together(p->plan, first);
+    give_up_together(p->plan, p->first);
     return true;
 }
 

@@ -47,6 +47,9 @@ struct plan_choice {
     uint64_t block_size;
 };
 
+/* Of the model a tenth, of each weight a quarter of its values. */
+#define COPY_BYTES_DEFAULT UINT64_MAX
+
 struct plan_options {
     struct quant_scheme scheme; /* scale_type is set for each weight */
     enum granularity granularity;
@@ -59,7 +62,7 @@ struct plan_options {
     bool nbits;            /* com.microsoft operators where they exist */
     bool int8_activations; /* of MatMulNBits */
     bool wide_embeddings;  /* 8-bit rows though the type has 4 bits */
-    uint64_t copy_bytes;   /* up to this size each MatMul gets codes of its own */
+    uint64_t copy_bytes;   /* what copies of codes may take in all; COPY_BYTES_DEFAULT */
     bool half_scales;      /* float16 scales for weights of float and double */
     /* Weights whose values turned out not to allow it, by plan_key: reasons to stay
      * float, and (of anything) that float16 can't hold the scales. */
@@ -80,7 +83,8 @@ struct plan_item {
     bool quantize;
     bool asked;         /* the options ask for it to be quantized */
     bool warning;       /* left float because of its values */
-    bool copy;          /* another item has counted the weight's values */
+    bool copy;          /* another item has counted the weight's values, */
+    bool again;         /* and its codes are stored once more, to be fused */
     bool chosen;        /* options.choices says what becomes of it */
     const char *reason; /* of one that stays float */
 
@@ -100,6 +104,10 @@ struct plan_item {
     bool fused;            /* ONNX Runtime computes on the codes */
     bool wide_scales;      /* float32 scales, since float16 can't hold them */
     bool behind_transpose; /* some consumer has it by a Transpose */
+
+    /* Consumers that would be fused if each had a copy, and what copies would take. */
+    size_t sharing;
+    uint64_t sharing_bytes;
 
     /* An earlier item of equal values, form and layout: stored once, there. */
     struct plan_item *same;

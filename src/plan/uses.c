@@ -106,11 +106,20 @@ static struct leaf *link(struct leaves *leaves, unsigned lists)
     return first;
 }
 
+static bool is_everywhere(const struct plan_options *options)
+{
+    return options->target == TARGET_GENERIC || options->decode == DECODE_LOAD ||
+           options->decode == DECODE_PORTABLE;
+}
+
 /* Consumers whose own form can't hold the weight as it is asked for are like any
  * other. */
-static void settle(const struct plan_options *options, const struct plan_item *item,
+void leaves_settle(const struct plan_options *options, const struct plan_item *item,
                    struct leaves *leaves)
 {
+    bool stored = false; /* a set of codes that is no copy */
+    leaves->own = 0;
+    leaves->copy_bytes = 0;
     for (size_t i = 0; i < leaves->count; i++) {
         struct leaf *leaf = &leaves->items[i];
         struct plan_item shaped = *item;
@@ -120,28 +129,29 @@ static void settle(const struct plan_options *options, const struct plan_item *i
         bool own = shaped.fused || shaped.form == FORM_ROWS || shaped.form == FORM_LOOKUP;
         if (!own)
             leaf->layout.consumer = CONSUMER_PLAIN;
+        leaf->bytes = plan_bytes(&shaped);
+        stored |= list_of(leaf) == LIST_PLAIN;
+    }
+    for (size_t i = 0; !is_everywhere(options) && i < leaves->count; i++) {
+        const struct leaf *leaf = &leaves->items[i];
+        if (list_of(leaf) != LIST_OWN)
+            continue;
+        leaves->own++;
+        if (stored && leaves->copy_bytes <= UINT64_MAX - leaf->bytes)
+            leaves->copy_bytes += leaf->bytes;
+        stored = true;
     }
 }
 
 /* The first leaves of all items-to-be, in order; at most as many as there are leaves. */
-static size_t list_heads(const struct plan_options *options, const struct plan_item *item,
-                         struct leaves *leaves, struct leaf **heads)
+static size_t list_heads(enum grouping grouping, struct leaves *leaves)
 {
-    bool everywhere = options->target == TARGET_GENERIC ||
-                      options->decode == DECODE_LOAD ||
-                      options->decode == DECODE_PORTABLE;
-    size_t own = 0, count = 0;
-    if (everywhere) {
-        heads[0] = link(leaves, ~0u);
-        return 1;
-    }
-    for (size_t i = 0; i < leaves->count; i++)
-        own += list_of(&leaves->items[i]) == LIST_OWN;
-    /* Large ones share codes all the same, and are not fused. */
-    bool copies = own == 1 || item->elements / 2 <= options->copy_bytes;
+    struct leaf **heads = leaves->heads;
+    bool copies = grouping == GROUP_COPIES;
     unsigned shared = 1u << LIST_PLAIN | (copies ? 0 : 1u << LIST_OWN);
+    size_t count = 0;
     if ((heads[count] = link(leaves, shared))) {
-        if (own > 0 && !copies)
+        if (leaves->own > 0 && !copies)
             heads[count]->layout.consumer = CONSUMER_PLAIN;
         count++;
     }
@@ -154,11 +164,20 @@ static size_t list_heads(const struct plan_options *options, const struct plan_i
     return count;
 }
 
-bool leaves_group(const struct plan_options *options, const struct plan_item *item,
+/* One list of all leaves. */
+static size_t list_all(const struct plan_options *options, struct leaves *leaves)
+{
+    leaves->heads[0] = link(leaves, ~0u);
+    if (!is_everywhere(options))
+        leaves->heads[0]->layout.consumer = CONSUMER_PLAIN;
+    return 1;
+}
+
+bool leaves_group(const struct plan_options *options, enum grouping grouping,
                   struct leaves *leaves, leaves_fn *fn, void *context)
 {
-    settle(options, item, leaves);
-    size_t count = list_heads(options, item, leaves, leaves->heads);
+    bool one = grouping == GROUP_ONE || is_everywhere(options);
+    size_t count = one ? list_all(options, leaves) : list_heads(grouping, leaves);
     for (size_t i = 0; i < count; i++) {
         struct leaf *head = leaves->heads[i];
         if (!fn(context, head, count == 1, i > 0))

@@ -10,6 +10,7 @@
 struct leaf {
     struct use use; /* use.next is free for the items' lists */
     struct layout layout;
+    uint64_t bytes;  /* of codes of its own */
     bool shares;     /* its operator may read codes that others read, too */
     bool transposed; /* it, or one behind it in the list, lies behind a Transpose */
 };
@@ -18,6 +19,17 @@ struct leaves {
     struct leaf *items;
     size_t count;
     struct leaf **heads; /* room for the first of each item */
+    /* Set by leaves_settle: how many want codes of their own, and what all of these
+     * codes take but for one set that has to be stored anyway. */
+    size_t own;
+    uint64_t copy_bytes;
+};
+
+/* How leaves are served: */
+enum grouping {
+    GROUP_COPIES, /* those that are fused have codes of their own, others share, */
+    GROUP_SHARED, /* or they share them with others and are not fused, */
+    GROUP_ONE,    /* or one item serves all */
 };
 
 /* Collects the uses of a weight, through Transposes of a matrix to the operators
@@ -25,10 +37,14 @@ struct leaves {
 const char *leaves_collect(struct arena *arena, const struct graph_index *index,
                            const struct plan_item *item, struct leaves *leaves);
 
-/* Cuts the leaves into lists that are served by one item each, and calls fn for
- * every list with its first leaf. */
+/* Looks at what each leaf's own form can hold, and at what copies would take. */
+void leaves_settle(const struct plan_options *options, const struct plan_item *item,
+                   struct leaves *leaves);
+
+/* Cuts settled leaves into lists that are served by one item each, and calls fn for
+ * every list with its first leaf. May be done again with a later grouping. */
 typedef bool leaves_fn(void *context, const struct leaf *first, bool alone, bool copy);
-bool leaves_group(const struct plan_options *options, const struct plan_item *item,
+bool leaves_group(const struct plan_options *options, enum grouping grouping,
                   struct leaves *leaves, leaves_fn *fn, void *context);
 
 /* The output of the Transpose that a use of the item has in the weight's place; NULL:

@@ -82,6 +82,9 @@ static bool add_outcome(cJSON *object, const struct nibble_weight *w)
            add_text(object, "form", w->form) && add_text(object, "why", w->why) &&
            cJSON_AddBoolToObject(object, "slow", w->slow) &&
            cJSON_AddBoolToObject(object, "copy", w->copy) &&
+           cJSON_AddBoolToObject(object, "again", w->again) &&
+           add_count(object, "sharing", w->sharing) &&
+           add_count(object, "sharing_bytes", w->sharing_bytes) &&
            add_real(object, "snr_db", w->snr_db) &&
            cJSON_AddBoolToObject(object, "exact", isinf(w->snr_db) != 0);
 }
@@ -138,6 +141,10 @@ static bool add_totals(cJSON *root, const struct nibble_report *report)
            add_count(root, "quantized", report->quantized) &&
            add_count(root, "left", report->left) &&
            add_count(root, "slow", report->slow) &&
+           add_count(root, "copies", report->copies) &&
+           add_count(root, "copy_bytes", report->copy_bytes) &&
+           add_count(root, "sharing", report->sharing) &&
+           add_count(root, "sharing_bytes", report->sharing_bytes) &&
            add_count(root, "missed", report->missed) &&
            add_count(root, "warnings", report->warnings) &&
            add_text(root, "cpu", report->cpu);

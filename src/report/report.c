@@ -84,6 +84,7 @@ static bool fill_weight(struct arena *arena, const struct plan_item *item, bool 
         .scale_type = "",
         .slow = plan_is_slow(item),
         .copy = item->copy,
+        .again = item->again,
         .reason = arena_string(arena, text(item->reason)),
         .asked = item->asked,
         .warning = item->warning,
@@ -96,6 +97,8 @@ static bool fill_weight(struct arena *arena, const struct plan_item *item, bool 
         weight->granularity = granularity_text(arena, item);
         weight->form = form_name(item->form);
         weight->why = form_why(arena, item);
+        weight->sharing = item->sharing;
+        weight->sharing_bytes = item->sharing_bytes;
         weight->scale_type = data_type_name(data_type_of(item->scheme.scale_type));
         weight->bytes_after = item->same ? 0 : plan_bytes(item);
         weight->snr_db = measured ? snr_db(item) : (double)NAN;
@@ -113,7 +116,11 @@ static void add_totals(struct nibble_report *report, const struct nibble_weight 
         report->quantized++;
         report->slow += weight->slow;
         report->elements_quantized += weight->copy ? 0 : weight->elements;
-        *quantized_bytes += weight->bytes_after;
+        report->copies += weight->again;
+        report->copy_bytes += weight->again ? weight->bytes_after : 0;
+        report->sharing += weight->sharing;
+        report->sharing_bytes += weight->sharing_bytes;
+        *quantized_bytes += weight->again ? 0 : weight->bytes_after;
     } else {
         report->left++;
         report->missed += weight->asked;
@@ -125,7 +132,7 @@ static void add_totals(struct nibble_report *report, const struct nibble_weight 
 static void add_chosen(struct nibble_report *report, const struct plan_item *item,
                        const struct nibble_weight *weight, uint64_t *bytes)
 {
-    if (!item->chosen || (weight->copy && !weight->quantized))
+    if (!item->chosen || weight->again || (weight->copy && !weight->quantized))
         return;
     report->elements_chosen += weight->copy ? 0 : weight->elements;
     *bytes += weight->bytes_after;

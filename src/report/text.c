@@ -344,6 +344,24 @@ static bool put_title(FILE *out, const struct nibble_report *report)
     return ok;
 }
 
+/* Codes that are stored more than once, and those that are not though it would help. */
+static void put_copies(FILE *out, const struct nibble_report *report)
+{
+    char size[FORMAT_SIZE];
+    format_bytes(size, report->copy_bytes);
+    if (report->copies)
+        fprintf(out,
+                "\ncopies     %zu of codes, %s: fused only where each consumer has them",
+                report->copies, size);
+    format_bytes(size, report->sharing_bytes);
+    if (report->sharing)
+        fprintf(
+            out,
+            "\nshared     %zu consumers share codes and are not fused; copies would take "
+            "%s\n           (--copy-below), --format nbits nothing",
+            report->sharing, size);
+}
+
 static void put_totals(FILE *out, const struct nibble_report *report)
 {
     char a[FORMAT_SIZE], b[FORMAT_SIZE];
@@ -359,6 +377,7 @@ static void put_totals(FILE *out, const struct nibble_report *report)
     if (report->elements_chosen)
         fprintf(out, "\nchosen     %.3f bits per weight for %s elements, float included",
                 report->bits_chosen, a);
+    put_copies(out, report);
     format_bytes(a, report->weight_bytes_before);
     format_bytes(b, report->weight_bytes_after);
     fprintf(out, "\nconstants  %s -> %s\n", a, b);

