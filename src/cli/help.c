@@ -5,34 +5,46 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HELP_COLUMN = 28 };
+enum { HELP_COLUMN = 28, LAST_COLUMN = 80 };
 
-/* "  -o, --output OUT" and its help, continued lines indented. */
-static void print_option(const struct option_row *row)
+/* Words of a paragraph, in lines from HELP_COLUMN to LAST_COLUMN. */
+static void print_wrapped(const char *text)
 {
-    char left[64] = "      ";
+    const int width = LAST_COLUMN - HELP_COLUMN;
+    while ((int)strlen(text) > width) {
+        int length = width;
+        while (length > 0 && text[length] != ' ')
+            length--;
+        printf("%.*s\n%*s", length, text, HELP_COLUMN, "");
+        text += length + 1;
+    }
+    puts(text);
+}
+
+/* "  -o, --output OUT" and its help. */
+static void print_option(const struct option_row *row, const struct settings *defaults)
+{
+    char left[64] = "      ", help[512];
     if (row->letter)
         snprintf(left, sizeof left, "  -%c, ", row->letter);
     size_t used = strlen(left);
     snprintf(left + used, sizeof left - used, "--%s%s%s", row->name,
              row->argument ? " " : "", row->argument ? row->argument : "");
     printf("%-*s", HELP_COLUMN, left);
-    for (const char *c = row->help; *c; c++) {
-        putchar(*c);
-        if (*c == '\n')
-            printf("%*s", HELP_COLUMN, "");
-    }
-    putchar('\n');
+    option_help(row, defaults, help, sizeof help);
+    print_wrapped(help);
 }
 
 static void print_options(unsigned bit)
 {
+    struct settings defaults;
+    settings_init(&defaults);
     for (size_t i = 0; i < option_count; i++) {
         const struct option_row *row = &option_rows[i];
         if (!(row->commands & bit))
             continue;
         if (row->name)
-            print_option(row);
+            print_option(row, &defaults);
         else
             printf("\n%s:\n", row->help);
     }

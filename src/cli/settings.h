@@ -35,25 +35,59 @@ struct usage {
 bool usage_set(struct usage *usage, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-typedef bool set_fn(struct settings *settings, const char *value, struct usage *usage);
+/* ---- options ---------------------------------------------------------- */
 
-/* One option, or, where name is NULL, the heading over those that follow. Options
- * that share a bit of `rivals` exclude each other. */
+/* What an option takes, and what its field holds. */
+enum option_kind {
+    OPTION_HEADING, /* no option: `help` is the heading over those that follow */
+    OPTION_FLAG,    /* takes nothing and stores `value` */
+    OPTION_WORD,    /* stores the index of one of `words` */
+    OPTION_NUMBER,  /* a whole number from `least` to `most` */
+    OPTION_DECIMAL, /* a double above 0, up to `most` */
+    OPTION_TEXT,    /* a string that is not empty */
+};
+
+/* The word of that index; NULL behind the last one. */
+typedef const char *word_fn(size_t index);
+
+/* One option. Options that share a bit of `rivals` exclude each other. */
 struct option_row {
+    enum option_kind kind;
     unsigned commands;
     char letter;
-    const char *name, *argument; /* argument NULL: takes none */
+    const char *name, *argument;
     unsigned rivals;
-    bool once; /* giving it twice is a mistake, not a correction */
-    set_fn *set;
-    const char *help;
+    bool once;           /* giving it twice is a mistake, not a correction */
+    size_t offset, size; /* of its field in struct settings */
+    uint64_t value, least, most;
+    int64_t (*highest)(void); /* stands for `most` where the library knows it */
+    word_fn *words;
+    const char *help; /* words and defaults are put to it */
 };
 
 extern const struct option_row option_rows[];
 extern const size_t option_count;
 
+/* Checks a value (NULL for a flag) and stores it. */
+bool option_set(const struct option_row *row, struct settings *settings,
+                const char *value, struct usage *usage);
+
+/* What the option means: the help of its row, its words, and the default that the
+ * settings hold. */
+void option_help(const struct option_row *row, const struct settings *settings,
+                 char *text, size_t size);
+
+/* What is meant by an option that nibble does not have, but other tools do: NULL where
+ * nothing is known. */
+const char *option_hint(const char *name);
+
+/* ---- the command line -------------------------------------------------- */
+
 extern const struct command commands[];
 extern const size_t command_count;
+
+/* The defaults. */
+void settings_init(struct settings *settings);
 
 /* Reads the command line into settings. */
 bool settings_parse(struct settings *settings, int argc, char **argv,

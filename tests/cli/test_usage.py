@@ -21,6 +21,21 @@ WRONG = [
     ("model.onnx -o out --frobnicate", ["--frobnicate", "nibble quantize --help"]),
     ("model.onnx -o out -z", ["-z", "nibble quantize --help"]),
     ("model.onnx -o out --per", ["--per-channel or --per-tensor"]),
+    ("model.onnx -o out --dry", ["--dry: did you mean --dry-run?"]),
+    ("model.onnx -o out --min-e 5", ["--min-e: did you mean --min-elements?"]),
+    ("model.onnx -o out --bits 8", ["--bits", "--type int8"]),
+    ("model.onnx -o out --bits=4", ["--bits", "--type int4"]),
+    ("model.onnx -o out --group-size 32", ["--group-size", "--block-size"]),
+    ("model.onnx -o out --nodes_to_exclude x", ["--exclude"]),
+    ("model.onnx -o out --block_size 32", ["did you mean --block-size?"]),
+    ("inspect model.onnx --output x", ["--output is an option of 'nibble quantize'"]),
+    ("model.onnx -o=out", ["-o=out", "-o out", "--output=out"]),
+    ("-version", ["-version", "did you mean --version?"]),
+    ("model.onnx -output out", ["did you mean --output?"]),
+    ("model.onnx -type=int8 -o out", ["did you mean --type=int8?"]),
+    ("-V", ["-V", "--version"]),
+    ("model.onnx -o out -t int8", ["-t", "--type"]),
+    ("help inspct", ["unknown command", "inspect"]),
     ("model.onnx -o", ["--output OUT"]),
     ("model.onnx -o out --block-size", ["--block-size N"]),
     ("model.onnx -o out --quiet=yes", ["--quiet takes no value"]),
@@ -96,13 +111,25 @@ def test_message_cannot_move_the_cursor(nibble):
 
 
 @pytest.mark.parametrize("arguments", ["--help", "-h", "quantize --help", "inspect --help",
-                                       "upgrade -h", "model.onnx --help"])
+                                       "upgrade -h", "model.onnx --help", "help",
+                                       "help quantize", "help upgrade"])
 def test_help(nibble, arguments):
     run = nibble(*arguments.split())
     assert (run.status, run.err) == (0, "")
     lines = run.text.splitlines()
     assert lines[0].startswith("Usage: nibble ")
-    assert len(lines) <= 50 and max(map(len, lines)) <= 80
+    assert len(lines) <= 60 and max(map(len, lines)) <= 80
+
+
+def test_help_as_a_command(nibble):
+    assert nibble("help").text == nibble("--help").text
+    assert nibble("help", "inspect").text == nibble("inspect", "--help").text
+
+
+def test_words_behind_two_dashes_are_names(nibble, folder):
+    (folder / "model.onnx").rename(folder / "-q")
+    assert nibble("-o", "out.onnx", "-q", "--", "-q").status == 0
+    assert (folder / "out.onnx").exists()
 
 
 def test_version(nibble):

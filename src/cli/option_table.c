@@ -1,0 +1,128 @@
+/* The table of options: it drives parsing and help. What options say about each other
+ * is checked in settings.c. */
+#include "cli/settings.h"
+
+#include <stddef.h>
+
+/* ---- words ------------------------------------------------------------
+ * The library knows them: a list ends where it has no name. */
+
+#define WORDS(thing)                                              \
+    static const char *thing##_word(size_t index)                 \
+    {                                                             \
+        return nibble_##thing##_name((enum nibble_##thing)index); \
+    }
+
+WORDS(type)
+WORDS(method)
+WORDS(scale_type)
+WORDS(decode)
+WORDS(format)
+WORDS(target)
+
+/* The field is a bool: whether rows have 8 bits though the type has 4. */
+static const char *embedding_type_word(size_t index)
+{
+    static const enum nibble_type types[] = {NIBBLE_TYPE_INT4, NIBBLE_TYPE_INT8};
+    return index < sizeof types / sizeof *types ? nibble_type_name(types[index]) : NULL;
+}
+
+/* ---- the table -------------------------------------------------------- */
+
+/* Rivals, as bits. What chooses type and granularity is a rival of both. */
+enum { SYMMETRY = 1, GRANULARITY = 2, LOUDNESS = 4, TYPE = 8 };
+#define PLANNING (QUANTIZE | INSPECT)
+#define WRITING  (QUANTIZE | UPGRADE)
+#define FIELD(path) \
+    .offset = offsetof(struct settings, path), .size = sizeof((struct settings *)0)->path
+
+/* clang-format off */
+const struct option_row option_rows[] = {
+    {OPTION_HEADING, PLANNING, .help = "Numbers"},
+    {OPTION_WORD, PLANNING, 0, "type", "TYPE", TYPE, FIELD(options.type),
+     .words = type_word, .help = "of codes"},
+    {OPTION_FLAG, PLANNING, 0, "symmetric", NULL, SYMMETRY, FIELD(options.symmetry),
+     .value = NIBBLE_SYMMETRY_SYMMETRIC, .help = "no zero points"},
+    {OPTION_FLAG, PLANNING, 0, "asymmetric", NULL, SYMMETRY, FIELD(options.symmetry),
+     .value = NIBBLE_SYMMETRY_ASYMMETRIC,
+     .help = "fitted zero points, as uint4 and uint8 have them"},
+    {OPTION_FLAG, PLANNING, 0, "per-channel", NULL, GRANULARITY,
+     FIELD(options.granularity), .value = NIBBLE_GRANULARITY_PER_CHANNEL,
+     .help = "one scale for each output channel"},
+    {OPTION_FLAG, PLANNING, 0, "per-tensor", NULL, GRANULARITY,
+     FIELD(options.granularity), .value = NIBBLE_GRANULARITY_PER_TENSOR,
+     .help = "one scale for each weight"},
+    {OPTION_NUMBER, PLANNING, 0, "block-size", "N", GRANULARITY,
+     FIELD(options.block_size), .least = 2, .most = INT32_MAX,
+     .help = "one scale for every N values of a channel (MatMul, "
+             "Gemm: 256; others: one scale for each channel)"},
+    {OPTION_WORD, PLANNING, 0, "method", "NAME", FIELD(options.method),
+     .words = method_word, .help = "how scales are found"},
+    {OPTION_WORD, PLANNING, 0, "scale-type", "TYPE", FIELD(options.scale_type),
+     .words = scale_type_word, .help = "stored scales"},
+    {OPTION_DECIMAL, PLANNING, 0, "bits-per-weight", "X", TYPE | GRANULARITY,
+     FIELD(options.bits_per_weight), .most = 64,
+     .help = "choose types and block sizes for the least error within X bits per "
+             "weight"},
+    {OPTION_DECIMAL, PLANNING, 0, "min-snr", "DB", TYPE | GRANULARITY,
+     FIELD(options.min_snr), .most = 200,
+     .help = "choose the smallest types that reach DB"},
+
+    {OPTION_HEADING, PLANNING, .help = "Form (what stands in the graph for a weight)"},
+    {OPTION_WORD, PLANNING, 0, "decode", "HOW", FIELD(options.decode),
+     .words = decode_word, .help = "when codes become float"},
+    {OPTION_WORD, PLANNING, 0, "format", "NAME", FIELD(options.format),
+     .words = format_word, .help = "operators that decode"},
+    {OPTION_WORD, PLANNING, 0, "target", "NAME", FIELD(options.target),
+     .words = target_word, .help = "which runtime to optimize the layout for"},
+    {OPTION_WORD, PLANNING, 0, "embedding-type", "TYPE", FIELD(options.wide_embeddings),
+     .words = embedding_type_word, .help = "of rows"},
+    {OPTION_NUMBER, PLANNING, 0, "copy-below", "BYTES", FIELD(options.copy_bytes),
+     .most = INT64_MAX, .help = "in all, for codes once more where MatMuls share them"},
+
+    {OPTION_HEADING, PLANNING, .help = "Choice of weights"},
+    {OPTION_TEXT, PLANNING, 0, "include", "RE", .once = true, FIELD(options.include),
+     .help = "only weights whose names match (extended regexp)"},
+    {OPTION_TEXT, PLANNING, 0, "exclude", "RE", .once = true, FIELD(options.exclude),
+     .help = "no weights whose names match"},
+    {OPTION_NUMBER, PLANNING, 0, "min-elements", "N", FIELD(options.min_elements),
+     .most = INT64_MAX, .help = "leave smaller weights float"},
+    {OPTION_FLAG, PLANNING, 0, "freeze", NULL, FIELD(options.freeze), .value = true,
+     .help = "quantize weights that callers could override, too"},
+    {OPTION_FLAG, PLANNING, 0, "no-upgrade", NULL, FIELD(options.no_upgrade),
+     .value = true, .help = "refuse a model whose opset would have to be raised"},
+
+    {OPTION_HEADING, WRITING, .help = "Output"},
+    {OPTION_TEXT, WRITING, 'o', "output", "OUT", FIELD(output),
+     .help = "where the model goes; .gz compresses, - is stdout"},
+    {OPTION_NUMBER, UPGRADE, 0, "opset", "N", FIELD(opset), .least = 21,
+     .highest = nibble_opset_max, .help = "the opset to raise the model to"},
+    {OPTION_FLAG, WRITING, 'f', "force", NULL, FIELD(options.force), .value = true,
+     .help = "let OUT be MODEL itself"},
+    {OPTION_FLAG, WRITING, 0, "external-data", NULL, FIELD(options.external_data),
+     .value = true, .help = "put tensors into OUT.data, whatever the size"},
+    {OPTION_FLAG, QUANTIZE, 0, "dry-run", NULL, FIELD(dry_run), .value = true,
+     .help = "only report (reads weights where types are chosen)"},
+
+    {OPTION_HEADING, PLANNING, .help = "Report"},
+    {OPTION_TEXT, PLANNING, 0, "json", "FILE", FIELD(json),
+     .help = "write the report as JSON (-: stdout, no text then)"},
+    {OPTION_FLAG, PLANNING, 0, "strict", NULL, FIELD(strict), .value = true,
+     .help = "exit with 3 if a weight asked for stays float"},
+    {OPTION_FLAG, PLANNING, 'v', "verbose", NULL, LOUDNESS, FIELD(verbose),
+     .value = true, .help = "whole names, and all constants that stay float"},
+    {OPTION_FLAG, QUANTIZE, 'q', "quiet", NULL, LOUDNESS, FIELD(quiet), .value = true,
+     .help = "print warnings and errors only"},
+
+    {OPTION_HEADING, EVERY, .help = "Other"},
+    {OPTION_NUMBER, QUANTIZE, 0, "threads", "N", FIELD(options.threads), .most = 1024,
+     .help = "number of threads (0: one for each CPU)"},
+    {OPTION_TEXT, QUANTIZE, 0, "cpu", "NAME", FIELD(options.cpu),
+     .help = "kernels: scalar, avx2, avx512 (the fastest here)"},
+    {OPTION_FLAG, EVERY, 'h', "help", NULL, FIELD(help), .value = true,
+     .help = "print this page"},
+    {OPTION_FLAG, EVERY, 0, "version", NULL, FIELD(version), .value = true,
+     .help = "print the version"},
+};
+/* clang-format on */
+const size_t option_count = sizeof option_rows / sizeof *option_rows;

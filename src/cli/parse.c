@@ -1,0 +1,263 @@
+/* From the command line to settings. getopt_long takes any beginning of a long option
+ * for the whole, so that --bits would mean --bits-per-weight: hence a parser of our own.
+ */
+#include "cli/settings.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MOST_OPTIONS = 64, MOST_WORDS = 2 };
+
+struct parser {
+    struct settings *settings;
+    struct usage *usage;
+    char **next;              /* the words that are not read yet */
+    bool given[MOST_OPTIONS]; /* for each row, whether the option was seen */
+    const char *words[MOST_WORDS];
+    size_t word_count; /* all of them, also those that were not kept */
+};
+
+/* ---- options that don't exist ------------------------------------------ */
+
+static const struct option_row *row_named(const char *name, size_t length)
+{
+    for (size_t i = 0; i < option_count; i++) {
+        const char *known = option_rows[i].name;
+        if (known && strlen(known) == length && memcmp(known, name, length) == 0)
+            return &option_rows[i];
+    }
+    return NULL;
+}
+
+/* The command's options, for searches. */
+static const char *option_name(size_t index, const void *context)
+{
+    const struct settings *s = context;
+    const struct option_row *row = &option_rows[index];
+    return row->name && (row->commands & s->command->bit) ? row->name : NULL;
+}
+
+static const char *command_name(size_t index, const void *context)
+{
+    (void)context;
+    return commands[index].name;
+}
+
+static bool begins(const char *name, const char *with)
+{
+    return name && strncmp(name, with, strlen(with)) == 0;
+}
+
+static bool unknown_long(const struct parser *p, const char *name)
+{
+    const struct settings *s = p->settings;
+    const char *found[2] = {NULL, NULL};
+    for (size_t i = 0; i < option_count; i++)
+        if (begins(option_name(i, s), name))
+            found[found[0] != NULL] = option_rows[i].name;
+    const char *hint = option_hint(name);
+    if (hint)
+        return usage_set(p->usage, "unknown option --%s: here it is %s", name, hint);
+    if (found[1])
+        return usage_set(p->usage, "--%s may be --%s or --%s: write it out", name,
+                         found[0], found[1]);
+    const char *near =
+        found[0] ? found[0] : nearest_name(name, option_count, option_name, s);
+    if (near)
+        return usage_set(p->usage, "unknown option --%s: did you mean --%s?", name, near);
+    return usage_set(p->usage,
+                     "unknown option --%s: 'nibble %s --help' lists the options", name,
+                     s->command->name);
+}
+
+/* Names the options that begin with the letter. */
+static bool unknown_letter(const struct parser *p, char letter)
+{
+    const struct settings *s = p->settings;
+    char list[200] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < option_count; i++) {
+        const char *name = option_name(i, s);
+        if (name && *name == tolower((unsigned char)letter) && used < sizeof list)
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s--%s",
+                                     used ? " or " : "", name);
+    }
+    if (used)
+        return usage_set(p->usage, "unknown option -%c: did you mean %s?", letter, list);
+    return usage_set(p->usage, "unknown option -%c: 'nibble %s --help' lists the options",
+                     letter, s->command->name);
+}
+
+/* ---- options ----------------------------------------------------------- */
+
+/* One of the commands that take an option. */
+static const char *owner(const struct option_row *row)
+{
+    for (size_t i = 0; i < command_count; i++)
+        if (row->commands & commands[i].bit)
+            return commands[i].name;
+    return "";
+}
+
+static bool apply(struct parser *p, const struct option_row *row, const char *value)
+{
+    struct settings *s = p->settings;
+    size_t index = (size_t)(row - option_rows);
+    if (!(row->commands & s->command->bit))
+        return usage_set(p->usage, "--%s is an option of 'nibble %s', not of 'nibble %s'",
+                         row->name, owner(row), s->command->name);
+    if (row->once && p->given[index])
+        return usage_set(p->usage, "--%s is given twice: join the two as '(A)|(B)'",
+                         row->name);
+    for (size_t i = 0; i < option_count; i++)
+        if (p->given[i] && i != index && (option_rows[i].rivals & row->rivals))
+            return usage_set(p->usage,
+                             "--%s and --%s exclude each other: give one of them",
+                             option_rows[i].name, row->name);
+    p->given[index] = true;
+    return option_set(row, s, value, p->usage);
+}
+
+/* The value is `attached` to the option, or the next word. */
+static bool apply_with_value(struct parser *p, const struct option_row *row,
+                             const char *attached)
+{
+    const char *value = attached ? attached : *p->next;
+    if (!value)
+        return usage_set(p->usage, "--%s needs a value: --%s %s", row->name, row->name,
+                         row->argument);
+    p->next += !attached;
+    return apply(p, row, value);
+}
+
+static bool parse_long(struct parser *p, const char *word)
+{
+    char name[64];
+    size_t length = strcspn(word, "=");
+    const struct option_row *row = row_named(word, length);
+    const char *attached = word[length] ? word + length + 1 : NULL;
+    snprintf(name, sizeof name, "%.*s", (int)length, word);
+    if (!row)
+        return unknown_long(p, name);
+    if (row->argument)
+        return apply_with_value(p, row, attached);
+    if (attached)
+        return usage_set(p->usage, "--%s takes no value", row->name);
+    return apply(p, row, NULL);
+}
+
+static const struct option_row *row_of(char letter)
+{
+    for (size_t i = 0; i < option_count; i++)
+        if (option_rows[i].letter && option_rows[i].letter == letter)
+            return &option_rows[i];
+    return NULL;
+}
+
+/* Letters, the last of which may have a value behind it: "-qo", "out.onnx". */
+static bool parse_letters(struct parser *p, const char *word)
+{
+    const struct option_row *meant = row_named(word, strcspn(word, "="));
+    if (meant && word[1])
+        return usage_set(p->usage, "-%s: did you mean --%s?", word, word);
+    for (; *word; word++) {
+        const struct option_row *row = row_of(*word);
+        if (!row)
+            return unknown_letter(p, *word);
+        if (row->argument && word[1] == '=')
+            return usage_set(p->usage, "-%s: write -%c %s, or --%s%s", word, *word,
+                             word + 2, row->name, word + 1);
+        if (row->argument)
+            return apply_with_value(p, row, word[1] ? word + 1 : NULL);
+        if (!apply(p, row, NULL))
+            return false;
+    }
+    return true;
+}
+
+/* ---- words -------------------------------------------------------------- */
+
+static bool keep_word(struct parser *p, const char *word)
+{
+    if (p->word_count < MOST_WORDS)
+        p->words[p->word_count] = word;
+    p->word_count++;
+    return true;
+}
+
+/* More than one word that is no option: a mistyped command, or too many models. */
+static bool too_many(const struct parser *p)
+{
+    const struct settings *s = p->settings;
+    const char *first = p->words[0];
+    for (size_t i = 0; i < command_count; i++)
+        if (s->bare && strcmp(first, commands[i].name) == 0)
+            return usage_set(p->usage, "the command comes first: nibble %s ...", first);
+    const char *word = strcmp(first, "help") == 0 ? p->words[1] : first;
+    const char *near = nearest_name(word, command_count, command_name, NULL);
+    if (s->bare && near)
+        return usage_set(p->usage, "unknown command '%s': did you mean %s?", word, near);
+    return usage_set(p->usage, "one model at a time: '%s' is one too many", p->words[1]);
+}
+
+static bool parse_words(struct parser *p)
+{
+    bool ok = true, all_words = false;
+    while (ok && *p->next) {
+        const char *word = *p->next++;
+        if (all_words || word[0] != '-' || word[1] == '\0')
+            ok = keep_word(p, word);
+        else if (strcmp(word, "--") == 0)
+            all_words = true;
+        else
+            ok = word[1] == '-' ? parse_long(p, word + 2) : parse_letters(p, word + 1);
+    }
+    return ok;
+}
+
+/* ---- commands ----------------------------------------------------------- */
+
+static bool take_command(struct settings *s, const char *word)
+{
+    for (size_t i = 0; word && i < command_count; i++) {
+        if (strcmp(word, commands[i].name) != 0)
+            continue;
+        s->command = &commands[i];
+        s->bare = false;
+        return true;
+    }
+    return false;
+}
+
+/* "help" or "help COMMAND". A model may be called that, too, but has options then. */
+static bool asks_for_help(struct settings *s, char *const *words)
+{
+    if (!words[0] || strcmp(words[0], "help") != 0)
+        return false;
+    s->help = !words[1] || (!words[2] && take_command(s, words[1]));
+    return s->help;
+}
+
+void settings_init(struct settings *settings)
+{
+    *settings = (struct settings){.command = &commands[0], .bare = true, .opset = 21};
+    nibble_options_init(&settings->options);
+}
+
+bool settings_parse(struct settings *settings, int argc, char **argv, struct usage *usage)
+{
+    struct parser p = {.settings = settings, .usage = usage, .next = argv + (argc > 0)};
+    settings_init(settings);
+    if (asks_for_help(settings, p.next))
+        return true;
+    p.next += take_command(settings, *p.next);
+    if (!parse_words(&p))
+        return false;
+    if (p.word_count > 1 && !settings->help && !settings->version)
+        return too_many(&p);
+    settings->model = p.words[0];
+    if (settings->options.block_size)
+        settings->options.granularity = NIBBLE_GRANULARITY_BLOCKS;
+    return true;
+}
