@@ -141,6 +141,14 @@ static bool index_body(struct builder *b, struct scope *scope, Onnx__NodeProto *
 
 /* ---- uses ----------------------------------------------------------- */
 
+/* The domains of both operators are ONNX's and com.microsoft. */
+static bool is_quantized(const struct value *value, const Onnx__NodeProto *node)
+{
+    const char *op_type = node ? text(node->op_type) : "";
+    return strcmp(op_type, "QuantizeLinear") == 0 ||
+           (strcmp(op_type, "DequantizeLinear") == 0 && !value_constant(value));
+}
+
 static bool add_use(struct builder *b, struct scope *scope, const char *name,
                     Onnx__NodeProto *node, size_t input)
 {
@@ -154,6 +162,7 @@ static bool add_use(struct builder *b, struct scope *scope, const char *name,
         (struct use){.next = value->uses, .node = node, .input = input, .scope = scope};
     value->uses = use;
     value->use_count++;
+    b->index->quantizes |= input == 0 && is_quantized(value, node);
     return true;
 }
 

@@ -58,6 +58,7 @@ struct graph_index {
     struct value *values, *last; /* all, in the order of scopes and of the file */
     struct scope *scopes, *main;
     size_t function_count;
+    bool quantizes; /* something that is no constant comes or goes as codes */
 };
 
 /* Builds the index. It refers to the message: rebuild it after changes. */

@@ -211,12 +211,22 @@ static const char *say(const char *message)
     return message ? message : "out of memory";
 }
 
-static const char *row_layout(struct arena *arena, const struct operator* row,
+/* A search for the operator that uses a weight in the end. */
+struct search {
+    struct arena *arena;
+    const struct graph_index *index;
+    unsigned depth, left; /* bodies that it is in; uses that it may still look at */
+};
+
+enum { SEARCH_DEPTH = 32, SEARCH_USES = 10000 };
+
+static const char *row_layout(struct search *search, const struct operator* row,
                               const struct use *use, const int64_t *dims, size_t rank,
                               struct layout *layout)
 {
     if (rank < row->rank_min || rank > row->rank_max)
-        return say(arena_printf(arena, "rank %zu does not suit %s", rank, row->op_type));
+        return say(
+            arena_printf(search->arena, "rank %zu does not suit %s", rank, row->op_type));
     *layout = (struct layout){.channel = axis_of(row->channel, rank),
                               .reduction = axis_of(row->reduction, rank),
                               .cut = row->cut,
@@ -228,20 +238,21 @@ static const char *row_layout(struct arena *arena, const struct operator* row,
     }
     if (row->adjust)
         row->adjust(use, dims, rank, layout);
+    layout->integer = neighbours_integer(search->index, use, rank);
     return NULL;
 }
 
-/* A search for the operator that uses a weight in the end. */
-struct search {
-    struct arena *arena;
-    const struct graph_index *index;
-    unsigned depth, left; /* bodies that it is in; uses that it may still look at */
-};
-
-enum { SEARCH_DEPTH = 32, SEARCH_USES = 10000 };
-
 static const char *find_layout(struct search *search, const struct use *use,
                                const int64_t *dims, size_t rank, struct layout *layout);
+
+void layout_join(struct layout *layout, const struct layout *other)
+{
+    bool any = layout->integer || other->integer;
+    if (layout->integer < other->integer)
+        layout->integer = other->integer;
+    if (any && layout->channel != other->channel)
+        layout->integer = INTEGER_TENSOR;
+}
 
 /* All uses inside must agree to be weights; the first says how the weight lies. */
 static const char *inner_layout(struct search *search, const struct use *inner,
@@ -256,6 +267,8 @@ static const char *inner_layout(struct search *search, const struct use *inner,
         struct layout other = {0};
         reason = find_layout(search, inner, dims, rank, first ? layout : &other);
         turned |= (first ? layout : &other)->turned;
+        if (!first)
+            layout_join(layout, &other);
     }
     search->depth--;
     /* Decoded outside, whatever the operator inside is. */
@@ -301,7 +314,7 @@ static const char *find_layout(struct search *search, const struct use *use,
     const char *op_type = text(use->node->op_type);
     const struct operator* row = find(use, &known);
     if (row)
-        return row_layout(search->arena, row, use, dims, rank, layout);
+        return row_layout(search, row, use, dims, rank, layout);
     if (known)
         return say(arena_printf(search->arena, "input %zu of %s is no weight", use->input,
                                 op_type));

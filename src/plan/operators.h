@@ -2,7 +2,7 @@
 #ifndef NIBBLE_PLAN_OPERATORS_H
 #define NIBBLE_PLAN_OPERATORS_H
 
-#include "onnx/graph.h"
+#include "plan/neighbours.h"
 
 /* What a runtime can make of a weight there. */
 enum consumer {
@@ -19,6 +19,7 @@ struct layout {
     bool span;        /* channels reach over two axes: only blocks can tell them apart */
     bool turned;      /* in a body that it is handed into, a Transpose comes first */
     enum consumer consumer;
+    enum integer integer; /* operator that ONNX Runtime may put in its place */
 };
 
 /* How a weight of these dims lies in the operator that uses it, looked for in
@@ -28,5 +29,9 @@ struct layout {
 const char *operator_layout(struct arena *arena, const struct graph_index *index,
                             const struct use *use, const int64_t *dims, size_t rank,
                             struct layout *layout);
+
+/* What suits both of two uses of one weight, as far as integer operators are concerned.
+ */
+void layout_join(struct layout *layout, const struct layout *other);
 
 #endif

@@ -102,6 +102,8 @@ struct plan_item {
     bool padded;           /* 4-bit zero points: every row of the codes begins a byte */
     bool int8_activations; /* of MatMulNBits */
     bool fused;            /* ONNX Runtime computes on the codes */
+    bool joined;           /* ONNX Runtime may compute on them in integers, */
+    bool kept_apart;       /* or must not, and gets floats by FORM_LOAD */
     bool wide_scales;      /* float32 scales, since float16 can't hold them */
     bool behind_transpose; /* some consumer has it by a Transpose */
 

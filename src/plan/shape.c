@@ -102,7 +102,7 @@ static bool fuses(const struct plan_options *options, const struct layout *layou
         return false;
     if (item->form == FORM_NBITS)
         return true;
-    return item->form == FORM_DEQUANTIZE &&
+    return item->form == FORM_DEQUANTIZE && !layout->integer &&
            (item->granularity == GRANULARITY_CHANNEL ||
             (item->granularity == GRANULARITY_BLOCKS && power));
 }
@@ -150,7 +150,8 @@ static enum form choose_form(const struct plan_options *options,
     if (layout->consumer == CONSUMER_FUSED && options->nbits && !layout->unsure &&
         fits_nbits(item))
         return FORM_NBITS;
-    bool fast = layout->consumer == CONSUMER_FUSED && fusing_pays(item);
+    bool fast =
+        layout->consumer == CONSUMER_FUSED && !layout->integer && fusing_pays(item);
     return fast || options->decode == DECODE_RUN ? FORM_DEQUANTIZE : FORM_LOAD;
 }
 
@@ -221,6 +222,30 @@ static void cut_lookup(const struct plan_options *options, struct layout *layout
         layout->cut = true;
 }
 
+/* Whether an integer operator would compute right with the item's scales. */
+static bool suits_integer(const struct layout *layout, const struct plan_item *item)
+{
+    bool channels = item->granularity == GRANULARITY_CHANNEL &&
+                    item->axis == layout->channel && layout->integer != INTEGER_TENSOR;
+    bool centred = item->scheme.symmetric || layout->integer != INTEGER_CENTRED;
+    return item->granularity == GRANULARITY_TENSOR || (channels && centred);
+}
+
+/* Codes of 8 bits beside quantized activations: channels are not cut there, and what
+ * does not suit is folded to floats, which nothing is joined with. */
+static void settle_integer(const struct plan_options *options, struct layout *layout,
+                           struct plan_item *item)
+{
+    if (!layout->integer || is_narrow(item) || item->form != FORM_DEQUANTIZE)
+        return;
+    layout->cut = false;
+    set_shape(options, layout, item);
+    item->joined = suits_integer(layout, item);
+    item->kept_apart = !item->joined;
+    if (item->kept_apart)
+        item->form = FORM_LOAD;
+}
+
 void shape_item(const struct plan_options *options, const struct layout *layout,
                 struct plan_item *item)
 {
@@ -234,6 +259,7 @@ void shape_item(const struct plan_options *options, const struct layout *layout,
     cut_lookup(options, &local);
     set_shape(options, &local, item);
     item->form = choose_form(options, &local, item);
+    settle_integer(options, &local, item);
     if (rows && item->form == FORM_ROWS && options->wide_embeddings)
         item->scheme.type = QUANT_UINT8;
     /* One step more is worth a stored zero point among 16, not among 256. */
@@ -252,6 +278,9 @@ bool plan_has_zeros(const struct plan_item *item)
     /* Up to 1.27 ONNX Runtime gets a DequantizeLinear without zero point in front of a
      * Transpose wrong. */
     if (item->behind_transpose && item->form == FORM_DEQUANTIZE && !item->fused)
+        return true;
+    /* QGemm wants a zero point for each scale. */
+    if (item->joined)
         return true;
     return !is_signed && (item->form == FORM_DEQUANTIZE || item->form == FORM_LOOKUP);
 }

@@ -101,6 +101,7 @@ static struct leaf *link(struct leaves *leaves, unsigned lists)
         else
             first = leaf;
         first->transposed |= leaf->transposed;
+        layout_join(&first->layout, &leaf->layout);
         last = leaf;
     }
     return first;

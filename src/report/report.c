@@ -37,6 +37,11 @@ static const char *form_why(struct arena *arena, const struct plan_item *item)
     if (item->same)
         return arena_printf(arena, "stored once, with %s", item->same->value->name);
     const char *why = item->fused ? "computed on the codes" : whys[item->form];
+    if (item->joined)
+        why = "decoded on every run, unless joined with the quantized activations";
+    if (item->kept_apart)
+        why = "decoded once, when the model is loaded: these scales suit no integer "
+              "operator, and its activations are quantized";
     if (!item->wide_scales)
         return why;
     return arena_printf(arena, "%s; float32 scales: float16 can't hold them", why);

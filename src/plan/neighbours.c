@@ -1,0 +1,142 @@
+/* Looking around an operator for QuantizeLinear and DequantizeLinear. ONNX Runtime moves
+ * both past operators that only move values, and drops operators that do nothing; what
+ * it may pass is in one table for both directions. */
+#include "plan/neighbours.h"
+#include "onnx/node.h"
+#include "onnx/tensor.h"
+
+#include <string.h>
+
+enum { STEPS = 64 }; /* nodes looked at for one operator; more are in doubt */
+
+struct search {
+    const struct graph_index *index;
+    unsigned left;
+};
+
+/* Operators that a quantized value may be moved past, by input 0; and those that
+ * do nothing in some models, and are dropped there. */
+static const char *const movers[] = {
+    "Cast", "Dropout", "Expand", "Flatten", "Identity",  "MaxPool",
+    "Pad",  "Reshape", "Slice",  "Squeeze", "Transpose", "Unsqueeze",
+};
+
+/* They do nothing with some constant, or add the bias of a MatMul. */
+static const char *const arithmetic[] = {"Add", "Div", "Mul", "Sub"};
+
+static bool is_one_of(const Onnx__NodeProto *node, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (node_is(node, names[i]))
+            return true;
+    return false;
+}
+#define IS_ONE_OF(node, names) is_one_of(node, names, sizeof names / sizeof *names)
+
+/* In any domain: com.microsoft has its own. */
+static bool is_named(const Onnx__NodeProto *node, const char *op_type)
+{
+    return strcmp(text(node->op_type), op_type) == 0;
+}
+
+/* A function's body is put in place of its node before anything is joined: what lies
+ * beyond is unknown here. */
+static bool beyond(const struct search *search, const struct scope *scope)
+{
+    return scope->function && search->index->quantizes;
+}
+
+static struct value *operand(const struct scope *scope, const Onnx__NodeProto *node,
+                             size_t input)
+{
+    const char *name = node_input(node, input);
+    return *name ? scope_find(scope, name) : NULL;
+}
+
+/* The input that a value comes by through arithmetic with a constant. */
+static struct value *beside_constant(const struct scope *scope,
+                                     const Onnx__NodeProto *node)
+{
+    struct value *a = operand(scope, node, 0), *b = operand(scope, node, 1);
+    if (b && value_constant(b))
+        return a;
+    return a && value_constant(a) ? b : NULL;
+}
+
+static bool comes_quantized(struct search *search, const struct value *value)
+{
+    while (value && value->kind == VALUE_NODE && !value_constant(value)) {
+        const struct scope *scope = value->scope;
+        if (is_named(value->node, "DequantizeLinear") || search->left-- == 0)
+            return true;
+        if (IS_ONE_OF(value->node, movers))
+            value = operand(scope, value->node, 0);
+        else if (IS_ONE_OF(value->node, arithmetic))
+            value = beside_constant(scope, value->node);
+        else
+            return false;
+    }
+    if (!value)
+        return false;
+    if (value->kind == VALUE_INPUT)
+        return beyond(search, value->scope);
+    const Onnx__TensorProto *tensor = value_constant(value);
+    return tensor && data_type_is_float(tensor->data_type); /* a second weight */
+}
+
+static bool goes_quantized(struct search *search, const struct scope *scope,
+                           const Onnx__NodeProto *node)
+{
+    const char *name = node_output(node, 0);
+    const struct value *value = *name ? scope_find(scope, name) : NULL;
+    for (const struct use *use = value ? value->uses : NULL; use; use = use->next) {
+        if (search->left-- == 0)
+            return true;
+        if (!use->node) {
+            if (beyond(search, use->scope))
+                return true;
+            continue;
+        }
+        if (is_named(use->node, "QuantizeLinear") && use->input == 0)
+            return true;
+        bool bias =
+            IS_ONE_OF(use->node, arithmetic) && beside_constant(use->scope, use->node);
+        bool moved = use->input == 0 && IS_ONE_OF(use->node, movers);
+        bool clipped = node_is(use->node, "Relu") || node_is(use->node, "Clip");
+        if ((bias || moved || clipped) && goes_quantized(search, use->scope, use->node))
+            return true;
+    }
+    return false;
+}
+
+/* Weights that ONNX Runtime has an integer operator for: QLinearMatMul and
+ * MatMulIntegerToFloat, QGemm, QLinearConv. It prepares ConvTranspose for one, too. */
+static const struct joined {
+    const char *op_type;
+    size_t weight, other; /* inputs */
+    enum integer integer;
+} joined[] = {
+    {"MatMul", 1, 0, INTEGER_CHANNELS}, {"MatMul", 0, 1, INTEGER_TENSOR},
+    {"Gemm", 1, 0, INTEGER_CHANNELS},   {"Gemm", 0, 1, INTEGER_TENSOR},
+    {"Conv", 1, 0, INTEGER_CENTRED},    {"ConvTranspose", 1, 0, INTEGER_CENTRED},
+};
+
+enum integer neighbours_integer(const struct graph_index *index, const struct use *use,
+                                size_t rank)
+{
+    struct search search = {.index = index, .left = STEPS};
+    for (size_t i = 0; i < sizeof joined / sizeof *joined; i++) {
+        const struct joined *row = &joined[i];
+        if (row->weight != use->input || !node_is(use->node, row->op_type))
+            continue;
+        const struct value *other = operand(use->scope, use->node, row->other);
+        bool quantized =
+            comes_quantized(&search, other) ||
+            (index->quantizes && goes_quantized(&search, use->scope, use->node));
+        if (!quantized)
+            return INTEGER_NONE;
+        bool stack = rank > 2 && node_is(use->node, "MatMul");
+        return stack ? INTEGER_TENSOR : row->integer; /* each matrix has channels */
+    }
+    return INTEGER_NONE;
+}
