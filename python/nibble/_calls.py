@@ -1,0 +1,257 @@
+"""quantize, inspect and upgrade: each calls the library once."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import warnings
+from typing import TYPE_CHECKING, Any, Callable, Literal, TypeVar, Union, overload
+
+from . import _library, _models, _options
+from ._work import Progress, Work
+from .errors import NibbleWarning
+from .report import Report
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+Path = Union[str, "os.PathLike[str]"]
+Model = TypeVar("Model")
+TEXT_COLUMNS = 100
+
+
+@overload
+def quantize(
+    model: Path | object,
+    output: Path,
+    *,
+    progress: Progress = None,
+    **options: Unpack[_options.Options],
+) -> Report: ...
+@overload
+def quantize(
+    model: Model,
+    output: None = None,
+    *,
+    return_report: Literal[True],
+    progress: Progress = None,
+    **options: Unpack[_options.Options],
+) -> tuple[Model, Report]: ...
+@overload
+def quantize(
+    model: Model,
+    output: None = None,
+    *,
+    return_report: Literal[False] = False,
+    progress: Progress = None,
+    **options: Unpack[_options.Options],
+) -> Model: ...
+def quantize(
+    model: Any,
+    output: Path | None = None,
+    *,
+    return_report: bool = False,
+    progress: Progress = None,
+    **options: Unpack[_options.Options],
+) -> Any:
+    """Quantizes the weights of a model to 4 or 8 bits.
+
+    model: the path of a .onnx (its external data beside it) or .onnx.gz file; or bytes,
+        an onnx.ModelProto, an onnx_ir.Model, or what torch.onnx.export(..., dynamo=True)
+        returns. It is never changed. Give large models by path: they are then read and
+        written piece by piece, and never held in memory.
+    output: path of the quantized model, replaced in one rename when all is done. Without
+        it, the quantized model is returned, as the same kind of object as `model`.
+    return_report: return (model, Report) instead of the model alone.
+    progress: True for a bar (needs tqdm), or a function of (done, total), in bytes of
+        weights. It may be called from another thread.
+
+    The options have the names and the meaning of the command line's (nibble quantize
+    --help):
+
+    type: "int4" (default), "uint4", "int8" or "uint8".
+    symmetric, asymmetric: no zero points; fitted zero points.
+    per_channel, per_tensor, block_size: what shares a scale. By default weights of MatMul
+        and Gemm have blocks of 256 values, others one scale for each output channel.
+    method: "search" (default), "rtn" or "exact": how scales are found.
+    scale_type: "float32" (default) or "float16".
+    bits_per_weight: choose type and block size for each weight: the least error within so
+        many bits per weight, scales included.
+    min_snr: choose the smallest type and block size that reach so many dB.
+    decode: "run" (default), "load", "portable" or "auto": when weights become float.
+    format: "qdq" (default), "nbits" or "nbits-int8": MatMulNBits of ONNX Runtime.
+    target: "onnxruntime" (default) or "generic".
+    embedding_type: "int4" or "int8": of embedding tables, where type has 4 bits.
+    copy_below: bytes up to which a shared weight is stored once for each MatMul.
+    include, exclude: extended regular expressions over weight names.
+    min_elements: smaller weights stay float (1024).
+    freeze: quantize weights that callers could override, too.
+    no_upgrade: refuse a model whose opset would have to be raised.
+    external_data: put tensors into OUTPUT.data, whatever the size.
+    force: let output be the model itself.
+    threads: number of threads. By default one for each CPU.
+    cpu: kernels: "scalar", "avx2", "avx512". By default the fastest.
+
+    Returns a Report where `output` is given.
+
+    Raises a NibbleError of errors.py: OptionError, ReadError, WriteError,
+    MalformedModelError, UnsupportedModelError or OutOfMemoryError. After an exception, a
+    KeyboardInterrupt included, there is no output, and an old file of that name is as it
+    was. Warns (NibbleWarning) of weights that stay float because of their values."""
+    made = _options.make(options)
+    kind = _models.kind_of(model)
+    if output is not None and return_report:
+        raise TypeError("return_report goes with a returned model: leave out output")
+    if output is None and kind is None:
+        raise TypeError(
+            "output is missing: name the file that the quantized model goes to, or give "
+            "the model as bytes to get bytes back"
+        )
+
+    def call(source: str, target: str, work: Work[Any]) -> Report:
+        return _quantize(source, target, made, work)
+
+    result, report = _run(model, kind, output, call, progress)
+    _warn(report)
+    if output is not None:
+        return report
+    return (result, report) if return_report else result
+
+
+def inspect(
+    model: Path | object, *, progress: Progress = None, **options: Unpack[_options.Options]
+) -> Report:
+    """Tells which weights of a model `quantize` would quantize with these options, which
+    not, and why. Writes nothing. Takes and raises what `quantize` does.
+
+    The report's errors (snr_db) are NaN, but not with bits_per_weight or min_snr."""
+    made = _options.make(options)
+    kind = _models.kind_of(model)
+
+    def call(source: str, _target: str, work: Work[Any]) -> Report:
+        return _quantize(source, None, made, work)
+
+    report: Report = _run(model, kind, "", call, progress)[1]
+    return report
+
+
+@overload
+def upgrade(
+    model: Path | object,
+    output: Path,
+    *,
+    opset: int = 21,
+    external_data: bool = False,
+    force: bool = False,
+    progress: Progress = None,
+) -> None: ...
+@overload
+def upgrade(
+    model: Model,
+    output: None = None,
+    *,
+    opset: int = 21,
+    external_data: bool = False,
+    force: bool = False,
+    progress: Progress = None,
+) -> Model: ...
+def upgrade(
+    model: Any,
+    output: Path | None = None,
+    *,
+    opset: int = 21,
+    external_data: bool = False,
+    force: bool = False,
+    progress: Progress = None,
+) -> Any:
+    """Raises a model's opset (of the standard domain), with its meaning kept.
+
+    model, output: as for `quantize`. Without output the model is returned.
+    opset: 21 to nibble.opset_max().
+
+    Raises UnsupportedModelError, which names every node that can't be raised, and what
+    else `quantize` raises."""
+    made = _options.make({"external_data": external_data, "force": force})
+    number = opset.__index__()
+    kind = _models.kind_of(model)
+    if output is None and kind is None:
+        raise TypeError("output is missing: name the file that the raised model goes to")
+
+    def call(source: str, target: str, work: Work[Any]) -> None:
+        work.connect(made)
+        error = _library.Error()
+        status = _library.library().nibble_upgrade(
+            os.fsencode(source), os.fsencode(target), number, made, error
+        )
+        _library.check(status, error)
+
+    result, _ = _run(model, kind, output, call, progress)
+    return result if output is None else None
+
+
+# ---- the calls ------------------------------------------------------------------------
+
+
+def _quantize(
+    source: str, target: str | None, options: _library.Options, work: Work[Any]
+) -> Report:
+    library = _library.library()
+    work.connect(options)
+    error, report = _library.Error(), ctypes.c_void_p()
+    status = library.nibble_quantize(
+        os.fsencode(source),
+        None if target is None else os.fsencode(target),
+        options,
+        report,
+        error,
+    )
+    _library.check(status, error)
+    try:
+        return Report._from_library(
+            _models.without_folder(_library.take_string(library.nibble_report_json(report))),
+            _models.without_folder(
+                _library.take_string(library.nibble_report_text(report, TEXT_COLUMNS, False))
+            ),
+        )
+    finally:
+        library.nibble_report_free(report)
+
+
+Call = Callable[[str, str, "Work[Any]"], Any]
+
+
+def _run(
+    model: Any,
+    kind: _models.Kind | None,
+    output: Path | None,
+    call: Call,
+    progress: Progress,
+) -> tuple[Any, Any]:
+    """call(source, target, work) on paths, in a thread of its own. Returns the model that
+    was written, if no output is named, and what the call returned."""
+    target = None if output is None else _models.path_of(output, "output") if output else ""
+
+    def on_paths(work: Work[Any]) -> tuple[Any, Any]:
+        if kind is None:
+            return None, call(_models.path_of(model, "model"), target or "", work)
+        with _models.at_path(model, kind) as source:
+            if target is not None:
+                return None, call(source, target, work)
+            written = os.path.join(os.path.dirname(source), "output.onnx")
+            result = call(source, written, work)
+            return kind.load(model, written), result
+
+    work: Work[tuple[Any, Any]] = Work(on_paths, progress)
+    return work.run()
+
+
+def _warn(report: Report) -> None:
+    for weight in report.weights:
+        if weight.warning:
+            warnings.warn(
+                f"{weight.name} stays float: {weight.reason}", NibbleWarning, stacklevel=3
+            )
+    if report.quantized == 0:
+        warnings.warn(
+            "nothing to quantize: the model is as it was", NibbleWarning, stacklevel=3
+        )

@@ -1,0 +1,173 @@
+"""The C library, through ctypes.
+
+ctypes rather than an extension module: one wheel then serves every version of Python, it
+needs nothing but the standard library, and it releases the GIL during a call. Few calls
+cross the border, and none of them in a loop. Reports cross it as JSON (docs/report.md),
+whose fields never change their meaning, so only two structs have their layout repeated
+here. tests/python/test_layout.py holds both against nibble.h."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import pathlib
+from ctypes import (
+    POINTER,
+    c_bool,
+    c_char,
+    c_char_p,
+    c_double,
+    c_int,
+    c_int64,
+    c_size_t,
+    c_uint64,
+    c_void_p,
+)
+
+from . import errors
+
+Progress = ctypes.CFUNCTYPE(None, c_void_p, c_uint64, c_uint64)
+
+
+class Options(ctypes.Structure):
+    """struct nibble_options"""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("type", c_int),
+        ("symmetry", c_int),
+        ("granularity", c_int),
+        ("block_size", c_size_t),
+        ("bits_per_weight", c_double),
+        ("min_snr", c_double),
+        ("method", c_int),
+        ("scale_type", c_int),
+        ("include", c_char_p),
+        ("exclude", c_char_p),
+        ("decode", c_int),
+        ("format", c_int),
+        ("target", c_int),
+        ("wide_embeddings", c_bool),
+        ("copy_bytes", c_uint64),
+        ("min_elements", c_size_t),
+        ("freeze", c_bool),
+        ("no_upgrade", c_bool),
+        ("external_data", c_bool),
+        ("force", c_bool),
+        ("unmeasured", c_bool),
+        ("threads", c_int),
+        ("cpu", c_char_p),
+        ("progress", Progress),
+        ("progress_data", c_void_p),
+        ("cancel", POINTER(c_int)),
+    ]
+
+
+class Error(ctypes.Structure):
+    """struct nibble_error"""
+
+    _fields_ = [("status", c_int), ("message", c_char * 4096)]
+
+
+# Enumerators of nibble.h that have no names on the command line.
+SYMMETRY_SYMMETRIC, SYMMETRY_ASYMMETRIC = 1, 2
+GRANULARITY_PER_CHANNEL, GRANULARITY_PER_TENSOR, GRANULARITY_BLOCKS = 1, 2, 3
+
+# enum nibble_status, in its order; a status that is newer than this list is an error, too.
+STATUSES: list[type[errors.NibbleError] | None] = [
+    None,
+    errors.OptionError,
+    errors.ReadError,
+    errors.WriteError,
+    errors.MalformedModelError,
+    errors.UnsupportedModelError,
+    errors.OutOfMemoryError,
+    errors.CancelledError,
+]
+
+# Results that are freed by the caller come as c_void_p: as c_char_p, ctypes would copy
+# them and forget the pointer.
+PROTOTYPES = {
+    "nibble_version": (c_char_p, []),
+    "nibble_opset_max": (c_int64, []),
+    "nibble_options_init_sized": (None, [POINTER(Options), c_size_t]),
+    "nibble_quantize": (
+        c_int,
+        [c_char_p, c_char_p, POINTER(Options), POINTER(c_void_p), POINTER(Error)],
+    ),
+    "nibble_upgrade": (
+        c_int,
+        [c_char_p, c_char_p, c_int64, POINTER(Options), POINTER(Error)],
+    ),
+    "nibble_report_text": (c_void_p, [c_void_p, c_int, c_bool]),
+    "nibble_report_json": (c_void_p, [c_void_p]),
+    "nibble_report_free": (None, [c_void_p]),
+}
+NAMED = ("type", "method", "scale_type", "decode", "format", "target")
+for _name in NAMED:
+    PROTOTYPES[f"nibble_{_name}_parse"] = (c_bool, [c_char_p, POINTER(c_int)])
+    PROTOTYPES[f"nibble_{_name}_name"] = (c_char_p, [c_int])
+
+
+def _path() -> pathlib.Path:
+    """Where the library is. Developers may name one that is not installed."""
+    named = os.environ.get("NIBBLE_LIBRARY")
+    return pathlib.Path(named or pathlib.Path(__file__).parent / "libnibble.so")
+
+
+@functools.cache
+def library() -> ctypes.CDLL:
+    """The library, loaded when it is first needed."""
+    path = _path()
+    try:
+        loaded = ctypes.CDLL(os.fspath(path))
+    except OSError as error:
+        raise ImportError(
+            f"{path}: the library of nibble can't be loaded: {error}\n"
+            "Install the package with 'pip install nibble-onnx', or name a library that "
+            "you have built in NIBBLE_LIBRARY."
+        ) from error
+    for name, (result, arguments) in PROTOTYPES.items():
+        function = getattr(loaded, name)
+        function.restype, function.argtypes = result, arguments
+    return loaded
+
+
+def version() -> str:
+    """The library's version, "MAJOR.MINOR.PATCH"."""
+    return str(library().nibble_version().decode())
+
+
+def opset_max() -> int:
+    """The highest opset that `upgrade` raises models to."""
+    return int(library().nibble_opset_max())
+
+
+def take_string(pointer: int | None) -> str:
+    """The string at a pointer that the library gives away, which is freed."""
+    if not pointer:
+        raise errors.OutOfMemoryError("out of memory while writing the report")
+    try:
+        return ctypes.string_at(pointer).decode("utf-8", "replace")
+    finally:
+        _free(pointer)
+
+
+@functools.cache
+def _libc_free() -> ctypes._NamedFuncPointer:
+    function = ctypes.CDLL(None).free
+    function.restype, function.argtypes = None, [c_void_p]
+    return function
+
+
+def _free(pointer: int) -> None:
+    _libc_free()(pointer)
+
+
+def check(status: int, error: Error) -> None:
+    """Raises what a call's status stands for."""
+    if status == 0:
+        return
+    known = STATUSES[status] if 0 < status < len(STATUSES) else None
+    raise (known or errors.NibbleError)(error.message.decode("utf-8", "replace"))

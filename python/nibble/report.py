@@ -1,0 +1,228 @@
+"""What was done to a model: one Report, and in it one Weight for each float constant."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from .errors import MissingPackageError
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclasses.dataclass(frozen=True)
+class Weight:
+    """One float constant: what was done to it, or why it stays float."""
+
+    name: str
+    """Name of the tensor."""
+    op_type: str
+    """Operator of its first consumer, such as "MatMul"; "" if it has none."""
+    graph: str
+    """"" in the main graph, else the path to the subgraph or function."""
+    element_type: str
+    """"float", "float16", "bfloat16" or "double"."""
+    dims: tuple[int, ...]
+    """Its shape."""
+    elements: int
+    """The product of its dims."""
+    quantized: bool
+    bytes_before: int
+    """Bytes of the values. 0 if this is a copy (see there)."""
+    bytes_after: int
+    """Bytes of codes, scales and zero points; of the values if it stays float."""
+    type: str
+    """"int4" and so on; the element type if it stays float."""
+    granularity: str = ""
+    """Quantized: what shares a scale, such as "block 32, axis 1"."""
+    scale_type: str = ""
+    """Quantized: type of the stored scales, such as "float16"."""
+    form: str = ""
+    """Quantized: what stands for it in the graph (docs/forms.md)."""
+    why: str = ""
+    """Quantized: what that means when the model runs, in plain words."""
+    slow: bool = False
+    """Decoded on every run by an operator that takes its time."""
+    copy: bool = False
+    """A further form of the weight before it, for other consumers."""
+    snr_db: float = math.nan
+    """Quantized: 10 log10(sum x^2 / sum (x - x')^2) in dB. Infinity if nothing was lost,
+    NaN if it was not measured."""
+    reason: str = ""
+    """Stays float: why, in plain words."""
+    asked: bool = True
+    """The options ask for it: large enough, and not excluded."""
+    warning: bool = False
+    """It stays float because of its values: NaN, infinity, too large for its scales."""
+
+    @classmethod
+    def _from_json(cls, row: dict[str, Any]) -> Weight:
+        known = {field.name for field in dataclasses.fields(cls)}
+        values = {key: value for key, value in row.items() if key in known}
+        values["dims"] = tuple(row["dims"])
+        values["bytes_before"] = row["bytes"]["before"]
+        values["bytes_after"] = row["bytes"]["after"]
+        values.setdefault("type", row["element_type"])
+        if values.get("snr_db") is None:
+            values["snr_db"] = math.inf if row.get("exact") else math.nan
+        return cls(**values)
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What was done to a model. str() gives the table that the program prints; a notebook
+    shows it as an HTML table."""
+
+    model: str
+    """Name of the input."""
+    output: str | None
+    """Name of the output; None if nothing was written."""
+    ir_before: int
+    ir_after: int
+    opset_before: int
+    """Opset of the standard domain."""
+    opset_after: int
+    bytes_before: int
+    """Bytes of the model and of its external data."""
+    bytes_after: int | None
+    """None if nothing was written."""
+    weight_bytes_before: int
+    """Sums over `weights`."""
+    weight_bytes_after: int
+    elements: int
+    elements_quantized: int
+    bits_per_weight: float
+    """8 x bytes after / elements, of the quantized weights. 0 if there are none."""
+    bits_chosen: float
+    """The same over all weights that a type was chosen for: what the option
+    bits_per_weight bounds. 0 if none was chosen."""
+    elements_chosen: int
+    quantized: int
+    """Number of weights that are quantized."""
+    left: int
+    """Number of those that stay float."""
+    missed: int
+    """Number of those that stay float although the options ask for them."""
+    warnings: int
+    """Number of those that stay float because of their values."""
+    slow: int
+    """Number of quantized ones that are decoded on every run."""
+    cpu: str
+    """The kernels used: "scalar", "avx2", "avx512"."""
+    weights: tuple[Weight, ...] = dataclasses.field(repr=False)
+    text: str = dataclasses.field(repr=False)
+    """The report as the program prints it."""
+    json: str = dataclasses.field(repr=False)
+    """The report as `nibble --json` writes it (docs/report.md)."""
+
+    @classmethod
+    def _from_library(cls, report_json: str, text: str) -> Report:
+        raw = json.loads(report_json)
+        known = {field.name for field in dataclasses.fields(cls)}
+        values = {key: value for key, value in raw.items() if key in known}
+        for key, field in [
+            ("ir_version", "ir"),
+            ("opset", "opset"),
+            ("bytes", "bytes"),
+            ("weight_bytes", "weight_bytes"),
+        ]:
+            values[f"{field}_before"] = raw[key]["before"]
+            values[f"{field}_after"] = raw[key]["after"]
+        values["weights"] = tuple(Weight._from_json(row) for row in raw["weights"])
+        return cls(**values, text=text, json=report_json)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The weights as a DataFrame: a row for each, a column for each field of Weight.
+        Needs pandas."""
+        return to_pandas(self.weights)
+
+    def _repr_html_(self) -> str:
+        rows = [weight for weight in self.weights if weight.quantized]
+        table = html_table(
+            ["weight", "operator", "shape", "type", "before", "after", "SNR"],
+            [
+                [
+                    weight.name,
+                    weight.op_type,
+                    "x".join(map(str, weight.dims)),
+                    f"{weight.type} {weight.granularity}",
+                    format_bytes(weight.bytes_before),
+                    format_bytes(weight.bytes_after),
+                    format_db(weight.snr_db),
+                ]
+                for weight in rows
+            ],
+        )
+        left: dict[str, list[Weight]] = {}
+        for weight in self.weights:
+            if not weight.quantized:
+                left.setdefault(weight.reason, []).append(weight)
+        reasons = html_table(
+            ["left float", "bytes", "why"],
+            [
+                [str(len(those)), format_bytes(sum(w.bytes_before for w in those)), reason]
+                for reason, those in left.items()
+            ],
+        )
+        return f"<p>{html.escape(self.summary())}</p>{table}{reasons if left else ''}"
+
+    def summary(self) -> str:
+        """One line: how much was quantized, and what became of the size."""
+        line = (
+            f"{self.quantized} of {self.quantized + self.left} constants quantized, "
+            f"{self.bits_per_weight:.2f} bits per weight; weights "
+            f"{format_bytes(self.weight_bytes_before)} to "
+            f"{format_bytes(self.weight_bytes_after)}"
+        )
+        if self.bytes_after:
+            line += (
+                f"; model {format_bytes(self.bytes_before)} to {format_bytes(self.bytes_after)}"
+            )
+        return line
+
+
+# ---- what reports and comparisons share ---------------------------------------------
+
+
+def to_pandas(rows: tuple[Any, ...]) -> pandas.DataFrame:
+    """A DataFrame of dataclasses: a row for each, a column for each field."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise MissingPackageError("to_pandas() needs pandas: pip install pandas") from error
+    return pandas.DataFrame([dataclasses.asdict(row) for row in rows])
+
+
+def html_table(heads: list[str], rows: list[list[str]]) -> str:
+    """A table of texts; everything in it is escaped."""
+    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(text)}</td>" for text in row) + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def format_bytes(count: int) -> str:
+    """Three significant digits and a decimal unit: "4.10 kB"."""
+    value, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 999.5:
+            break
+        value, unit = value / 1000, larger
+    digits = 0 if unit == "B" or value >= 99.95 else 1 if value >= 9.995 else 2
+    return f"{value:.{digits}f} {unit}"
+
+
+def format_db(value: float) -> str:
+    """ "19.1 dB", "exact", or "" where nothing was measured."""
+    if math.isnan(value):
+        return ""
+    return "exact" if math.isinf(value) and value > 0 else f"{value:.1f} dB"
