@@ -4,6 +4,7 @@
 #include "choose.h"
 #include "emit/emit.h"
 #include "fill/fill.h"
+#include "onnx/imports.h"
 #include "onnx/store.h"
 #include "options.h"
 #include "plan/fold.h"

@@ -1,9 +1,9 @@
 /* Building blocks of forms. Knows operators' spelling in old and new opsets, not
  * which form wants them. */
 #include "emit/emitter.h"
+#include "onnx/imports.h"
 #include "onnx/names.h"
 #include "onnx/node.h"
-#include "upgrade/upgrade.h"
 
 #include <stdio.h>
 #include <string.h>

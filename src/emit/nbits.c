@@ -1,42 +1,26 @@
 /* The forms `nbits` and `lookup`: com.microsoft MatMulNBits and
  * GatherBlockQuantized, operators of ONNX Runtime that read codes themselves. */
 #include "emit/forms.h"
+#include "onnx/imports.h"
 #include "onnx/node.h"
-
-#include <string.h>
 
 static const char domain[] = "com.microsoft";
 enum { INT8_ACTIVATIONS = 4 }; /* accuracy_level: the least that is computed with */
 
 /* ---- opset imports -------------------------------------------------- */
 
-static bool add_import(struct model *model, Onnx__OperatorSetIdProto ***imports,
-                       size_t *n)
+static bool import_in(struct model *model, struct imports imports)
 {
-    for (size_t i = 0; i < *n; i++)
-        if (strcmp(text((*imports)[i]->domain), domain) == 0)
-            return true;
-    Onnx__OperatorSetIdProto *import = arena_alloc(model->arena, sizeof *import);
-    void *added = import;
-    if (!import)
-        return false;
-    onnx__operator_set_id_proto__init(import);
-    import->domain = arena_string(model->arena, domain);
-    import->has_version = true;
-    import->version = 1;
-    return import->domain && list_insert(model, imports, n, *n, &added, 1);
+    return imports_find(imports, domain) || imports_add(model, imports, domain, 1);
 }
 
 static bool import_domain(struct emitter *e, const struct scope *scope)
 {
-    Onnx__ModelProto *proto = e->model->proto;
     while (scope->parent)
         scope = scope->parent;
-    Onnx__FunctionProto *function = scope->function;
-    bool ok = add_import(e->model, &proto->opset_import, &proto->n_opset_import);
-    if (function)
-        ok = ok &&
-             add_import(e->model, &function->opset_import, &function->n_opset_import);
+    bool ok =
+        import_in(e->model, imports_of_model(e->model)) &&
+        (!scope->function || import_in(e->model, imports_of_function(scope->function)));
     return ok || error_memory(e->err);
 }
 

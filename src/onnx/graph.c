@@ -2,6 +2,7 @@
  * the order of nodes does not matter. Changes nothing. */
 #include "onnx/graph.h"
 #include "onnx/node.h"
+#include "onnx/traverse.h"
 
 #include <string.h>
 
@@ -79,6 +80,15 @@ static bool define_outputs(struct builder *b, struct scope *scope, Onnx__NodePro
     return true;
 }
 
+static bool define_nodes(struct builder *b, struct scope *scope,
+                         Onnx__NodeProto *const *nodes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!define_outputs(b, scope, nodes[i]))
+            return false;
+    return true;
+}
+
 /* ---- scopes --------------------------------------------------------- */
 
 /* Names of nodes need not be unique, but paths are: "If_12.then_branch#2" is the second
@@ -109,34 +119,62 @@ static struct scope *scope_new(struct builder *b, struct scope *parent, const ch
     return scope;
 }
 
-typedef bool body_fn(struct builder *b, struct scope *scope, Onnx__NodeProto *node,
-                     const Onnx__AttributeProto *attribute, Onnx__GraphProto *body);
-
-static bool each_body(struct builder *b, struct scope *scope, Onnx__NodeProto *node,
-                      body_fn *fn)
+/* A name for messages, unique once a number stands behind it. */
+static const char *path_stem(const struct builder *b, const struct region *region)
 {
-    for (size_t i = 0; i < node->n_attribute; i++) {
-        const Onnx__AttributeProto *attribute = node->attribute[i];
-        if (attribute->g && !fn(b, scope, node, attribute, attribute->g))
-            return false;
-        for (size_t j = 0; j < attribute->n_graphs; j++)
-            if (!fn(b, scope, node, attribute, attribute->graphs[j]))
-                return false;
-    }
-    return true;
+    struct arena *arena = b->index->arena;
+    if (region->function)
+        return arena_printf(arena, "function %s", text(region->function->name));
+    if (!region->outer)
+        return "";
+    const Onnx__NodeProto *node = region->owner;
+    const struct scope *outer = region->outer->data;
+    const char *label = *text(node->name) ? node->name : node_output(node, 0);
+    return arena_printf(arena, "%s%s%s.%s", outer->path, *outer->path ? "/" : "", label,
+                        text(region->attribute->name));
 }
 
-static bool index_graph(struct builder *b, struct scope *parent, Onnx__GraphProto *graph,
-                        const char *path);
-
-static bool index_body(struct builder *b, struct scope *scope, Onnx__NodeProto *node,
-                       const Onnx__AttributeProto *attribute, Onnx__GraphProto *body)
+static bool define_graph(struct builder *b, struct scope *scope,
+                         const Onnx__GraphProto *graph)
 {
-    const char *label = *text(node->name) ? node->name : node_output(node, 0);
-    const char *path =
-        arena_printf(b->index->arena, "%s%s%s.%s", scope->path, *scope->path ? "/" : "",
-                     label, text(attribute->name));
-    return index_graph(b, scope, body, path);
+    for (size_t i = 0; i < graph->n_initializer; i++)
+        if (!define_tensor(b, scope, graph->initializer[i], VALUE_INITIALIZER))
+            return false;
+    for (size_t i = 0; i < graph->n_sparse_initializer; i++) {
+        Onnx__TensorProto *values = graph->sparse_initializer[i]->values;
+        if (values && !define_tensor(b, scope, values, VALUE_SPARSE))
+            return false;
+    }
+    for (size_t i = 0; i < graph->n_input; i++)
+        if (!define_input(b, scope, text(graph->input[i]->name)))
+            return false;
+    return define_nodes(b, scope, graph->node, graph->n_node);
+}
+
+static bool define_function(struct builder *b, struct scope *scope,
+                            const Onnx__FunctionProto *function)
+{
+    for (size_t i = 0; i < function->n_input; i++)
+        if (!define_input(b, scope, text(function->input[i])))
+            return false;
+    return define_nodes(b, scope, function->node, function->n_node);
+}
+
+/* All that a scope defines comes first: uses may stand before definitions. */
+static bool enter_scope(void *context, struct region *region)
+{
+    struct builder *b = context;
+    struct scope *outer = region->outer ? region->outer->data : NULL;
+    struct scope *scope = scope_new(b, outer, path_stem(b, region));
+    if (!scope)
+        return false;
+    region->data = scope;
+    scope->graph = region->graph;
+    scope->function = region->function;
+    if (!b->index->main)
+        b->index->main = scope;
+    return region->graph ? define_graph(b, scope, region->graph)
+                         : define_function(b, scope, region->function);
 }
 
 /* ---- uses ----------------------------------------------------------- */
@@ -178,65 +216,24 @@ static void order_uses(struct value *value)
     }
 }
 
-static bool index_nodes(struct builder *b, struct scope *scope, Onnx__NodeProto **nodes,
-                        size_t count)
+static bool use_inputs(void *context, struct region *region, Onnx__NodeProto *node)
 {
-    for (size_t i = 0; i < count; i++)
-        if (!define_outputs(b, scope, nodes[i]))
+    for (size_t i = 0; i < node->n_input; i++)
+        if (!add_use(context, region->data, text(node->input[i]), node, i))
             return false;
+    return true;
+}
+
+static bool use_outputs(void *context, struct region *region)
+{
+    const Onnx__GraphProto *graph = region->graph;
+    const Onnx__FunctionProto *function = region->function;
+    const size_t count = graph ? graph->n_output : function->n_output;
     for (size_t i = 0; i < count; i++) {
-        for (size_t j = 0; j < nodes[i]->n_input; j++)
-            if (!add_use(b, scope, text(nodes[i]->input[j]), nodes[i], j))
-                return false;
-        if (!each_body(b, scope, nodes[i], index_body))
+        const char *name = graph ? graph->output[i]->name : function->output[i];
+        if (!add_use(context, region->data, text(name), NULL, i))
             return false;
     }
-    return true;
-}
-
-static bool index_graph(struct builder *b, struct scope *parent, Onnx__GraphProto *graph,
-                        const char *path)
-{
-    struct scope *scope = scope_new(b, parent, path);
-    if (!scope)
-        return false;
-    scope->graph = graph;
-    if (!b->index->main)
-        b->index->main = scope;
-    for (size_t i = 0; i < graph->n_initializer; i++)
-        if (!define_tensor(b, scope, graph->initializer[i], VALUE_INITIALIZER))
-            return false;
-    for (size_t i = 0; i < graph->n_sparse_initializer; i++) {
-        Onnx__TensorProto *values = graph->sparse_initializer[i]->values;
-        if (values && !define_tensor(b, scope, values, VALUE_SPARSE))
-            return false;
-    }
-    for (size_t i = 0; i < graph->n_input; i++)
-        if (!define_input(b, scope, text(graph->input[i]->name)))
-            return false;
-    if (!index_nodes(b, scope, graph->node, graph->n_node))
-        return false;
-    for (size_t i = 0; i < graph->n_output; i++)
-        if (!add_use(b, scope, text(graph->output[i]->name), NULL, i))
-            return false;
-    return true;
-}
-
-static bool index_function(struct builder *b, Onnx__FunctionProto *function)
-{
-    const char *path = arena_printf(b->index->arena, "function %s", text(function->name));
-    struct scope *scope = scope_new(b, NULL, path);
-    if (!scope)
-        return false;
-    scope->function = function;
-    for (size_t i = 0; i < function->n_input; i++)
-        if (!define_input(b, scope, text(function->input[i])))
-            return false;
-    if (!index_nodes(b, scope, function->node, function->n_node))
-        return false;
-    for (size_t i = 0; i < function->n_output; i++)
-        if (!add_use(b, scope, text(function->output[i]), NULL, i))
-            return false;
     return true;
 }
 
@@ -254,11 +251,13 @@ static void mark_trained(const struct graph_index *index,
 
 static bool index_scopes(struct builder *b)
 {
-    Onnx__ModelProto *proto = b->model->proto;
-    if (!index_graph(b, NULL, proto->graph, ""))
+    const struct visitor indexing = {
+        .enter = enter_scope, .node = use_inputs, .leave = use_outputs};
+    const Onnx__ModelProto *proto = b->model->proto;
+    if (!traverse_graph(proto->graph, &indexing, b))
         return false;
     for (size_t i = 0; i < proto->n_functions; i++)
-        if (!index_function(b, proto->functions[i]))
+        if (!traverse_function(proto->functions[i], &indexing, b))
             return false;
     return true;
 }

@@ -2,13 +2,12 @@
  * and nodes alike, of all scopes together: that is more than the format asks for, and
  * never too little. */
 #include "onnx/names.h"
+#include "onnx/traverse.h"
 
 static bool take(struct model *model, const char *name)
 {
     return !name || !*name || set_add(&model->names, name);
 }
-
-static bool take_nodes(struct model *model, Onnx__NodeProto *const *nodes, size_t count);
 
 static bool take_values(struct model *model, Onnx__ValueInfoProto *const *infos,
                         size_t count)
@@ -31,8 +30,7 @@ static bool take_graph(struct model *model, const Onnx__GraphProto *graph)
     }
     return take_values(model, graph->input, graph->n_input) &&
            take_values(model, graph->output, graph->n_output) &&
-           take_values(model, graph->value_info, graph->n_value_info) &&
-           take_nodes(model, graph->node, graph->n_node);
+           take_values(model, graph->value_info, graph->n_value_info);
 }
 
 static bool take_strings(struct model *model, char *const *names, size_t count)
@@ -43,43 +41,25 @@ static bool take_strings(struct model *model, char *const *names, size_t count)
     return true;
 }
 
-static bool take_nodes(struct model *model, Onnx__NodeProto *const *nodes, size_t count)
+static bool take_region(void *model, struct region *region)
 {
-    for (size_t i = 0; i < count; i++) {
-        const Onnx__NodeProto *node = nodes[i];
-        if (!take(model, node->name) ||
-            !take_strings(model, node->input, node->n_input) ||
-            !take_strings(model, node->output, node->n_output))
-            return false;
-        for (size_t j = 0; j < node->n_attribute; j++) {
-            const Onnx__AttributeProto *attribute = node->attribute[j];
-            if (attribute->g && !take_graph(model, attribute->g))
-                return false;
-            for (size_t k = 0; k < attribute->n_graphs; k++)
-                if (!take_graph(model, attribute->graphs[k]))
-                    return false;
-        }
-    }
-    return true;
+    const Onnx__FunctionProto *function = region->function;
+    return function ? take_strings(model, function->input, function->n_input) &&
+                          take_strings(model, function->output, function->n_output)
+                    : take_graph(model, region->graph);
+}
+
+static bool take_node(void *model, struct region *region, Onnx__NodeProto *node)
+{
+    (void)region;
+    return take(model, node->name) && take_strings(model, node->input, node->n_input) &&
+           take_strings(model, node->output, node->n_output);
 }
 
 static bool take_all(struct model *model)
 {
-    const Onnx__ModelProto *proto = model->proto;
-    for (size_t i = 0; i < proto->n_functions; i++) {
-        const Onnx__FunctionProto *function = proto->functions[i];
-        if (!take_strings(model, function->input, function->n_input) ||
-            !take_strings(model, function->output, function->n_output) ||
-            !take_nodes(model, function->node, function->n_node))
-            return false;
-    }
-    for (size_t i = 0; i < proto->n_training_info; i++) {
-        const Onnx__TrainingInfoProto *training = proto->training_info[i];
-        if ((training->initialization && !take_graph(model, training->initialization)) ||
-            (training->algorithm && !take_graph(model, training->algorithm)))
-            return false;
-    }
-    return take_graph(model, proto->graph);
+    const struct visitor taking = {.enter = take_region, .node = take_node};
+    return traverse_model(model->proto, &taking, model);
 }
 
 /* A name with a number behind it, beginning where the last one ended. */

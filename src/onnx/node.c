@@ -8,6 +8,11 @@ bool domain_is_standard(const char *domain)
     return !domain || !*domain || strcmp(domain, "ai.onnx") == 0;
 }
 
+bool domain_same(const char *a, const char *b)
+{
+    return domain_is_standard(a) ? domain_is_standard(b) : strcmp(a, text(b)) == 0;
+}
+
 bool node_is(const Onnx__NodeProto *node, const char *op_type)
 {
     return strcmp(text(node->op_type), op_type) == 0 && domain_is_standard(node->domain);

@@ -7,6 +7,7 @@
 
 /* "" and "ai.onnx" are the same domain. */
 bool domain_is_standard(const char *domain);
+bool domain_same(const char *a, const char *b);
 
 /* True for that operator of the standard domain. */
 bool node_is(const Onnx__NodeProto *node, const char *op_type);

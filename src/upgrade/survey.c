@@ -2,6 +2,7 @@
  * Changes nothing, and needs no order of nodes. */
 #include "upgrade/survey.h"
 #include "onnx/node.h"
+#include "onnx/traverse.h"
 
 #include <string.h>
 
@@ -18,70 +19,13 @@ struct count {
     size_t times;
 };
 
-/* ---- all nodes ------------------------------------------------------ */
-
-typedef bool node_fn(struct survey *survey, const Onnx__NodeProto *node);
-typedef bool graph_fn(struct survey *survey, const Onnx__GraphProto *graph);
-
-struct visitor {
-    node_fn *node;
-    graph_fn *graph; /* NULL: nothing */
-};
-
-static bool visit_graph(struct survey *survey, const Onnx__GraphProto *graph,
-                        const struct visitor *visitor);
-
-static bool visit_nodes(struct survey *survey, Onnx__NodeProto *const *nodes,
-                        size_t count, const struct visitor *visitor)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (!visitor->node(survey, nodes[i]))
-            return false;
-        for (size_t j = 0; j < nodes[i]->n_attribute; j++) {
-            const Onnx__AttributeProto *attribute = nodes[i]->attribute[j];
-            if (attribute->g && !visit_graph(survey, attribute->g, visitor))
-                return false;
-            for (size_t k = 0; k < attribute->n_graphs; k++)
-                if (!visit_graph(survey, attribute->graphs[k], visitor))
-                    return false;
-        }
-    }
-    return true;
-}
-
-static bool visit_graph(struct survey *survey, const Onnx__GraphProto *graph,
-                        const struct visitor *visitor)
-{
-    return (!visitor->graph || visitor->graph(survey, graph)) &&
-           visit_nodes(survey, graph->node, graph->n_node, visitor);
-}
-
-static bool visit_model(struct survey *survey, const struct visitor *visitor)
-{
-    const Onnx__ModelProto *proto = survey->model->proto;
-    for (size_t i = 0; i < proto->n_functions; i++)
-        if (!visit_nodes(survey, proto->functions[i]->node, proto->functions[i]->n_node,
-                         visitor))
-            return false;
-    for (size_t i = 0; i < proto->n_training_info; i++) {
-        const Onnx__TrainingInfoProto *training = proto->training_info[i];
-        if ((training->initialization &&
-             !visit_graph(survey, training->initialization, visitor)) ||
-            (training->algorithm && !visit_graph(survey, training->algorithm, visitor)))
-            return false;
-    }
-    return visit_graph(survey, proto->graph, visitor);
-}
-
 /* ---- local functions ------------------------------------------------ */
 
 static bool is_named(const Onnx__FunctionProto *function, const char *domain,
                      const char *overload)
 {
-    bool same_domain = domain_is_standard(domain)
-                           ? domain_is_standard(function->domain)
-                           : strcmp(text(function->domain), domain) == 0;
-    return same_domain && strcmp(text(function->overload), text(overload)) == 0;
+    return domain_same(function->domain, domain) &&
+           strcmp(text(function->overload), text(overload)) == 0;
 }
 
 static struct callee *callee_of(const struct survey *survey, const char *domain,
@@ -112,8 +56,10 @@ static bool count_given(struct survey *survey, struct callee *callee,
     return true;
 }
 
-static bool count_node(struct survey *survey, const Onnx__NodeProto *node)
+static bool count_node(void *context, struct region *region, Onnx__NodeProto *node)
 {
+    (void)region;
+    struct survey *survey = context;
     struct callee *callee = callee_of_node(survey, node);
     survey->nodes++;
     if (!callee)
@@ -139,12 +85,12 @@ static bool add_callee(struct survey *survey, const Onnx__FunctionProto *functio
 
 bool survey_open(struct survey *survey, struct model *model)
 {
-    const struct visitor counting = {count_node, NULL};
+    const struct visitor counting = {.node = count_node};
     *survey = (struct survey){.model = model};
     for (size_t i = 0; i < model->proto->n_functions; i++)
         if (!add_callee(survey, model->proto->functions[i]))
             return false;
-    return visit_model(survey, &counting);
+    return traverse_model(model->proto, &counting, survey);
 }
 
 void survey_close(struct survey *survey)
@@ -179,31 +125,32 @@ static bool use(struct survey *survey, const char *name)
     return !*text(name) || map_put(&survey->used, name, survey);
 }
 
-static bool use_inputs(struct survey *survey, const Onnx__NodeProto *node)
+static bool use_inputs(void *survey, struct region *region, Onnx__NodeProto *node)
 {
+    (void)region;
     for (size_t i = 0; i < node->n_input; i++)
         if (!use(survey, node->input[i]))
             return false;
     return true;
 }
 
-static bool use_outputs(struct survey *survey, const Onnx__GraphProto *graph)
+static bool use_outputs(void *survey, struct region *region)
 {
-    for (size_t i = 0; i < graph->n_output; i++)
+    const Onnx__GraphProto *graph = region->graph;
+    const Onnx__FunctionProto *function = region->function;
+    for (size_t i = 0; graph && i < graph->n_output; i++)
         if (!use(survey, graph->output[i]->name))
+            return false;
+    for (size_t i = 0; function && i < function->n_output; i++)
+        if (!use(survey, function->output[i]))
             return false;
     return true;
 }
 
 static bool use_all(struct survey *survey)
 {
-    const struct visitor using = {use_inputs, use_outputs};
-    const Onnx__ModelProto *proto = survey->model->proto;
-    for (size_t i = 0; i < proto->n_functions; i++)
-        for (size_t j = 0; j < proto->functions[i]->n_output; j++)
-            if (!use(survey, proto->functions[i]->output[j]))
-                return false;
-    return visit_model(survey, &using);
+    const struct visitor using = {.enter = use_outputs, .node = use_inputs};
+    return traverse_model(survey->model->proto, &using, survey);
 }
 
 bool survey_is_used(struct survey *survey, const char *name, bool *used)

@@ -1,6 +1,8 @@
 /* The upgrade of a whole model: opset imports, IR version, and one walk through each
  * graph and function. Knows no operator. */
 #include "upgrade/upgrade.h"
+#include "onnx/imports.h"
+#include "onnx/traverse.h"
 #include "upgrade/walk.h"
 
 #include <stdio.h>
@@ -16,35 +18,6 @@ int64_t upgrade_opset_max(void)
 
 /* ---- opset imports -------------------------------------------------- */
 
-struct imports {
-    Onnx__OperatorSetIdProto ***list;
-    size_t *count;
-};
-
-static struct imports imports_of_model(const struct model *model)
-{
-    return (struct imports){&model->proto->opset_import, &model->proto->n_opset_import};
-}
-
-static struct imports imports_of_function(Onnx__FunctionProto *function)
-{
-    return (struct imports){&function->opset_import, &function->n_opset_import};
-}
-
-static Onnx__OperatorSetIdProto *import_find(struct imports imports)
-{
-    for (size_t i = 0; i < *imports.count; i++)
-        if (domain_is_standard((*imports.list)[i]->domain))
-            return (*imports.list)[i];
-    return NULL;
-}
-
-int64_t model_opset(const struct model *model)
-{
-    const Onnx__OperatorSetIdProto *import = import_find(imports_of_model(model));
-    return import ? import->version : 0;
-}
-
 static bool is_no_other(void *first, const void *import)
 {
     return import == first ||
@@ -55,7 +28,7 @@ static bool is_no_other(void *first, const void *import)
 static bool merge_imports(struct upgrade *upgrade, struct imports imports,
                           const char *place)
 {
-    Onnx__OperatorSetIdProto *first = import_find(imports);
+    Onnx__OperatorSetIdProto *first = imports_find(imports, "");
     for (size_t i = 0; first && i < *imports.count; i++) {
         const Onnx__OperatorSetIdProto *other = (*imports.list)[i];
         if (domain_is_standard(other->domain) && other->version != first->version)
@@ -135,60 +108,20 @@ bool model_raise_ir(struct model *model, int64_t ir, struct error *err)
 
 /* ---- the parts of a model ------------------------------------------- */
 
-/* Walks what a model holds besides functions. */
-static bool raise_graphs(struct upgrade *upgrade, int64_t source)
-{
-    const Onnx__ModelProto *proto = upgrade->model->proto;
-    for (size_t i = 0; i < proto->n_training_info; i++) {
-        const Onnx__TrainingInfoProto *training = proto->training_info[i];
-        if ((training->initialization &&
-             !walk_graph(upgrade, training->initialization, source)) ||
-            (training->algorithm && !walk_graph(upgrade, training->algorithm, source)))
-            return false;
-    }
-    return walk_graph(upgrade, proto->graph, source);
-}
-
-static bool add_import(struct upgrade *upgrade)
-{
-    struct imports imports = imports_of_model(upgrade->model);
-    Onnx__OperatorSetIdProto *import = arena_alloc(upgrade->model->arena, sizeof *import);
-    void *added = import;
-    if (!import ||
-        !list_insert(upgrade->model, imports.list, imports.count, 0, &added, 1))
-        return error_memory(upgrade->err);
-    onnx__operator_set_id_proto__init(import);
-    import->domain = arena_string(upgrade->model->arena, "");
-    import->has_version = true;
-    import->version = upgrade->target;
-    return import->domain || error_memory(upgrade->err);
-}
-
-static bool finds_standard(const struct upgrade *upgrade)
-{
-    const Onnx__ModelProto *proto = upgrade->model->proto;
-    for (size_t i = 0; i < proto->n_training_info; i++) {
-        const Onnx__TrainingInfoProto *training = proto->training_info[i];
-        const Onnx__GraphProto *graphs[] = {training->initialization,
-                                            training->algorithm};
-        for (size_t j = 0; j < 2; j++)
-            if (graphs[j] &&
-                walk_finds_standard(upgrade, graphs[j]->node, graphs[j]->n_node))
-                return true;
-    }
-    return walk_finds_standard(upgrade, proto->graph->node, proto->graph->n_node);
-}
-
 static bool raise_main(struct upgrade *upgrade)
 {
-    Onnx__OperatorSetIdProto *import = import_find(imports_of_model(upgrade->model));
+    struct imports imports = imports_of_model(upgrade->model);
+    Onnx__OperatorSetIdProto *import = imports_find(imports, "");
+    if (!import && graphs_have_standard(upgrade))
+        return no_import(upgrade, "");
     if (!import)
-        return finds_standard(upgrade) ? no_import(upgrade, "") : add_import(upgrade);
+        return imports_add(upgrade->model, imports, "", upgrade->target) ||
+               error_memory(upgrade->err);
     int64_t source = import->version;
     if (source >= upgrade->target)
         return true;
     import->version = upgrade->target;
-    return raise_graphs(upgrade, source);
+    return walk_graphs(upgrade, source);
 }
 
 static bool raise_function(struct upgrade *upgrade, Onnx__FunctionProto *function)
@@ -200,10 +133,9 @@ static bool raise_function(struct upgrade *upgrade, Onnx__FunctionProto *functio
         return error_memory(upgrade->err);
     if (!merge_imports(upgrade, imports, place))
         return false;
-    Onnx__OperatorSetIdProto *import = import_find(imports);
+    Onnx__OperatorSetIdProto *import = imports_find(imports, "");
     if (!import)
-        return !walk_finds_standard(upgrade, function->node, function->n_node) ||
-               no_import(upgrade, place);
+        return !function_has_standard(upgrade, function) || no_import(upgrade, place);
     int64_t source = import->version;
     if (!check_source(upgrade, source, place))
         return false;
@@ -221,25 +153,25 @@ static bool is_not_dropped(void *dropped, const void *info)
 }
 
 /* Nothing may be said of values that no node makes any more. */
-static void forget_graph(struct upgrade *upgrade, Onnx__GraphProto *graph)
+static bool forget_region(void *context, struct region *region)
 {
-    list_filter(&graph->value_info, &graph->n_value_info, is_not_dropped,
-                &upgrade->dropped);
-    for (size_t i = 0; i < graph->n_node; i++)
-        for (size_t j = 0; j < graph->node[i]->n_attribute; j++)
-            if (graph->node[i]->attribute[j]->g)
-                forget_graph(upgrade, graph->node[i]->attribute[j]->g);
+    struct upgrade *upgrade = context;
+    Onnx__GraphProto *graph = region->graph;
+    Onnx__FunctionProto *function = region->function;
+    if (graph)
+        list_filter(&graph->value_info, &graph->n_value_info, is_not_dropped,
+                    &upgrade->dropped);
+    else
+        list_filter(&function->value_info, &function->n_value_info, is_not_dropped,
+                    &upgrade->dropped);
+    return true;
 }
 
 static void forget_dropped(struct upgrade *upgrade)
 {
-    const Onnx__ModelProto *proto = upgrade->model->proto;
-    if (upgrade->dropped.count == 0)
-        return;
-    for (size_t i = 0; i < proto->n_functions; i++)
-        list_filter(&proto->functions[i]->value_info, &proto->functions[i]->n_value_info,
-                    is_not_dropped, &upgrade->dropped);
-    forget_graph(upgrade, proto->graph);
+    const struct visitor forgetting = {.enter = forget_region};
+    if (upgrade->dropped.count > 0)
+        traverse_model(upgrade->model->proto, &forgetting, upgrade);
 }
 
 static bool report(const struct upgrade *upgrade, int64_t source)
@@ -265,7 +197,7 @@ static bool raise_all(struct upgrade *upgrade)
     int64_t source = model_opset(upgrade->model);
     if (!merge_imports(upgrade, imports, ""))
         return false;
-    if (import_find(imports) && !check_source(upgrade, source, ""))
+    if (imports_find(imports, "") && !check_source(upgrade, source, ""))
         return false;
     if (source > upgrade->target)
         upgrade->target = source; /* what functions are raised to */

@@ -10,9 +10,6 @@ enum {
     UPGRADE_TARGET_MAX = 28, /* ... to here */
 };
 
-/* The opset of the standard domain that the model imports; 0 where it imports none. */
-int64_t model_opset(const struct model *model);
-
 /* The highest opset that models can be raised to. */
 int64_t upgrade_opset_max(void);
 

@@ -2,8 +2,15 @@
  * order; so do the nodes that rewrites make. New lists of nodes are built once. Knows
  * nothing of opset imports. */
 #include "upgrade/walk.h"
+#include "onnx/traverse.h"
 #include "upgrade/operators.h"
 #include "upgrade/table.h"
+
+/* What is raised, and from which opset. */
+struct walk {
+    struct upgrade *upgrade;
+    int64_t source;
+};
 
 static bool is_standard(const struct upgrade *upgrade, const Onnx__NodeProto *node)
 {
@@ -78,36 +85,36 @@ static bool is_known(const struct place *place, const Onnx__NodeProto *node)
 
 /* ---- graphs and functions ------------------------------------------- */
 
-static bool walk_body(struct place *outer, Onnx__GraphProto *graph);
-
-static bool walk_bodies(struct place *place, const Onnx__NodeProto *node)
+static bool enter_place(void *context, struct region *region)
 {
-    for (size_t i = 0; i < node->n_attribute; i++) {
-        const Onnx__AttributeProto *attribute = node->attribute[i];
-        if (attribute->g && !walk_body(place, attribute->g))
-            return false;
-        for (size_t j = 0; j < attribute->n_graphs; j++)
-            if (!walk_body(place, attribute->graphs[j]))
-                return false;
-    }
-    return true;
+    const struct walk *walk = context;
+    struct upgrade *upgrade = walk->upgrade;
+    struct place *place = arena_alloc(upgrade->arena, sizeof *place);
+    const struct place *outer = region->outer ? region->outer->data : NULL;
+    if (!place)
+        return error_memory(upgrade->err);
+    *place = (struct place){.upgrade = upgrade,
+                            .outer = outer,
+                            .function = outer ? outer->function : region->function,
+                            .is_graph = region->graph != NULL,
+                            .source = walk->source,
+                            .types.outer = outer ? &outer->types : NULL};
+    region->data = place;
+    bool known = region->graph
+                     ? types_of_graph(&place->types, upgrade->arena, region->graph)
+                     : types_of_function(&place->types, upgrade->arena, region->function);
+    size_t count = region->graph ? region->graph->n_node : region->function->n_node;
+    return (known && list_reserve(upgrade->model, &place->nodes, count)) ||
+           error_memory(upgrade->err);
 }
 
-static bool walk_nodes(struct place *place, Onnx__NodeProto *const *nodes, size_t count)
+static bool raise_node(void *context, struct region *region, Onnx__NodeProto *node)
 {
-    if (!list_reserve(place->upgrade->model, &place->nodes, count))
-        return error_memory(place->upgrade->err);
-    for (size_t i = 0; i < count; i++) {
-        bool standard = is_standard(place->upgrade, nodes[i]);
-        if (!walk_bodies(place, nodes[i]))
-            return false;
-        if (!standard && !append(place, nodes[i]))
-            return error_memory(place->upgrade->err);
-        if (standard && is_known(place, nodes[i]) &&
-            !emit(place, nodes[i], place->source))
-            return false;
-    }
-    return true;
+    const struct walk *walk = context;
+    struct place *place = region->data;
+    if (!is_standard(walk->upgrade, node))
+        return append(place, node) || error_memory(walk->upgrade->err);
+    return !is_known(place, node) || emit(place, node, walk->source);
 }
 
 /* Hands the new lists over to the graph. */
@@ -123,73 +130,61 @@ static bool close_graph(struct place *place, Onnx__GraphProto *graph)
            error_memory(place->upgrade->err);
 }
 
-static void place_free(struct place *place)
+static bool leave_place(void *context, struct region *region)
 {
+    (void)context;
+    struct place *place = region->data;
+    if (region->graph)
+        return close_graph(place, region->graph);
+    region->function->node = (Onnx__NodeProto **)place->nodes.items;
+    region->function->n_node = place->nodes.count;
+    return true;
+}
+
+static void release_place(void *context, struct region *region)
+{
+    (void)context;
+    struct place *place = region->data;
+    if (!place)
+        return;
     types_free(&place->types);
     map_free(&place->constants);
 }
 
-static bool walk_in(struct place *place, Onnx__GraphProto *graph)
-{
-    struct upgrade *upgrade = place->upgrade;
-    bool ok = (types_of_graph(&place->types, upgrade->arena, graph) ||
-               error_memory(upgrade->err)) &&
-              walk_nodes(place, graph->node, graph->n_node) && close_graph(place, graph);
-    place_free(place);
-    return ok;
-}
+/* Bodies first: what they need of constants stands before their node. */
+static const struct visitor raising = {.enter = enter_place,
+                                       .after = raise_node,
+                                       .leave = leave_place,
+                                       .release = release_place};
 
-static bool walk_body(struct place *outer, Onnx__GraphProto *graph)
+bool walk_graphs(struct upgrade *upgrade, int64_t source)
 {
-    struct place place = {.upgrade = outer->upgrade,
-                          .outer = outer,
-                          .function = outer->function,
-                          .is_graph = true,
-                          .source = outer->source,
-                          .types.outer = &outer->types};
-    return walk_in(&place, graph);
-}
-
-bool walk_graph(struct upgrade *upgrade, Onnx__GraphProto *graph, int64_t source)
-{
-    struct place place = {.upgrade = upgrade, .is_graph = true, .source = source};
-    return walk_in(&place, graph);
+    struct walk walk = {upgrade, source};
+    return traverse_graphs(upgrade->model->proto, &raising, &walk);
 }
 
 bool walk_function(struct upgrade *upgrade, Onnx__FunctionProto *function, int64_t source)
 {
-    struct place place = {.upgrade = upgrade, .function = function, .source = source};
-    bool ok = (types_of_function(&place.types, upgrade->arena, function) ||
-               error_memory(upgrade->err)) &&
-              walk_nodes(&place, function->node, function->n_node);
-    function->node = (Onnx__NodeProto **)place.nodes.items;
-    function->n_node = place.nodes.count;
-    place_free(&place);
-    return ok;
+    struct walk walk = {upgrade, source};
+    return traverse_function(function, &raising, &walk);
 }
 
 /* ---- looking only --------------------------------------------------- */
 
-static bool finds_in_bodies(const struct upgrade *upgrade, const Onnx__NodeProto *node)
+static bool is_other(void *upgrade, struct region *region, Onnx__NodeProto *node)
 {
-    for (size_t i = 0; i < node->n_attribute; i++) {
-        const Onnx__AttributeProto *attribute = node->attribute[i];
-        const Onnx__GraphProto *body = attribute->g;
-        if (body && walk_finds_standard(upgrade, body->node, body->n_node))
-            return true;
-        for (size_t j = 0; j < attribute->n_graphs; j++)
-            if (walk_finds_standard(upgrade, attribute->graphs[j]->node,
-                                    attribute->graphs[j]->n_node))
-                return true;
-    }
-    return false;
+    (void)region;
+    return !is_standard(upgrade, node);
 }
 
-bool walk_finds_standard(const struct upgrade *upgrade, Onnx__NodeProto *const *nodes,
-                         size_t count)
+static const struct visitor looking = {.node = is_other};
+
+bool graphs_have_standard(struct upgrade *upgrade)
 {
-    for (size_t i = 0; i < count; i++)
-        if (is_standard(upgrade, nodes[i]) || finds_in_bodies(upgrade, nodes[i]))
-            return true;
-    return false;
+    return !traverse_graphs(upgrade->model->proto, &looking, upgrade);
+}
+
+bool function_has_standard(struct upgrade *upgrade, Onnx__FunctionProto *function)
+{
+    return !traverse_function(function, &looking, upgrade);
 }

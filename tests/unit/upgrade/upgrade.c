@@ -2,6 +2,7 @@
  * writer of models would write. */
 #include "support.h"
 
+#include "onnx/imports.h"
 #include "onnx/node.h"
 #include "upgrade/upgrade.h"
 
@@ -238,6 +239,64 @@ static void test_damaged_scales(void **state)
     assert_failed(&err, STATUS_MALFORMED, "'s'");
 }
 
+/* ---- what is said of values ------------------------------------------ */
+
+/* A Dropout whose mask nobody uses: it goes, as what is said of it must. */
+static Onnx__GraphProto *with_mask(const char *name)
+{
+    Onnx__GraphProto *graph = make_graph(name);
+    put_node(graph, make_node("Dropout", "x", hold_printf("%s_y %s_mask", name, name)));
+    put_info(graph, hold_printf("%s_mask", name), DATA_FLOAT);
+    put_info(graph, hold_printf("%s_y", name), DATA_FLOAT);
+    put_output(graph, hold_printf("%s_y", name), DATA_FLOAT);
+    return graph;
+}
+
+static void assert_forgotten(const Onnx__GraphProto *graph)
+{
+    assert_int_equal(graph->node[0]->n_output, 1);
+    assert_int_equal(graph->n_value_info, 1);
+    assert_string_equal(graph->value_info[0]->name, hold_printf("%s_y", graph->name));
+}
+
+/* Wherever a graph can be: in the model, an attribute, a list of graphs, a function's
+ * node, training. */
+static void test_dropped_values(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    Onnx__ModelProto *proto = make_model(6, 9);
+    proto->graph = with_mask("main");
+    Onnx__NodeProto *node = put_node(proto->graph, make_node("If", "c", "z"));
+    put_graph(node, "then_branch", with_mask("body"));
+    Onnx__NodeProto *custom = put_node(proto->graph, make_node("Custom", "x", "u"));
+    custom->domain = hold_printf("custom");
+    Onnx__AttributeProto *list =
+        put_attribute(custom, "bodies", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPHS);
+    put(&list->graphs, &list->n_graphs, with_mask("first"));
+    put(&list->graphs, &list->n_graphs, with_mask("second"));
+    Onnx__FunctionProto *function = make_function("f", "x", "y");
+    Onnx__NodeProto *call = make_node("If", "x", "y");
+    put_graph(call, "then_branch", with_mask("part"));
+    put_function_node(function, call);
+    put_function(proto, function);
+    Onnx__TrainingInfoProto *training = hold(sizeof *training);
+    onnx__training_info_proto__init(training);
+    training->algorithm = with_mask("step");
+    put(&proto->training_info, &proto->n_training_info, training);
+    struct model *model = read_proto(proto);
+    proto = model->proto;
+    assert_true(imports_add(model, imports_of_function(proto->functions[0]), "", 9));
+    assert_true(model_upgrade(model, 21, &err));
+    assert_fine(&err);
+    assert_forgotten(proto->graph);
+    assert_forgotten(proto->graph->node[1]->attribute[0]->g);
+    assert_forgotten(proto->graph->node[2]->attribute[0]->graphs[0]);
+    assert_forgotten(proto->graph->node[2]->attribute[0]->graphs[1]);
+    assert_forgotten(proto->functions[0]->node[0]->attribute[0]->g);
+    assert_forgotten(proto->training_info[0]->algorithm);
+}
+
 /* ---- growth --------------------------------------------------------- */
 
 /* Each node becomes four: the arena's cap must not stop that. */
@@ -277,6 +336,7 @@ int main(void)
         TEST(test_nodes_without_a_type),
         TEST(test_wrong_attributes),
         TEST(test_damaged_scales),
+        TEST(test_dropped_values),
         TEST(test_many_nodes),
     };
     return RUN(tests);
