@@ -1,5 +1,5 @@
-/* The types of codes and of reals: their table, sizes and conversions, and the
- * counts of a shape. Whole weights are widened by the kernels, not here. */
+/* The data types of codes and of reals: their table, sizes and conversions. Also counts
+ * the elements, blocks and groups of a shape. The kernels convert whole weights. */
 #include "core/endian.h"
 #include "core/sizes.h"
 #include "quant/half.h"
@@ -106,7 +106,7 @@ void real_load(enum real_type type, const void *data, size_t n, float *out)
         out[i] = value_load(type, bytes + i * size);
 }
 
-/* ---- many scales ------------------------------------------------------ */
+/* ---- many scales ---------------------------------------------------- */
 
 static bool is_narrow(enum real_type type)
 {
@@ -119,7 +119,7 @@ void quant_round(const struct kernels *kernels, enum real_type type, float *scal
     enum { STEP = 256 };
     for (size_t k = 0, part; is_narrow(type) && k < n; k += part) {
         uint16_t narrow[STEP];
-        part = size_min(n - k, STEP);
+        part = size_min(STEP, n - k);
         kernels->narrow[type](scales + k, part, narrow);
         kernels->widen[type](narrow, part, scales + k);
     }

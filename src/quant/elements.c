@@ -1,12 +1,12 @@
-/* Elements and their weights, wherever they lie. Simple before fast. */
+/* Elements in order, each with its importance. Written to be simple, not fast. */
 #include "quant/elements.h"
 
 #include "quant/gather.h"
 #include "quant/kernels/kernels.h"
 
-enum { ELEMENT_BATCH = 256 }; /* elements gathered at a time */
+enum { ELEMENT_BATCH = 256 }; /* elements gathered at once */
 
-/* The importance of an element of the weight, by its index. */
+/* The importance of the element with this index. */
 static float importance_at(const struct fit *fit, size_t element)
 {
     const struct quant_importance *w = fit->importance;
@@ -27,9 +27,10 @@ void elements_gather(const struct fit *fit, const struct matrix *matrix, size_t 
             size_t row = (at + i) / matrix->run;
             size_t column = group * matrix->run + (at + i) % matrix->run;
             out[i] = (struct element){tile[i * TILE_GROUPS], 1};
-            if (column >= matrix->columns) /* a short run at the end of a row */
+            if (column >=
+                matrix->columns) /* beyond the end of a row, whose last run is short */
                 out[i].weight = 0;
-            else if (fit->importance != NULL)
+            else if (fit->importance)
                 out[i].weight =
                     importance_at(fit, matrix->element + row * matrix->columns + column);
         }
@@ -41,10 +42,9 @@ double elements_error(const struct element *e, size_t n, float scale, float lo, 
     double sum = 0;
     for (size_t i = 0; i < n; i++) {
         float c = e[i].x / scale;
-        double d;
         c = c > lo ? c : lo;
         c = c < hi ? c : hi;
-        d = (double)e[i].x - (double)((c + ROUNDER) - ROUNDER) * (double)scale;
+        double d = (double)e[i].x - (double)((c + ROUNDER) - ROUNDER) * (double)scale;
         sum += (double)e[i].weight * d * d;
     }
     return sum;

@@ -1,6 +1,6 @@
-/* quant_encode and quant_pack4: codes of a range of elements, and their errors.
- * Cuts the range into what the kernels take: whole and partial runs, or strips
- * of columns. Scales and zero points are the caller's (fit.c). */
+/* quant_encode and quant_pack4: makes the codes of a range of elements, and measures
+ * their errors. Cuts the range into what the kernels take: whole and partial runs, or
+ * strips of columns. The caller brings the scales and zero points, which fit.c finds. */
 #include <math.h>
 
 #include "core/sizes.h"
@@ -9,20 +9,20 @@
 #include "quant/quant.h"
 
 enum {
-    STRIP_COLUMNS = 1024,   /* columns at a time, where runs are short */
-    MIN_COPIES = 4,         /* copies of a scale that are made at once */
-    MAX_PREFETCH = 1 << 20, /* bytes: more would not stay in the cache until read */
+    STRIP_COLUMNS = 1024,   /* columns encoded at once if runs are short */
+    MIN_COPIES = 4,         /* copies of a scale made without a loop */
+    MAX_PREFETCH = 1 << 20, /* bytes: more would leave the cache before use */
 };
 
 struct encode {
     const struct kernels *kernels;
     const struct quant_type_info *type;
     struct quant_source source;
-    const float *scales; /* of groups from `first_group` on */
-    const uint8_t *zeros;
+    const float *scales;  /* one for each group, from first_group on */
+    const uint8_t *zeros; /* likewise */
     size_t first_group;
-    bool measure; /* errors are wanted, too */
-    size_t ahead; /* bytes to what is likely to be read next */
+    bool measure; /* whether the caller wants errors */
+    size_t ahead; /* prefetch this many bytes ahead; 0: don't */
     struct quant_sums sums;
 };
 
@@ -31,18 +31,18 @@ static const void *encode_data(const struct encode *e, size_t element)
     return (const unsigned char *)e->source.data + element * real_size(e->source.type);
 }
 
-/* Encodes count * run adjacent elements; if measured, at most SUM_SEGMENT. */
+/* Encodes count * run adjacent elements: at most SUM_SEGMENT if errors are measured. */
 static void encode_runs(struct encode *e, size_t element, size_t run, size_t count,
                         size_t group, uint8_t *codes)
 {
     const struct kernels *k = e->kernels;
-    float buffer[SUM_SEGMENT];
-    const float_u *x = buffer;
     if (!e->measure) {
         k->codes_runs(encode_data(e, element), e->source.type, run, count, e->type,
                       e->scales + group, e->zeros + group, codes);
         return;
     }
+    float buffer[SUM_SEGMENT];
+    const float_u *x = buffer;
     if (e->source.type == REAL_FLOAT32)
         x = encode_data(e, element);
     else
@@ -51,13 +51,14 @@ static void encode_runs(struct encode *e, size_t element, size_t run, size_t cou
                    &e->sums);
 }
 
-/* Encodes columns [from, to) of one row; `element` is that of column 0, and
- * codes those of column `from`. */
+/* Encodes columns [from, to) of one row. `element` is the index of column 0; codes[0] is
+ * for column `from`. */
 static void encode_row(struct encode *e, const struct matrix *matrix, size_t element,
                        size_t from, size_t to, uint8_t *codes)
 {
     size_t run = matrix->run;
-    size_t group = matrix->group - e->first_group; /* may wrap around, and back */
+    size_t group = matrix->group -
+                   e->first_group; /* may wrap around; adding c / run wraps it back */
     size_t most = e->measure ? SUM_SEGMENT : SIZE_MAX;
     for (size_t c = from, n; c < to; c += n, codes += n) {
         size_t left = size_min(run - c % run, to - c);
@@ -71,31 +72,30 @@ static void encode_row(struct encode *e, const struct matrix *matrix, size_t ele
     }
 }
 
-/* The power of two that scales are measured in, 1 <= largest / unit < 2. */
+/* Returns the power of two with 1 <= largest scale / unit < 2. */
 static float strip_unit(const float *scales, size_t n)
 {
     float largest = 0;
-    int exponent;
     for (size_t k = 0; k < n; k++)
         largest = scales[k] > largest ? scales[k] : largest;
+    int exponent;
     (void)frexpf(largest, &exponent);
     return ldexpf(1.0f, exponent - 1);
 }
 
-/* Encodes `rows` rows of `columns` <= STRIP_COLUMNS columns that have a scale each;
- * rows, of elements and of codes, lie `stride` apart. */
+/* Encodes `rows` rows of `columns` <= STRIP_COLUMNS columns, each with its own scale.
+ * Rows lie `stride` elements, and `stride` codes, apart. */
 static void encode_strip(struct encode *e, size_t element, size_t stride, size_t rows,
                          size_t columns, const float *scales, const uint8_t *zeros,
                          uint8_t *codes)
 {
     const struct kernels *k = e->kernels;
-    float unit;
     if (!e->measure) {
         k->codes_columns(encode_data(e, element), e->source.type, stride, rows, columns,
                          e->type, scales, zeros, e->ahead, codes);
         return;
     }
-    unit = strip_unit(scales, columns);
+    const float unit = strip_unit(scales, columns);
     for (size_t r = 0, n; r < rows; r += n, element += n * stride, codes += n * stride) {
         float buffer[SUM_SEGMENT];
         n = size_min(SUM_SEGMENT / columns, rows - r);
@@ -112,9 +112,9 @@ static void encode_strip(struct encode *e, size_t element, size_t stride, size_t
     }
 }
 
-/* Repeats the scale and zero point of each group for its columns: for n columns
- * in runs of `run`, of which the first has `left` left. Stores MIN_COPIES at least,
- * even past a shorter run: the next group overwrites the rest. */
+/* Repeats the scale and zero point of each group for each of its columns. There are n
+ * columns in runs of `run`; the first run has `left` columns left. Always writes at least
+ * MIN_COPIES; the next group overwrites what a shorter run did not need. */
 static void strip_expand(const float *scales, const uint8_t *zeros, size_t n, size_t run,
                          size_t left, float *restrict all_scales,
                          uint8_t *restrict all_zeros)
@@ -134,7 +134,8 @@ static void strip_expand(const float *scales, const uint8_t *zeros, size_t n, si
     }
 }
 
-/* Encodes columns [from, to) of `rows` rows in strips; arguments as encode_row. */
+/* Encodes columns [from, to) of `rows` rows, strip by strip. Arguments are those of
+ * encode_row. */
 static void encode_columns(struct encode *e, const struct matrix *matrix, size_t element,
                            size_t rows, size_t from, size_t to, uint8_t *codes)
 {
@@ -155,8 +156,8 @@ static void encode_columns(struct encode *e, const struct matrix *matrix, size_t
     }
 }
 
-/* Encodes columns [from, to) of `rows` rows from `row` on; codes are those of
- * the first element. */
+/* Encodes columns [from, to) of `rows` rows, from row number `row` on. codes[0] is for
+ * the first of these elements. */
 static void encode_part(struct encode *e, const struct matrix *matrix, size_t row,
                         size_t rows, size_t from, size_t to, uint8_t *codes)
 {
@@ -170,8 +171,8 @@ static void encode_part(struct encode *e, const struct matrix *matrix, size_t ro
                    codes + r * matrix->columns);
 }
 
-/* Encodes elements [begin, end) of a matrix, counted from its first: the rest of a
- * row, whole rows, the beginning of a row. */
+/* Encodes elements [begin, end) of a matrix: first the rest of a row, then whole rows,
+ * then the beginning of a row. */
 static void encode_matrix(struct encode *e, const struct matrix *matrix, size_t begin,
                           size_t end, uint8_t *codes)
 {
@@ -204,20 +205,21 @@ void quant_encode(const struct kernels *kernels, const struct quant_scheme *sche
                        .scales = scales,
                        .zeros = zeros,
                        .first_group = first_group,
-                       .measure = error != NULL};
+                       .measure = error};
     const double *s = e.sums.signal, *n = e.sums.noise;
     for (size_t at = begin, stop; at < end; codes += stop - at, at = stop) {
         struct matrix matrix = matrix_of_element(shape, at);
         stop = size_min(end, matrix.element + matrix.rows * matrix.columns);
-        /* The next row of blocks; where groups reach over all rows, the next range. Some
-         * rows below where that is too much. */
+        /* The next elements to be read are those of the next row of blocks, or of the
+         * next range if groups reach over all rows. If that is too far away, fetch a few
+         * rows ahead instead. */
         e.ahead = (shape->block ? matrix.rows * matrix.columns : stop - at) *
                   real_size(source.type);
         if (e.ahead > MAX_PREFETCH)
             e.ahead = ROWS_AHEAD * matrix.columns * real_size(source.type);
         encode_matrix(&e, &matrix, at - matrix.element, stop - matrix.element, codes);
     }
-    if (error == NULL)
+    if (!error)
         return;
     error->signal += (s[0] + s[1]) + (s[2] + s[3]);
     error->noise += (n[0] + n[1]) + (n[2] + n[3]);

@@ -1,6 +1,6 @@
-/* The scale and zero point of least squared error, by visiting all codes that any
- * scale gives. Slow, on purpose simple: what the search is measured by. Groups of
- * more than EXACT_MAX elements are left to the search. */
+/* Finds the scale and zero point with the least squared error, by visiting all codes that
+ * any scale gives. Slow and simple on purpose: the search is measured against it. Leaves
+ * groups of more than EXACT_MAX elements to the search. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -9,19 +9,19 @@
 #include "quant/kernels/kernels.h"
 
 enum {
-    EXACT_MAX = 16384, /* 128 KiB */
-    MAX_LEVELS = 255,  /* of codes other than z */
-    ZERO_REACH = 3,    /* zero points tried on either side, where there are 256 */
+    EXACT_MAX = 16384, /* elements of a group: 128 KiB */
+    MAX_LEVELS = 255,  /* codes other than z */
+    ZERO_REACH = 3,    /* zero points tried on either side, of 256 */
 };
 
 struct exact {
     const struct quant_type_info *type;
     size_t n;
-    struct element e[EXACT_MAX]; /* falling */
+    struct element e[EXACT_MAX]; /* in falling order */
     double energy;               /* the weighted sum of x^2 */
 };
 
-/* A scale and zero point, and their error. */
+/* A scale, a zero point and their error. */
 struct optimum {
     double scale, error;
     int zero; /* counted from lo */
@@ -41,7 +41,7 @@ static int falling(const void *a, const void *b)
 {
     const struct element *p = a, *q = b;
     float x = p->x, y = q->x;
-    if (x == y) { /* so that the order, and the sums, do not depend on qsort */
+    if (x == y) { /* else the order, and the bits of sums, would depend on qsort */
         x = p->weight;
         y = q->weight;
     }
@@ -56,28 +56,27 @@ static double exact_error(const struct exact *e, float scale, int zero)
 
 /* ---- the sweep ------------------------------------------------------ */
 
-/* All elements of one sign, by falling magnitude, on their way to code k: the next of
- * them gets there when the scale falls to t. */
+/* The elements of one sign, in the order in which they reach code k as the scale
+ * falls. */
 struct sweep_level {
-    double t;
+    double t; /* the scale at which the next element reaches code k */
     const struct element *next;
-    size_t left;
-    int step; /* to the next element: 1, or -1 from the end */
+    size_t left; /* elements that have not reached it */
+    int step;    /* from one element to the next: 1, or -1 for negative elements */
     int k;
 };
 
-/* Whether the level has another element. */
+/* Updates t for the next element. Returns false if there is none. */
 static bool level_next(struct sweep_level *level)
 {
-    double magnitude;
     if (level->left == 0)
         return false;
-    magnitude = fabs((double)level->next->x);
+    double magnitude = fabs((double)level->next->x);
     level->t = magnitude / (level->k - 0.5);
     return magnitude > 0;
 }
 
-/* Restores the heap, greatest t first, below its i-th. */
+/* Restores the order of the heap, greatest t first, below entry i. */
 static void heap_sink(struct sweep_level *heap, size_t n, size_t i)
 {
     struct sweep_level level = heap[i];
@@ -110,7 +109,7 @@ static size_t heap_make(struct sweep_level *heap, const struct exact *e, int zer
     return n;
 }
 
-/* Whether what the extremes are clipped by at a scale is worse than the best. */
+/* Whether clipping the two extremes alone costs more than `error` at this scale. */
 static bool clips_too_much(const struct exact *e, int zero, double scale, double error)
 {
     const struct element *first = &e->e[0], *last = &e->e[e->n - 1];
@@ -123,8 +122,8 @@ static bool clips_too_much(const struct exact *e, int zero, double scale, double
            error;
 }
 
-/* Sweeps the scale down from where all codes are z, one change of a code after the
- * other, and keeps the codes with the greatest gain (sum x l)^2 / (sum l^2). */
+/* Lowers the scale from where all codes are z, one change of a code after the other.
+ * Keeps the codes with the greatest gain (sum x l)^2 / (sum l^2). */
 static void sweep(const struct exact *e, int zero, struct optimum *best)
 {
     struct sweep_level heap[2 * MAX_LEVELS];
@@ -132,10 +131,9 @@ static void sweep(const struct exact *e, int zero, struct optimum *best)
     double xl = 0, ll = 0;
     while (n > 0 && !clips_too_much(e, zero, heap[0].t, best->error)) {
         struct sweep_level *top = &heap[0];
-        double error;
         xl += (double)top->next->weight * fabs((double)top->next->x);
         ll += (double)top->next->weight * (2 * top->k - 1);
-        error = e->energy - (ll > 0 ? xl * xl / ll : 0);
+        double error = e->energy - (ll > 0 ? xl * xl / ll : 0);
         if (ll > 0 && error < best->error)
             *best = (struct optimum){xl / ll, error, zero};
         top->left--;
@@ -168,15 +166,15 @@ static struct optimum optimum_find(const struct exact *e,
     return best;
 }
 
-/* Takes a scale, once rounded, and a zero point if they are usable and better. */
-static void take(const struct exact *e, enum real_type type, double wanted, int zero,
-                 double *error, float *best_scale, uint8_t *best_zero)
+/* Rounds a scale to its type. Keeps it, with the zero point, if it is usable and
+ * better. */
+static void keep_better(const struct exact *e, enum real_type type, double wanted,
+                        int zero, double *error, float *best_scale, uint8_t *best_zero)
 {
     float scale = real_round(type, (float)wanted);
-    double got;
     if (!fit_usable(type, scale, (float)zero, (float)(e->type->hi - e->type->lo)))
         return;
-    got = exact_error(e, scale, zero);
+    double got = exact_error(e, scale, zero);
     if (!(got < *error))
         return;
     *error = got;
@@ -191,22 +189,20 @@ static void exact_group(struct exact *e, const struct quant_scheme *scheme, floa
     int middle = 1 << (e->type->bits - 1);
     double error = exact_error(e, *scale, start);
     float plain = *scale * (float)middle / (float)(middle - 1);
-    struct optimum best;
     qsort(e->e, e->n, sizeof *e->e, falling);
-    best = optimum_find(e, scheme, start);
+    struct optimum best = optimum_find(e, scheme, start);
     if (scheme->symmetric && scheme->mirrored)
-        take(e, scheme->scale_type, (double)plain, middle, &error, scale, zero);
-    take(e, scheme->scale_type, best.scale, best.zero, &error, scale, zero);
+        keep_better(e, scheme->scale_type, (double)plain, middle, &error, scale, zero);
+    keep_better(e, scheme->scale_type, best.scale, best.zero, &error, scale, zero);
 }
 
 enum quant_fit fit_exact(const struct fit *fit, const struct matrix *matrix, size_t from,
                          size_t count, float *scales, uint8_t *zeros)
 {
     struct exact e = {.type = quant_type_info(fit->scheme->type)};
-    enum quant_fit result;
     if (gather_length(matrix) > EXACT_MAX)
         return fit_search(fit, matrix, from, count, scales, zeros);
-    result = fit_rtn(fit, matrix, from, count, scales, zeros);
+    enum quant_fit result = fit_rtn(fit, matrix, from, count, scales, zeros);
     for (size_t k = 0; k < count && result == QUANT_FIT_OK; k++) {
         exact_gather(&e, fit, matrix, from + k);
         exact_group(&e, fit->scheme, &scales[k], &zeros[k]);

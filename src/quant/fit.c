@@ -1,11 +1,11 @@
-/* quant_fit: scales and zero points of a range of groups, matrix by matrix.
- * The methods are rows of a table; that of round to nearest is here, whose
- * formulas are rtn.c's. Codes are encode.c's. */
+/* quant_fit: finds scales and zero points for a range of groups, matrix by matrix. Holds
+ * the table of methods, and reads the ranges for round to nearest. rtn.c has the
+ * formulas; encode.c makes the codes. */
 #include "quant/fit.h"
 #include "quant/ranges.h"
 #include "quant/rtn.h"
 
-enum { RUN_GROUPS = 256 }; /* groups fitted at a time, where runs are long */
+enum { RUN_GROUPS = 256 }; /* groups fitted at once if runs are long */
 
 /* ---- round to nearest ----------------------------------------------- */
 
@@ -59,7 +59,7 @@ static fit_method *const methods[] = {
     [QUANT_EXACT] = fit_exact,
 };
 
-/* Groups without elements: as those that are all zero. */
+/* Groups without elements get what all-zero groups get. */
 static enum quant_fit fit_nothing(const struct fit *fit, size_t count, float *scales,
                                   uint8_t *zeros)
 {

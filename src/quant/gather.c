@@ -1,12 +1,12 @@
-/* Gathering groups into tiles: columns are copied, runs transposed. Touches nothing
- * beyond the elements asked for. */
+/* Gathers groups into tiles: columns are copied, runs are transposed. Never reads beyond
+ * the requested elements. */
 #include "quant/gather.h"
 
 #include <string.h>
 
 #include "quant/kernels/kernels.h"
 
-enum { RUN_PIECE = 64 }; /* elements of a run at a time */
+enum { RUN_PIECE = 64 }; /* elements of a run transposed at once */
 
 const float_u *gather_floats(const struct fit *fit, size_t element, size_t n,
                              float *buffer)
@@ -18,7 +18,7 @@ const float_u *gather_floats(const struct fit *fit, size_t element, size_t n,
     return buffer;
 }
 
-/* Groups that are columns: a row of all tiles at a time. */
+/* For groups that are columns: copies one row of all tiles after the other. */
 static void gather_columns(const struct fit *fit, const struct matrix *matrix,
                            size_t group, size_t count, size_t begin, size_t end,
                            float *tiles, size_t stride)
@@ -37,10 +37,10 @@ static void gather_columns(const struct fit *fit, const struct matrix *matrix,
     }
 }
 
-/* n <= RUN_PIECE elements of a row of the matrix, from `at` on in each of `count` <=
- * TILE_GROUPS runs. The last run may end before: `columns` is where the row ends. */
-static void gather_stretch(const struct fit *fit, const struct matrix *matrix, size_t row,
-                           size_t group, size_t count, size_t at, size_t n, float *tile)
+/* Gathers n <= RUN_PIECE elements of `count` <= TILE_GROUPS runs of one row. They begin
+ * at element `at` of each run. The last run may be shorter, because the row ends. */
+static void gather_piece(const struct fit *fit, const struct matrix *matrix, size_t row,
+                         size_t group, size_t count, size_t at, size_t n, float *tile)
 {
     static const float none[RUN_PIECE];
     const float_u *rows[TILE_GROUPS];
@@ -70,7 +70,7 @@ static void gather_runs(const struct fit *fit, const struct matrix *matrix, size
     for (size_t at = begin, n; at < end; at += n, tile += n * TILE_GROUPS) {
         size_t row = at / matrix->run, column = at % matrix->run;
         n = size_min(size_min(RUN_PIECE, matrix->run - column), end - at);
-        gather_stretch(fit, matrix, row, group, count, column, n, tile);
+        gather_piece(fit, matrix, row, group, count, column, n, tile);
     }
 }
 

@@ -1,6 +1,6 @@
-/* float16 and bfloat16 as bit patterns: to float32 exactly, from float32 to the
- * nearest, ties to even. Inline and without branches where it can be, so that
- * loops over it vectorise. Arrays of them: data_types.c and kernels/. */
+/* Conversions between float32 and the bits of float16 and bfloat16. Widening is exact;
+ * narrowing rounds to nearest, ties to even. The functions are inline and mostly free of
+ * branches, so that compilers vectorise loops over them. */
 #ifndef NIBBLE_QUANT_HALF_H
 #define NIBBLE_QUANT_HALF_H
 
@@ -21,9 +21,9 @@ static inline float float_of_bits(uint32_t bits)
     return value;
 }
 
-/* The exponent and fraction, moved into a float32, are 2^-112 of the value,
- * subnormals included; the product is exact. NaNs come out quiet, as from the
- * CPU's own conversion. */
+/* Exponent and fraction, moved into the place they have in a float32, give 2^-112 times
+ * the value. This holds for subnormals, too, and the multiplication is exact. NaNs become
+ * quiet, as in the CPU's own conversion. */
 static inline float half_widen(uint16_t half)
 {
     uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
@@ -41,8 +41,8 @@ static inline uint16_t half_narrow(float value)
     uint32_t magnitude = bits & 0x7fffffffu;
     uint32_t half;
     if (magnitude > 0x7f800000u)
-        half = 0x7e00 | (magnitude >> 13 & 0x3ffu); /* as the CPU has it */
-    else if (magnitude >= 0x477ff000u) /* 65520: half way from the largest to 2^16 */
+        half = 0x7e00 | (magnitude >> 13 & 0x3ffu); /* as the CPU converts it */
+    else if (magnitude >= 0x477ff000u) /* 65520, half way from the largest to 2^16 */
         half = 0x7c00;
     else if (magnitude < 0x38800000u) /* 2^-14: subnormal; 1/2 has their unit, 2^-24 */
         half = float_bits(float_of_bits(magnitude) + 0.5f) - 0x3f000000u;

@@ -1,5 +1,5 @@
-/* Histograms of long groups: counting, and the sums that follow from counts. Chooses
- * nothing. Counts are whole numbers, and what follows is taken in a fixed order. */
+/* Histograms of long groups: counts elements, and computes sums from the counts. Counts
+ * are integers and the sums have a fixed order, so the bits are the same on any CPU. */
 #include "quant/histogram.h"
 
 #include <string.h>
@@ -8,23 +8,23 @@
 #include "quant/kernels/kernels.h"
 
 enum {
-    BIN_BATCH = 256,   /* elements of a run binned at a time */
-    BIN_ROWS = 32,     /* of columns binned at a time: 32 KiB of bins */
-    COUNT_STRIP = 64,  /* columns counted at a time */
-    PREFETCH_ROWS = 2, /* rows that are asked for before they are read */
+    BIN_BATCH = 256,   /* elements of a run binned at once */
+    BIN_ROWS = 32,     /* rows of columns binned at once: 32 KiB of bins */
+    COUNT_STRIP = 64,  /* columns counted at once */
+    PREFETCH_ROWS = 2, /* rows that are fetched ahead */
     CACHE_LINE = 64,   /* bytes of a cache line */
 };
 
 struct binning binning_of(const struct quant_type_info *type)
 {
-    /* The grid and a step, and 1/32 for what rounding a scale to its type may do. Even,
-     * so that bins end half way between codes of round to nearest; for the plain one of
-     * mirrored grids of 4 bits, too. */
+    /* The bins cover the grid and one step more, plus 1/32 because rounding may change a
+     * scale. Densities are even, so that bins end half way between two codes of round to
+     * nearest. With 28 that is also true for the plain grid beside a mirrored one. */
     return type->bits == 4 ? (struct binning){BINS_4BIT, 28}
                            : (struct binning){BINS_8BIT, 14};
 }
 
-/* Where zero lies. Half a step and more is left below the grid's lower end. */
+/* The position of zero. More than half a step is left below the lower end of the grid. */
 static int32_t binning_offset(const struct binning *binning, float zero)
 {
     return (int32_t)((zero + 1) * 1.03125f * binning->density) + 1;
@@ -32,17 +32,18 @@ static int32_t binning_offset(const struct binning *binning, float zero)
 
 /* ---- counting ------------------------------------------------------- */
 
-/* What a batch of groups is counted with. */
+/* How to count a batch of groups. */
 struct counter {
     const struct fit *fit;
-    size_t bins, count;
-    float last;
+    size_t bins;  /* of each group */
+    size_t count; /* groups */
+    float last;   /* the last bin */
     float inverse[MAX_HISTOGRAMS], offset[MAX_HISTOGRAMS];
     uint32_t *counts;
 };
 
-/* n elements of one group. Never outside of its bins: that is the kernels' care, and the
- * file may change under the mapping. */
+/* Counts n elements of group g. The kernel never returns a bin outside the histogram,
+ * even if another process changes the mapped file. */
 static void count_run(const struct counter *c, size_t element, size_t n, size_t g)
 {
     uint32_t *counts = c->counts + g * c->bins;
@@ -62,7 +63,7 @@ static void count_run(const struct counter *c, size_t element, size_t n, size_t 
     }
 }
 
-/* Rows of columns lie in a page each: nothing foresees the next one but this. */
+/* Rows may lie in different pages, and no hardware prefetcher crosses pages. */
 static void prefetch_row(const struct counter *c, size_t element)
 {
     const char *at = fit_data(c->fit, element);
@@ -70,7 +71,7 @@ static void prefetch_row(const struct counter *c, size_t element)
         __builtin_prefetch(at + i);
 }
 
-/* One element of each group: the bin that it is in. */
+/* Finds the bins of one row, which has one element of each group. */
 static void bin_row(const struct counter *c, size_t element, uint16_t *at)
 {
     float buffer[MAX_HISTOGRAMS];
@@ -78,8 +79,8 @@ static void bin_row(const struct counter *c, size_t element, uint16_t *at)
                                  c->count, c->inverse, c->offset, c->last, at);
 }
 
-/* Groups that are columns: some rows at a time, and of these a strip of groups after
- * the other, whose counts stay in the first-level cache. */
+/* For groups that are columns. Bins some rows, then counts them strip by strip, so that
+ * the counts of a strip stay in the first-level cache. */
 static void count_columns(const struct counter *c, const struct matrix *matrix,
                           size_t group)
 {
@@ -136,7 +137,7 @@ void histogram_make(struct histogram *h, const struct binning *binning, float ze
                     const uint32_t *counts)
 {
     const int64_t offset = binning_offset(binning, zero);
-    int64_t count = 0, value = 0; /* of middles, in halves of a bin */
+    int64_t count = 0, value = 0; /* value: the sum of middles, in half bins */
     double energy = 0;
     h->bins = binning->bins;
     h->offset = (double)offset;
@@ -152,7 +153,7 @@ void histogram_make(struct histogram *h, const struct binning *binning, float ze
     h->energy = energy / 4;
 }
 
-/* Where in the bins a value lies, in bins from zero. */
+/* The position among the bins of a value t, which is measured from zero. */
 static inline double bin_at(const struct histogram *h, double t)
 {
     const double bins = (double)h->bins;
@@ -161,7 +162,7 @@ static inline double bin_at(const struct histogram *h, double t)
     return at < bins ? at : bins;
 }
 
-/* Sums over weights below `t`; those of one bin are taken to be series evenly. */
+/* Sums over the weights below t. Assumes that the weights of a bin are spread evenly. */
 static inline struct histogram_sum sum_below(const struct histogram *h, double t)
 {
     double at = bin_at(h, t);
@@ -173,14 +174,14 @@ static inline struct histogram_sum sum_below(const struct histogram *h, double t
                                       count * ((double)i + part / 2 - h->offset)};
 }
 
-/* Sums over whole bins: those whose middles are below `t`, but for where it is one. */
+/* Sums over whole bins: those with their middle below t. */
 static inline struct histogram_sum sum_bins(const struct histogram *h, double t)
 {
     return h->below[(size_t)(bin_at(h, t) + 0.5)];
 }
 
-/* Sums of x * l and of l * l. A code k is 1 for each threshold passed, and its square
- * 1 + 3 + ... (2 k - 1). */
+/* Sums x * l and l * l. Each threshold that a weight passes adds 1 to its code, and the
+ * square of code k is 1 + 3 + ... + (2 k - 1). */
 static inline __attribute__((always_inline)) struct histogram_gain gain_of(
     const struct histogram *h, double scale, int zero, int steps,
     struct histogram_sum (*below)(const struct histogram *h, double t))

@@ -1,14 +1,15 @@
-/* Layouts: matrices of a shape, by index of an element or of a group.
- * Constant time for each; overflow of the shape's product is the caller's. */
+/* Finds the matrix of an element or a group, in constant time. The caller makes sure that
+ * the number of elements does not overflow. */
 #include "quant/layout.h"
 #include "core/sizes.h"
 
-/* How matrices repeat: all have the same groups; elements repeat with `outer`. */
+/* How the matrices of a shape repeat. */
 struct layout_pattern {
-    size_t matrices; /* in each index of outer */
-    size_t rows;     /* in each matrix; fewer in the last of an outer index */
-    size_t all_rows; /* in each index of outer */
-    size_t columns, run;
+    size_t matrices; /* for each index of outer */
+    size_t rows;     /* of each matrix; the last one of an outer index may have fewer */
+    size_t all_rows; /* for each index of outer */
+    size_t columns;  /* of each matrix */
+    size_t run;      /* of each matrix */
 };
 
 static struct layout_pattern shape_pattern(const struct quant_shape *s)

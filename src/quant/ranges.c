@@ -1,6 +1,5 @@
-/* Ranges of groups: what round to nearest reads of the weights. For a matrix at a
- * time (fit.c), and of a weight piece by piece. Scales and zero points made of
- * them are rtn.c's. */
+/* Finds the ranges of groups: of a whole matrix for fit.c, or of a weight piece by piece.
+ * rtn.c turns ranges into scales and zero points. */
 #include "quant/ranges.h"
 
 #include <string.h>
@@ -46,7 +45,7 @@ static inline void fold(size_t columns, size_t run, int32_t *range)
 
 void range_fold(size_t columns, size_t run, int32_t *range)
 {
-    if (run == 2) /* a copy of the loop that knows it */
+    if (run == 2) /* a copy of the loop with a constant length */
         fold(columns, 2, range);
     else
         fold(columns, run, range);
@@ -54,40 +53,40 @@ void range_fold(size_t columns, size_t run, int32_t *range)
 
 /* ---- piece by piece ------------------------------------------------- */
 
-/* The ranges of some groups, as the kernels want them. */
+/* The ranges of some groups, as the kernels write them. */
 struct range_bits {
     int32_t top[RANGE_BATCH], bottom[RANGE_BATCH];
 };
 
-static void bits_merge(const struct range_bits *part, size_t n,
+static void bits_merge(const struct range_bits *bits, size_t n,
                        struct quant_range *ranges)
 {
     for (size_t k = 0; k < n; k++) {
-        const struct quant_range range = {part->top[k], part->bottom[k]};
+        const struct quant_range range = {bits->top[k], bits->bottom[k]};
         quant_ranges_merge(ranges + k, &range, 1);
     }
 }
 
-/* Columns [from, to) of some rows of a matrix whose columns are groups. */
+/* Extends ranges by columns [from, to) of some rows of a matrix with runs of 1. */
 static void extend_columns(const struct fit *fit, const struct matrix *rows, size_t from,
                            size_t to, struct quant_range *ranges)
 {
     for (size_t c = from, n; c < to; c += n) {
-        struct range_bits part = {0};
+        struct range_bits bits = {0};
         n = size_min(RANGE_BATCH, to - c);
-        range_strip(fit, rows, c, n, part.top, part.bottom);
-        bits_merge(&part, n, ranges + c);
+        range_strip(fit, rows, c, n, bits.top, bits.bottom);
+        bits_merge(&bits, n, ranges + c);
     }
 }
 
-/* Columns [from, to) of some rows of a matrix, in runs: the rest of one, whole ones,
- * the beginning of one. */
+/* Extends ranges by columns [from, to) of some rows of a matrix: the rest of a run, then
+ * whole runs, then the beginning of a run. */
 static void extend_runs(const struct fit *fit, const struct matrix *rows, size_t from,
                         size_t to, struct quant_range *ranges)
 {
     size_t run = rows->run;
     for (size_t c = from, n; c < to; c += n) {
-        struct range_bits part = {0};
+        struct range_bits bits = {0};
         size_t left = run - c % run;
         size_t groups = 1;
         n = size_min(left, to - c);
@@ -97,8 +96,8 @@ static void extend_runs(const struct fit *fit, const struct matrix *rows, size_t
         }
         for (size_t r = 0; r < rows->rows; r++)
             range_row(fit, rows->element + r * rows->columns + c, n, groups > 1 ? run : n,
-                      part.top, part.bottom);
-        bits_merge(&part, groups, ranges + c / run);
+                      bits.top, bits.bottom);
+        bits_merge(&bits, groups, ranges + c / run);
     }
 }
 
@@ -139,14 +138,14 @@ enum quant_fit quant_ranges_fit(const struct kernels *kernels,
 {
     enum quant_fit result = QUANT_FIT_OK;
     for (size_t k = 0, count; k < n && result != QUANT_FIT_NOT_FINITE; k += count) {
-        struct range_bits part;
+        struct range_bits bits;
         count = size_min(RANGE_BATCH, n - k);
         for (size_t i = 0; i < count; i++) {
-            part.top[i] = ranges[k + i].top;
-            part.bottom[i] = ranges[k + i].bottom;
+            bits.top[i] = ranges[k + i].top;
+            bits.bottom[i] = ranges[k + i].bottom;
         }
-        result = fit_worse(result, rtn_solve(kernels, scheme, count, part.top,
-                                             part.bottom, scales + k, zeros + k));
+        result = fit_worse(result, rtn_solve(kernels, scheme, count, bits.top,
+                                             bits.bottom, scales + k, zeros + k));
     }
     return result;
 }

@@ -1,6 +1,6 @@
-/* Round to nearest: the formulas for s and z, in loops over arrays of groups
- * that compilers vectorise. Every operation is IEEE's, so that the bits are the
- * same whatever they make of it. */
+/* Round to nearest: the formulas for s and z, in loops over arrays of groups that
+ * compilers vectorise. All operations are those of IEEE 754, so the bits are always the
+ * same. */
 #include "quant/rtn.h"
 #include "core/sizes.h"
 
@@ -13,7 +13,8 @@
 
 static const int32_t infinity_bits = 0x7f800000;
 
-/* Of all groups; at least the bits of infinity where any is not finite. */
+/* The largest range of all groups. It is at least the bits of infinity if an element is
+ * not finite. */
 static int32_t ranges_largest(size_t n, const int32_t *top, const int32_t *bottom)
 {
     int32_t largest = 0;
@@ -24,7 +25,7 @@ static int32_t ranges_largest(size_t n, const int32_t *top, const int32_t *botto
     return largest;
 }
 
-/* All zero, or too small for a float of full precision: all codes become z. */
+/* Returns 1 for groups of zeros or of subnormals: all of their codes become z. */
 static inline float scale_or_one(float scale)
 {
     return scale >= FLT_MIN ? scale : 1.0f;
@@ -39,8 +40,8 @@ static void scales_symmetric(size_t n, const int32_t *top, const int32_t *bottom
     }
 }
 
-/* The extreme takes the end of the grid that reaches one further: z is 1 less where
- * that is the upper one. */
+/* The extreme goes to the end of the grid that reaches one step further. If the extreme
+ * is positive, z is 1 less. */
 static void zeros_mirrored(size_t n, const int32_t *top, const int32_t *bottom,
                            int middle, uint8_t *zeros)
 {
@@ -48,7 +49,7 @@ static void zeros_mirrored(size_t n, const int32_t *top, const int32_t *bottom,
         zeros[k] = (uint8_t)(top[k] > bottom[k] ? middle - 1 : middle);
 }
 
-/* In double, as max - min may be beyond float32; rounded to float32 once. */
+/* max - min may be beyond float32, so it is a double. The scale is rounded once. */
 static void scales_asymmetric(size_t n, const int32_t *top, const int32_t *bottom,
                               double steps, float *scales)
 {
@@ -59,8 +60,8 @@ static void scales_asymmetric(size_t n, const int32_t *top, const int32_t *botto
     }
 }
 
-/* Whether a type can hold the scales that it has made of wanted ones. It can't where that
- * is infinite, zero, or below the normal numbers and more than 1/32 off. */
+/* Whether the type can hold the scales. It can't if a rounded scale is infinite or zero,
+ * or if it is subnormal and more than 1/32 away from the wanted one. */
 static bool scales_held(enum real_type type, size_t n, const float *wanted,
                         const float *scales)
 {
@@ -73,7 +74,7 @@ static bool scales_held(enum real_type type, size_t n, const float *wanted,
     return held != 0;
 }
 
-/* Rounds scales to their type; false where it can't hold one. */
+/* Rounds scales to their type. Returns false if it can't hold one of them. */
 static bool scales_round(const struct kernels *kernels, enum real_type type, size_t n,
                          float *scales)
 {
@@ -81,7 +82,7 @@ static bool scales_round(const struct kernels *kernels, enum real_type type, siz
     bool held = true;
     for (size_t k = 0, part; held && k < n; k += part) {
         float wanted[STEP];
-        part = size_min(n - k, STEP);
+        part = size_min(STEP, n - k);
         memcpy(wanted, scales + k, part * sizeof *wanted);
         quant_round(kernels, type, scales + k, part);
         held = scales_held(type, part, wanted, scales + k);
@@ -89,7 +90,7 @@ static bool scales_round(const struct kernels *kernels, enum real_type type, siz
     return held;
 }
 
-/* z = clamp(round(-min / s) + lo); -min is >= 0. */
+/* z = clamp(round(-min / s) + lo), where -min >= 0. */
 static void zeros_asymmetric(size_t n, const int32_t *bottom, const float *scales, int lo,
                              int hi, uint8_t *zeros)
 {
@@ -102,7 +103,7 @@ static void zeros_asymmetric(size_t n, const int32_t *bottom, const float *scale
     }
 }
 
-/* What the farthest value from zero on one side is decoded to, in the scale's type. */
+/* Whether the extreme on one side is finite once it is decoded, in the scale's type. */
 static bool decodes(enum real_type type, float value, float scale, int steps)
 {
     float code = value / scale;
@@ -111,15 +112,15 @@ static bool decodes(enum real_type type, float value, float scale, int steps)
     return real_round(type, code * scale) <= FLT_MAX;
 }
 
-/* Whether the extremes are finite when they are decoded, as the values were. */
+/* Whether the extremes of all groups are finite once they are decoded. */
 static bool extremes_decode(const struct quant_scheme *scheme, size_t n,
                             const int32_t *top, const int32_t *bottom,
                             const float *scales, const uint8_t *zeros)
 {
     const struct quant_type_info *type = quant_type_info(scheme->type);
     for (size_t k = 0; k < n; k++) {
-        float up = float_of_bits((uint32_t)top[k]),
-              down = float_of_bits((uint32_t)bottom[k]);
+        float up = float_of_bits((uint32_t)top[k]);
+        float down = float_of_bits((uint32_t)bottom[k]);
         int z = type->lo < 0 ? (int8_t)zeros[k] : zeros[k];
         if (!decodes(scheme->scale_type, up, scales[k], type->hi - z) ||
             !decodes(scheme->scale_type, down, scales[k], z - type->lo))
@@ -135,7 +136,7 @@ enum quant_fit rtn_solve(const struct kernels *kernels, const struct quant_schem
     const struct quant_type_info *type = quant_type_info(scheme->type);
     int middle = type->lo < 0 ? 0 : 1 << (type->bits - 1);
     int32_t largest = ranges_largest(n, top, bottom);
-    /* Below this all extremes decode to finite values, which spares looking closer. */
+    /* Extremes below this always decode to finite values. */
     const float safe = scheme->scale_type == REAL_FLOAT16 ? 50000.0f : 1e38f;
     if (largest >= infinity_bits)
         return QUANT_FIT_NOT_FINITE;

@@ -1,12 +1,12 @@
-/* The search for scales and zero points of least squared error: passes over the elements
- * for what trials.c wants tried. The sums are the kernels' (kernels/search_tile.h); what
- * is taken in the end is search_select.c's candidate. */
+/* The search for the scales and zero points with the least squared error. Reads the
+ * elements and passes them to the kernels (kernels/search_tile.h), which compute the
+ * sums. search_trials.c decides what is tried, search_select.c what is kept. */
 #include "quant/search.h"
 #include "quant/kernels/kernels.h"
 
 /* ---- passes over the elements --------------------------------------- */
 
-/* Gathers the elements of `count` groups and narrows them. */
+/* Gathers the elements of `count` groups and rounds them to integers. */
 static void search_fill(struct scale_search *s, size_t group, size_t count)
 {
     for (size_t at = 0; at < s->length; at += s->piece) {
@@ -14,7 +14,7 @@ static void search_fill(struct scale_search *s, size_t group, size_t count)
         for (size_t t = 0; t * TILE_GROUPS < count; t++)
             s->fit->kernels->search_integers(
                 tile_floats(s, t), pairs_of(piece_length(s, at)), s->tile[t].inverse,
-                s->limit, s->whole + (t * s->room + at) * TILE_GROUPS);
+                s->limit, s->integers + (t * s->room + at) * TILE_GROUPS);
     }
 }
 
@@ -23,15 +23,16 @@ static void search_tile(struct scale_search *s, size_t t)
     for (size_t stage = 0; stage < search_stages; stage++) {
         search_stage_trials(s, &s->tile[t], stage);
         if (s->tile[t].trials != 0)
-            s->fit->kernels->search_trials(s->whole + t * s->room * TILE_GROUPS,
+            s->fit->kernels->search_trials(s->integers + t * s->room * TILE_GROUPS,
                                            pairs_of(s->length), s->steps, &s->tile[t]);
     }
 }
 
 /* ---- the method ----------------------------------------------------- */
 
-/* How many tiles are worked on at a time: of runs as many floats as there is room for;
- * of columns also more, since the fewer columns, the slower they are read. */
+/* Decides how many tiles are worked on at once. For runs, their floats must fit into
+ * s->floats. For columns only their integers must fit, because reading few columns at
+ * once is slow. */
 static void search_cut(struct scale_search *s)
 {
     size_t even = s->length + s->length % 2;
@@ -81,10 +82,10 @@ enum quant_fit fit_search(const struct fit *fit, const struct matrix *matrix, si
     s.step = 0;
     s.length = gather_length(matrix);
     s.series = search_series(s.type, s.length);
-    if (fit->importance != NULL)
+    if (fit->importance)
         search_weighted(&s, from, count, scales, zeros);
     else if (s.length > UINT32_MAX)
-        return QUANT_FIT_OK; /* more than a histogram can count */
+        return QUANT_FIT_OK; /* more than a histogram can count: keep round to nearest */
     else if (s.length > longest_short_group(&s))
         search_histograms(&s, from, count, scales, zeros);
     else

@@ -1,5 +1,5 @@
-/* What the files of the search share: what it knows of a matrix, and what is tried,
- * stage by stage (trials.c), by the passes over the elements (search.c). */
+/* What the files of the search share. search.c reads the elements, search_trials.c
+ * decides what to try, search_select.c decides what to keep. */
 #ifndef NIBBLE_QUANT_SEARCH_H
 #define NIBBLE_QUANT_SEARCH_H
 
@@ -7,23 +7,24 @@
 #include "quant/gather.h"
 
 enum {
-    MAX_FLOATS = 16384,   /* elements gathered at a time: 64 KiB */
-    MAX_INTEGERS = 32768, /* elements kept as whole numbers: 64 KiB */
-    /* Groups of more elements are searched by their histograms. These are too coarse for
-     * codes of 8 bits, but for long ones; columns are quicker read once. */
-    LONG_GROUP = 4096,
-    LONG_COLUMN = 1024,
-    MAX_CANDIDATES = 3, /* compared in the end */
+    MAX_FLOATS = 16384,   /* elements gathered at once: 64 KiB */
+    MAX_INTEGERS = 32768, /* elements kept as integers: 64 KiB */
+    MAX_CANDIDATES = 3,   /* compared at the end, for each group */
 };
 
-/* Scales that are tried at first, from `top` on, each `ratio` times the one before:
- * multiples of that of round to nearest. The more elements, the smaller the best one,
- * since the extreme is the further from the rest. */
+/* Groups with more elements than this are searched by their histograms. Histograms are
+ * too coarse for codes of 8 bits unless the group is long. Columns are slow to read, so a
+ * lower limit holds for them with codes of 4 bits. */
+enum { LONG_GROUP = 4096, LONG_COLUMN = 1024 };
+
+/* The scales of the first trials: a geometric series of multiples of the scale of round
+ * to nearest. The more elements a group has, the further its extremes lie from the rest,
+ * and the smaller is the best scale. */
 struct scale_series {
-    size_t length; /* of groups, at most */
-    float top, ratio;
-    size_t trials;
-    bool others; /* with the zero points beside the first, too */
+    size_t max_length;  /* the longest groups that this series suits */
+    float first, ratio; /* each scale is `ratio` times the one before */
+    size_t count;       /* scales in the series */
+    bool more_zeros;    /* try all scales with the neighbouring zero points, too */
 };
 
 struct scale_search {
@@ -31,33 +32,32 @@ struct scale_search {
     const struct matrix *matrix;
     const struct quant_type_info *type;
     float steps;  /* hi - lo */
-    float middle; /* of a symmetric grid, counted from lo */
-    float limit;  /* of whole numbers */
-    float step;   /* of round to nearest, in bins of a histogram; 0: whole numbers */
+    float middle; /* the zero point of a symmetric grid, counted from lo */
+    float limit;  /* the largest integer that an element is rounded to */
+    float step;   /* the scale of round to nearest in bins; 0 if there is no histogram */
     struct scale_series series;
-    size_t length; /* of groups, in elements */
-    size_t tiles;  /* worked on at a time */
-    size_t piece;  /* elements of each group gathered at a time; even */
-    size_t room;   /* elements of each group that are kept; even, a piece at least */
+    size_t length; /* elements of a group */
+    size_t tiles;  /* tiles worked on at once */
+    size_t piece;  /* elements of each group gathered at once; even */
+    size_t room;   /* elements of each group kept as integers; even, at least a piece */
     struct search_tile tile[MAX_TILES];
     float floats[MAX_FLOATS];
-    int16_t whole[MAX_INTEGERS];
+    int16_t integers[MAX_INTEGERS];
 };
 
-/* ---- what is tried: trials.c ----------------------------------------- */
+/* ---- trials: search_trials.c ---------------------------------------- */
 
-/* The scales that suit groups of that length. */
+/* The first scales for groups of that length. */
 struct scale_series search_series(const struct quant_type_info *type, size_t length);
 
-/* Begins with the scales and zero points that round to nearest has found for `lanes`
- * groups. */
+/* Prepares a tile of `lanes` groups. scales and zeros are those of round to nearest. */
 void search_begin(const struct scale_search *s, struct search_tile *t, size_t lanes,
                   const float *scales, const uint8_t *zeros);
 
-/* Sets up the trials of a stage, of search_stages; there may be none. */
+/* Writes the trials of a stage to the tile. There may be none. */
 void search_stage_trials(const struct scale_search *s, struct search_tile *t,
                          size_t stage);
-extern const size_t search_stages;
+extern const size_t search_stages; /* the number of stages */
 
 /* ---- elements ------------------------------------------------------- */
 
@@ -76,6 +76,7 @@ static inline size_t pairs_of(size_t length)
     return (length + 1) / 2;
 }
 
+/* Gathers a piece of `count` groups, from their element `at` on, into s->floats. */
 static inline void piece_gather(struct scale_search *s, size_t group, size_t count,
                                 size_t at)
 {
@@ -83,14 +84,15 @@ static inline void piece_gather(struct scale_search *s, size_t group, size_t cou
            s->piece * TILE_GROUPS);
 }
 
-/* ---- what is taken: search_select.c ------------------------------------------ */
+/* ---- the choice: search_select.c ------------------------------------ */
 
-/* A scale for each group of a tile, rounded to its type, and a zero point. */
+/* One scale, rounded to its type, and one zero point for each group of a tile. */
 struct candidate {
     float scale[TILE_GROUPS], zero[TILE_GROUPS];
 };
 
-/* Between round to nearest, the plain one of mirrored grids, and what was found. */
+/* The candidates of each tile: round to nearest is the first, the result of the search
+ * the last. For mirrored grids the plain grid is in between. */
 struct candidates {
     size_t count;
     struct candidate of_tile[MAX_TILES][MAX_CANDIDATES];
@@ -100,23 +102,24 @@ void candidates_make(const struct scale_search *s, struct candidates *candidates
                      const struct search_tile *tiles, size_t count, const float *scales,
                      const uint8_t *zeros);
 
-/* Takes an entry for the k-th group. */
+/* Writes candidate `index` of the k-th group to scales[k] and zeros[k]. */
 void candidates_select(const struct scale_search *s, const struct candidates *candidates,
-                       size_t k, size_t entry, float *scales, uint8_t *zeros);
+                       size_t k, size_t index, float *scales, uint8_t *zeros);
 
-/* Takes the best entry for groups that are not decided yet, by their true errors. With
- * NULL none is, and the elements of short groups have been gathered already. */
+/* Measures the true errors, and selects the best candidate for each group for which
+ * decided[k] is false. `decided` may be NULL: then no group is decided yet, and short
+ * groups must have been gathered already. */
 void candidates_select_best(struct scale_search *s, struct candidates *candidates,
                             size_t group, size_t count, const bool *decided,
                             float *scales, uint8_t *zeros);
 
-/* ---- long groups: search_histogram.c -------------------------------------------- */
+/* ---- other ways to search ------------------------------------------- */
 
+/* Long groups, by histograms: search_histogram.c. */
 void search_histograms(struct scale_search *s, size_t from, size_t count, float *scales,
                        uint8_t *zeros);
 
-/* ---- groups with importance: search_weighted.c ----------------------------- */
-
+/* Groups whose elements have an importance: search_weighted.c. */
 void search_weighted(struct scale_search *s, size_t from, size_t count, float *scales,
                      uint8_t *zeros);
 

@@ -1,6 +1,6 @@
-/* The search for long groups: on histograms of them, so that the weights are read once
- * for all that is tried, and once more only where it is not certain from the histogram
- * that what was found is better than round to nearest. */
+/* The search for long groups. All trials use a histogram, so the weights are read once.
+ * They are read again only if the histogram can't show that the result is better than
+ * round to nearest. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -8,7 +8,7 @@
 #include "quant/kernels/kernels.h"
 #include "quant/search.h"
 
-/* Goes through the stages for one group, in the first lane of a tile. */
+/* Makes the trials of all stages for one group, in lane 0 of the tile. */
 static void search_one(const struct scale_search *s, const struct histogram *h,
                        float *scale, uint8_t *zero, struct search_tile *t)
 {
@@ -24,7 +24,7 @@ static void search_one(const struct scale_search *s, const struct histogram *h,
     }
 }
 
-/* Keeps what was found in the first lane of a tile in another. */
+/* Copies the result of another tile's lane 0 into lane g. */
 static void lane_copy(struct search_tile *t, size_t g, const struct search_tile *one)
 {
     t->inverse[g] = one->inverse[0];
@@ -33,9 +33,10 @@ static void lane_copy(struct search_tile *t, size_t g, const struct search_tile 
     t->best_ll[g] = one->best_ll[0];
 }
 
-/* What the root of the squared error is at least, or at most. Elements are up to half a
- * bin off their middles, which are points in as many dimensions; where codes are not the
- * nearest ones the error is too large, by twice what thresholds are off at the most. */
+/* Lower and upper bound of the root of the squared error. The elements are a point in as
+ * many dimensions, and the middles of their bins are another, no further than half a bin
+ * away in each dimension. If codes are not the nearest ones, the histogram's error is too
+ * large, by at most twice the distance between a threshold and the end of a bin. */
 struct error_bounds {
     double least, most;
 };
@@ -50,7 +51,8 @@ static struct error_bounds bounds_of(const struct scale_search *s,
                                  (error + 0.51 * root) * (1 + 0x1p-20)};
 }
 
-/* Whether what was found is better than the other count by more than bins can hide. */
+/* Whether the last candidate is better than the others, wherever the weights lie inside
+ * their bins. */
 static bool is_certain(const struct scale_search *s, const struct histogram *h,
                        const struct candidates *candidates)
 {
@@ -68,7 +70,8 @@ static bool is_certain(const struct scale_search *s, const struct histogram *h,
     return true;
 }
 
-/* Searches one group; takes what is found, and returns true, where that is certain. */
+/* Searches one group. If the result is certain to be better, writes it and returns
+ * true. */
 static bool search_group(const struct scale_search *s, const struct binning *binning,
                          const uint32_t *counts, float *scale, uint8_t *zero,
                          struct search_tile *t)
@@ -104,7 +107,7 @@ static void search_batch(struct scale_search *s, const struct binning *binning,
     candidates_select_best(s, &candidates, group, count, certain, scales, zeros);
 }
 
-/* Counts as many groups side by side as there is memory for: the fewer, the slower. */
+/* Counts as many groups side by side as memory allows. Fewer groups are slower. */
 void search_histograms(struct scale_search *s, size_t from, size_t count, float *scales,
                        uint8_t *zeros)
 {

@@ -1,15 +1,15 @@
-/* What the search takes in the end: the best of round to nearest, of what was found,
- * and for mirrored grids of the plain one, by their true errors. Nothing is taken that
- * is not better than round to nearest beyond all doubt of rounding. */
+/* Selects the result for each group: the best of round to nearest, the result of the
+ * search and, for mirrored grids, the plain grid. Compares true errors. Anything other
+ * than round to nearest must be better beyond all doubt of rounding. */
 #include <string.h>
 
 #include "quant/kernels/kernels.h"
 #include "quant/search.h"
 
-/* ---- who takes part ------------------------------------------------- */
+/* ---- the candidates -------------------------------------------------- */
 
-/* Rounds a tile's scales to their type; where one can't be used it is the first entry's,
- * with its zero point. */
+/* Rounds the scales to their type. Replaces those that can't be used, with their zero
+ * points, by round to nearest. */
 static void candidate_round(const struct scale_search *s, const struct candidate *rtn,
                             struct candidate *candidate)
 {
@@ -22,7 +22,7 @@ static void candidate_round(const struct scale_search *s, const struct candidate
     }
 }
 
-/* The plain symmetric grid, whose steps are wider than those of the mirrored one. */
+/* The plain symmetric grid, which has wider steps than the mirrored one. */
 static void candidate_plain(const struct scale_search *s, const struct candidate *rtn,
                             struct candidate *candidate)
 {
@@ -34,7 +34,7 @@ static void candidate_plain(const struct scale_search *s, const struct candidate
     candidate_round(s, rtn, candidate);
 }
 
-/* What the search has found. */
+/* The result of the search. */
 static void candidate_found(const struct scale_search *s, const struct search_tile *t,
                             const struct candidate *rtn, struct candidate *candidate)
 {
@@ -93,8 +93,8 @@ static void candidate_grid(const struct scale_search *s,
     }
 }
 
-/* Four groups at a time, in vectors of any CPU: what compilers make of loops over them
- * takes several times as long. */
+/* The compiler's vectors of four groups work on any CPU. Loops over single groups take
+ * several times as long. */
 typedef float four __attribute__((vector_size(16)));
 typedef int32_t four_bits __attribute__((vector_size(16)));
 
@@ -115,10 +115,11 @@ static inline four four_pick(four_bits first, four a, four b)
     return (four)(((four_bits)a & first) | ((four_bits)b & ~first));
 }
 
-/* Bounds of a sum e of squared errors whose terms, before they are squared, are off by
- * at most `off` in all (the root of the sum of their squares is), and then some 2^-14 by
- * summing up: (sqrt(e) + off)^2 and (sqrt(e) - off)^2, without the roots. In floats,
- * whose own errors are far less. */
+/* Upper and lower bound of a true error, from a computed sum e of squares. Each term is
+ * slightly off before it is squared; the root of the sum of those squares is at most
+ * `off`. Adding up makes the sum wrong by another 2^-14. So the bounds are (sqrt(e) +
+ * off)^2 and (sqrt(e) - off)^2. These functions avoid the roots; their own rounding is
+ * far smaller. */
 static inline four at_most(four error, float square_off)
 {
     four near = error * (1 + 0x1p-11f) + square_off * 2400;
@@ -133,14 +134,15 @@ static inline four at_least(four error, float square_off)
     return four_pick(near > far, near, far);
 }
 
-/* The best of_tile for the groups of a tile. Errors are those of a product with 1 /
- * scale; encode's differ. A candidate has to be better than the ones before it whatever
- * they are. */
+/* Selects the best candidate for each group of a tile. The kernels multiply by 1 /
+ * scale where quant_encode divides, so their errors are not exact. A candidate must be
+ * better than those before it even if its error is at the upper bound and theirs at
+ * the lower. */
 static struct candidate best_of_tile(const struct scale_search *s,
                                      const struct candidates *candidates, size_t t,
                                      const struct search_grid *grids)
 {
-    const float off = 0x1p-22f * s->steps; /* of one element, in steps */
+    const float off = 0x1p-22f * s->steps; /* of one element, in steps of the grid */
     const float square_off = (float)s->length * off * off;
     const struct candidate *of_tile = candidates->of_tile[t];
     struct candidate best;
@@ -173,7 +175,7 @@ void candidates_select_best(struct scale_search *s, struct candidates *candidate
         for (size_t i = 0; i < candidates->count; i++)
             candidate_grid(s, &candidates->of_tile[t][i], &grids[t][i]);
     for (size_t at = 0; at < s->length; at += s->piece) {
-        if (s->length > s->piece || decided != NULL)
+        if (s->length > s->piece || decided)
             piece_gather(s, group, count, at);
         for (size_t t = 0; t < tiles; t++)
             s->fit->kernels->search_errors(tile_floats(s, t),
@@ -183,7 +185,7 @@ void candidates_select_best(struct scale_search *s, struct candidates *candidate
     for (size_t t = 0; t < tiles; t++) {
         struct candidate best = best_of_tile(s, candidates, t, grids[t]);
         for (size_t k = t * TILE_GROUPS; k < size_min((t + 1) * TILE_GROUPS, count); k++)
-            if (decided == NULL || !decided[k])
+            if (!decided || !decided[k])
                 candidate_write(s, &best, k % TILE_GROUPS, scales + k, zeros + k);
     }
 }

@@ -1,15 +1,16 @@
-/* What the search trials, in which order: scales at first, then what is near the best so
- * far. Most of what there is to find is in the first dozen; docs/numbers.md says how
- * much. Sees no elements: sums of theirs are the kernels' (kernels/search_tile.h). */
+/* Decides what the search tries: a series of scales first, then scales and zero points
+ * near the best so far. The first dozen trials find most of the gain; docs/numbers.md has
+ * figures. Never reads weights; the kernels compute the sums (kernels/search_tile.h). */
 #include <stdint.h>
 
 #include "quant/kernels/kernels.h"
 #include "quant/search.h"
 
-/* Elements of groups whose zero point may be far off at first. */
+/* In groups longer than this, the best zero point may be far from the first one. */
 enum { FAR_ZERO = 384 };
 
 static const struct scale_series all_series_4bit[] = {
+    /* max_length, first, ratio, count, more_zeros */
     {24, 1.22f, 0.95f, 10, false},  {48, 1.12f, 0.92f, 5, false},
     {96, 1.08f, 0.91f, 5, false},   {192, 1.04f, 0.90f, 6, false},
     {384, 1.00f, 0.89f, 6, false},  {768, 1.00f, 0.86f, 6, false},
@@ -26,13 +27,14 @@ struct scale_series search_series(const struct quant_type_info *type, size_t len
 {
     const struct scale_series *series =
         type->bits == 4 ? all_series_4bit : all_series_8bit;
-    while (series->length < length)
+    while (series->max_length < length)
         series++;
     return *series;
 }
 
-/* The larger side of a group is at most one scale, as that is rounded, longer than that
- * of the grid. The unit of whole numbers follows from that, without a look at them. */
+/* Chooses the unit of the integers from the grid alone. The larger side of a group
+ * exceeds that side of the grid by at most one step, and rounding may change the scale by
+ * 1/32. */
 void search_begin(const struct scale_search *s, struct search_tile *t, size_t lanes,
                   const float *scales, const uint8_t *zeros)
 {
@@ -40,10 +42,11 @@ void search_begin(const struct scale_search *s, struct search_tile *t, size_t la
         float scale = g < lanes ? scales[g] : 1;
         float zero = g < lanes ? (float)(uint8_t)(zeros[g] - s->type->lo) : s->middle;
         float side = zero > s->steps - zero ? zero : s->steps - zero;
-        float step = s->step; /* in whole numbers, or in bins */
+        float step = s->step; /* in integers, or in bins */
         if (step == 0)
             step = s->limit / (1.03125f * (side + 1));
-        /* Scales so small that this would overflow leave nothing to search. */
+        /* If the scale is so small that this would overflow, there is nothing to
+         * search. */
         t->inverse[g] = scale >= 0x1p-112f ? step / scale : 0;
         t->step[g] = step;
         t->best_gain[g] = 0;
@@ -61,7 +64,7 @@ static inline float zero_within(const struct scale_search *s, float zero)
     return zero < s->steps ? zero : s->steps;
 }
 
-/* Adds a try: `factor` times the best scale, and the best zero point + `shift`. */
+/* Adds a trial with `factor` times the best scale and the best zero point + shift. */
 static void add_near(const struct scale_search *s, struct search_tile *t, float factor,
                      float shift)
 {
@@ -72,23 +75,23 @@ static void add_near(const struct scale_search *s, struct search_tile *t, float 
     }
 }
 
-/* Adds the scales of the series, with zero points that are `shift` off the first. */
+/* Adds trials of the series, with the first zero point + shift. */
 static void add_series(const struct scale_search *s, struct search_tile *t, float shift)
 {
-    float factor = s->series.top;
-    for (; t->trials < s->series.trials; factor *= s->series.ratio)
+    float factor = s->series.first;
+    for (; t->trials < s->series.count; factor *= s->series.ratio)
         for (size_t k = t->trials++, g = 0; g < TILE_GROUPS; g++) {
             t->scale[k][g] = factor;
             t->zero[k][g] = zero_within(s, t->first_zero[g] + shift);
         }
 }
 
-static void trials_spread(const struct scale_search *s, struct search_tile *t)
+static void trials_series(const struct scale_search *s, struct search_tile *t)
 {
     add_series(s, t, 0);
 }
 
-/* Makes trials on one of the mirrored grids those on the other. */
+/* Moves the trials from one of the two mirrored grids to the other. */
 static void trials_mirror(const struct scale_search *s, struct search_tile *t)
 {
     for (size_t k = 0; k < t->trials; k++)
@@ -96,13 +99,14 @@ static void trials_mirror(const struct scale_search *s, struct search_tile *t)
             t->zero[k][g] = 2 * s->middle - 1 - t->zero[k][g];
 }
 
-/* The same with a zero point beside it, or the other grid of a mirrored one. Codes of 8
- * bits have so many scales that are about as good that the best may be anywhere. */
+/* Adds the series with the neighbouring zero point or, for a mirrored grid, on the other
+ * grid. With codes of 8 bits many scales are about equally good, so the best one may be
+ * anywhere. */
 static void trials_beside(const struct scale_search *s, struct search_tile *t,
                           float shift)
 {
     const struct quant_scheme *scheme = s->fit->scheme;
-    if (!s->series.others || (scheme->symmetric && !(scheme->mirrored && shift > 0)))
+    if (!s->series.more_zeros || (scheme->symmetric && !(scheme->mirrored && shift > 0)))
         return;
     add_series(s, t, scheme->symmetric ? 0 : shift);
     if (scheme->symmetric)
@@ -119,7 +123,7 @@ static void trials_zero_below(const struct scale_search *s, struct search_tile *
     trials_beside(s, t, -1);
 }
 
-/* Half way to the neighbours of the best. */
+/* Half way from the best scale to its neighbours in the series. */
 static void trials_between(const struct scale_search *s, struct search_tile *t)
 {
     float half = (1 - s->series.ratio) / 2;
@@ -127,7 +131,7 @@ static void trials_between(const struct scale_search *s, struct search_tile *t)
     add_near(s, t, 1 + half, 0);
 }
 
-/* Half of that again, where neighbours are far. */
+/* A quarter of the way, for long groups: their scales lie further apart. */
 static void trials_closer(const struct scale_search *s, struct search_tile *t)
 {
     float quarter = (1 - s->series.ratio) / 4;
@@ -137,15 +141,16 @@ static void trials_closer(const struct scale_search *s, struct search_tile *t)
     add_near(s, t, 1 + quarter, 0);
 }
 
-/* The shorter the range, the nearer to zero both of its ends, where the extremes are
- * outliers: a second series, of half as many scales. */
+/* For long asymmetric groups: a second series with half as many scales. Their extremes
+ * are often outliers. If both ends of the range are cut off, the zero point moves towards
+ * the middle. */
 static void trials_centre(const struct scale_search *s, struct search_tile *t)
 {
     const float ratio = s->series.ratio;
-    float factor = s->series.top * ratio;
+    float factor = s->series.first * ratio;
     if (s->fit->scheme->symmetric || s->length <= FAR_ZERO)
         return;
-    for (; t->trials < s->series.trials / 2; factor *= ratio * ratio)
+    for (; t->trials < s->series.count / 2; factor *= ratio * ratio)
         for (size_t k = t->trials++, g = 0; g < TILE_GROUPS; g++) {
             float off = (t->first_zero[g] - s->middle) * factor;
             t->scale[k][g] = factor;
@@ -153,7 +158,7 @@ static void trials_centre(const struct scale_search *s, struct search_tile *t)
         }
 }
 
-/* The zero points beside the best, or the other grid of a mirrored one. */
+/* The zero points beside the best one or, for a mirrored grid, the other grid. */
 static void trials_zeros(const struct scale_search *s, struct search_tile *t)
 {
     const struct quant_scheme *scheme = s->fit->scheme;
@@ -168,14 +173,14 @@ static void trials_zeros(const struct scale_search *s, struct search_tile *t)
     }
 }
 
-/* One further, where outliers may have kept it off. */
+/* The same once more for long groups: outliers may have kept the best zero point away. */
 static void trials_zeros_again(const struct scale_search *s, struct search_tile *t)
 {
     if (!s->fit->scheme->symmetric && s->length > FAR_ZERO)
         trials_zeros(s, t);
 }
 
-/* The best scale for the codes of the best try. */
+/* The best scale for the codes of the best trial. */
 static void trials_refit(const struct scale_search *s, struct search_tile *t)
 {
     add_near(s, t, 1, 0);
@@ -184,18 +189,18 @@ static void trials_refit(const struct scale_search *s, struct search_tile *t)
             t->scale[0][g] = t->best_xl[g] / (t->best_ll[g] * t->step[g]);
 }
 
-/* What is tried, stage by stage, each near the best so far. */
+/* The stages. Each starts from the best trial so far. */
 static void (*const stages[])(const struct scale_search *, struct search_tile *) = {
-    trials_spread, trials_zero_above, trials_zero_below,  trials_centre, trials_between,
+    trials_series, trials_zero_above, trials_zero_below,  trials_centre, trials_between,
     trials_closer, trials_zeros,      trials_zeros_again, trials_refit,
 };
 
 const size_t search_stages = sizeof stages / sizeof *stages;
 
-/* Makes scales those that their type can hold. */
+/* Rounds the scales to their type. */
 static void trials_round(const struct fit *fit, struct search_tile *t)
 {
-    float unit[TILE_GROUPS]; /* round to nearest's scales */
+    float unit[TILE_GROUPS]; /* the scales of round to nearest */
     for (size_t g = 0; g < TILE_GROUPS; g++)
         unit[g] = t->step[g] / t->inverse[g];
     for (size_t k = 0; k < t->trials; k++) {

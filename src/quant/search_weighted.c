@@ -1,6 +1,7 @@
-/* The search where elements have weights: the same trials, with sums taken element by
- * element in double, in their order, and the same on every CPU. What is taken is the best
- * by its true error, so that nothing is worse than round to nearest. */
+/* The search for groups whose elements have an importance. The trials are those of
+ * search_trials.c. The sums are doubles, added element by element, so they are the same
+ * on every CPU. The candidate with the least true error is selected, so the result is
+ * never worse than round to nearest. */
 #include <math.h>
 
 #include "quant/elements.h"
@@ -8,23 +9,25 @@
 #include "quant/search.h"
 
 enum {
-    WEIGHTED_BATCH = 4096, /* elements gathered at a time: 32 KiB */
-    SHORT_GROUP = 128, /* groups for which other zero points are tried with all scales */
+    WEIGHTED_BATCH = 4096, /* elements gathered at once: 32 KiB */
+    SHORT_GROUP = 128,     /* up to this length, try all scales with other zero points */
 };
 
-/* Weights may leave an extreme out, or little else: scales from far above to far below.
- */
+/* The extremes may matter little or most, so the series reaches from far above the scale
+ * of round to nearest to far below. */
 static const struct scale_series series_4bit = {SIZE_MAX, 1.3f, 0.95f, 40, false};
 
 struct weighted_group {
     const struct fit *fit;
     const struct matrix *matrix;
-    size_t group, length;
-    size_t held; /* of the elements, from the first on; 0 where they do not all fit */
+    size_t group;
+    size_t length; /* elements of a group */
+    size_t held;   /* elements gathered last; equal to length if all fit */
     struct element element[WEIGHTED_BATCH];
 };
 
-/* The next elements from `at` on; returns how many. */
+/* Gathers the next elements, from `at` on, unless they are all there. Returns how
+ * many. */
 static size_t elements_next(struct weighted_group *w, size_t at)
 {
     size_t n = size_min(WEIGHTED_BATCH, w->length - at);
@@ -38,24 +41,25 @@ struct weighted_sums {
     double xl, ll;
 };
 
-/* Adds up w * x * l and w * l * l, with x in units of 1 / inverse. */
-static void try_add(const struct weighted_group *w, size_t n, float inverse, float scale,
-                    float lo, float hi, struct weighted_sums *sums)
+/* Adds w * x * l and w * l * l to the sums. x is measured in units of 1 / inverse. */
+static void trial_add(const struct weighted_group *w, size_t n, float inverse,
+                      float scale, float lo, float hi, struct weighted_sums *sums)
 {
     for (size_t i = 0; i < n; i++) {
         float x = w->element[i].x * inverse;
         float c = x / scale;
-        double code, weight = (double)w->element[i].weight;
+        double weight = (double)w->element[i].weight;
         c = c > lo ? c : lo;
         c = c < hi ? c : hi;
-        code = (double)((c + ROUNDER) - ROUNDER);
+        double code = (double)((c + ROUNDER) - ROUNDER);
         sums->xl += weight * (double)x * code;
         sums->ll += weight * code * code;
     }
 }
 
-/* Sums are stored as shares of all weights, which may be of any size. */
-static void try_all(struct weighted_group *w, float steps, struct search_tile *t)
+/* Makes all trials of a stage. Sums are divided by the sum of all weights, because
+ * weights may be of any magnitude. */
+static void all_trials(struct weighted_group *w, float steps, struct search_tile *t)
 {
     struct weighted_sums sums[MAX_TRIALS] = {{0, 0}};
     double all = 0;
@@ -64,14 +68,14 @@ static void try_all(struct weighted_group *w, float steps, struct search_tile *t
         for (size_t i = 0; i < n; i++)
             all += (double)w->element[i].weight;
         for (size_t k = 0; k < t->trials; k++)
-            try_add(w, n, t->inverse[0], t->scale[k][0], -t->zero[k][0],
-                    steps - t->zero[k][0], &sums[k]);
+            trial_add(w, n, t->inverse[0], t->scale[k][0], -t->zero[k][0],
+                      steps - t->zero[k][0], &sums[k]);
     }
     for (size_t k = 0; k < t->trials && all > 0; k++)
         search_keep_better(t, k, 0, (float)(sums[k].xl / all), (float)(sums[k].ll / all));
 }
 
-/* The entry of least error, the first of several. */
+/* The index of the candidate with the least error: the first one if several are equal. */
 static size_t best_candidate(struct weighted_group *w, const struct scale_search *s,
                              const struct candidates *candidates)
 {
@@ -100,7 +104,7 @@ void search_weighted(struct scale_search *s, size_t from, size_t count, float *s
     s->step = 1;
     if (s->type->bits == 4) {
         s->series = series_4bit;
-        s->series.others = s->length <= SHORT_GROUP;
+        s->series.more_zeros = s->length <= SHORT_GROUP;
     }
     for (size_t k = 0; k < count; k++) {
         w.group = from + k;
@@ -109,7 +113,7 @@ void search_weighted(struct scale_search *s, size_t from, size_t count, float *s
         for (size_t stage = 0; stage < search_stages; stage++) {
             search_stage_trials(s, t, stage);
             if (t->trials != 0)
-                try_all(&w, s->steps, t);
+                all_trials(&w, s->steps, t);
         }
         candidates_make(s, &candidates, t, 1, scales + k, zeros + k);
         candidates_select(s, &candidates, 0, best_candidate(&w, s, &candidates),

@@ -1,6 +1,6 @@
-/* The kernels for AVX2 and F16C, bit for bit those of scalar.c: widening, narrowing,
- * packing and the table; ranges and codes are others'. Compiled with -mavx2 -mf16c, and
- * to nothing where there is no x86-64; cpu.c says whether they run. */
+/* The kernels for AVX2 and F16C that convert and pack, and the tables of AVX2 and
+ * AVX-512. They give the same bits as scalar.c. Compiled with -mavx2 -mf16c. Empty on
+ * other architectures than x86-64. cpu.c decides whether this CPU can run them. */
 #include "quant/kernels/kernels.h"
 
 #if defined(__x86_64__)
@@ -67,7 +67,7 @@ static KERNEL_NARROW(narrow_float16)
 
 /* ---- packing -------------------------------------------------------- */
 
-/* Pairs of bytes in 32 to 16-bit words: first + 16 * second. */
+/* Combines each pair of 32 bytes to a 16-bit word: first + 16 * second. */
 INLINE __m256i pairs_pack(const uint8_t *codes)
 {
     __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)codes);
@@ -75,7 +75,7 @@ INLINE __m256i pairs_pack(const uint8_t *codes)
                                 _mm256_set1_epi16(0x1001));
 }
 
-/* In place is fine: 64 codes are read before the first half of them is overwritten. */
+/* Also works in place: reads 64 codes before it overwrites the first half of them. */
 static KERNEL_PACK4(pack4)
 {
     size_t i = 0;
@@ -91,8 +91,7 @@ static KERNEL_PACK4(pack4)
         out[i / 2] = codes[i] & 15;
 }
 
-/* What the tables of AVX2 and AVX-512 have in common: all but the trials of the search.
- */
+/* What the tables of AVX2 and AVX-512 share: all kernels but search_trials. */
 #define KERNELS                                                                      \
     .widen = {[REAL_FLOAT16] = widen_float16,                                        \
               [REAL_BFLOAT16] = widen_bfloat16,                                      \

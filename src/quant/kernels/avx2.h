@@ -1,6 +1,5 @@
 /* What the files of the AVX2 kernels share: loads and stores of whole and partial
- * vectors, and the kernels of its other files. For files compiled with
- * -mavx2 only. */
+ * vectors, and the declarations of the kernels. Only for files compiled with -mavx2. */
 #ifndef NIBBLE_QUANT_KERNELS_AVX2_H
 #define NIBBLE_QUANT_KERNELS_AVX2_H
 
@@ -43,19 +42,19 @@ INLINE __m256i mask_first(size_t n)
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n < WIDTH ? (int)n : WIDTH), lanes);
 }
 
-/* Loads the first n of 8 floats and zeros; touches nothing beyond them. */
+/* Loads n floats and then zeros, up to 8 in all. Reads nothing beyond the n floats. */
 INLINE __m256 load_first(const float_u *x, size_t n)
 {
     return _mm256_maskload_ps((const float *)x, mask_first(n));
 }
 
-/* The same for the first n of 16 floats, the second half of them. */
+/* Loads the second half of n floats and then zeros, up to 16 in all. */
 INLINE __m256 load_second(const float_u *x, size_t n)
 {
     return n > WIDTH ? load_first(x + WIDTH, n - WIDTH) : _mm256_setzero_ps();
 }
 
-/* 8 values of a type as float32; `real` is a constant wherever this is inlined. */
+/* Loads 8 values of a type as float32. `real` is a constant wherever this is inlined. */
 INLINE __m256 load_real(const unsigned char *x, enum real_type real)
 {
     const __m128i *halves = (const __m128i *)(const void *)x;
@@ -79,7 +78,7 @@ INLINE size_t size_of_real(enum real_type real)
     return real == REAL_FLOAT32 ? 4 : real == REAL_FLOAT64 ? 8 : 2;
 }
 
-/* The first n of 8 values and zeros; touches nothing beyond them. */
+/* Loads n values and then zeros, up to 8 in all. Reads nothing beyond the n values. */
 INLINE __m256 load_real_first(const unsigned char *x, enum real_type real, size_t n)
 {
     unsigned char bytes[WIDTH * sizeof(double)] = {0};
@@ -89,7 +88,8 @@ INLINE __m256 load_real_first(const unsigned char *x, enum real_type real, size_
     return load_real(bytes, real);
 }
 
-/* Calls a function that is inlined, with its type as a constant: a copy for each. */
+/* Calls an inline function with its type as a constant, so that each type gets its own
+ * copy. */
 #define FOR_REAL(real, function, ...)         \
     switch (real) {                           \
     case REAL_FLOAT32:                        \
@@ -106,8 +106,8 @@ INLINE __m256 load_real_first(const unsigned char *x, enum real_type real, size_
         break;                                \
     }
 
-/* Fetches `size` bytes that are likely to be read later, `ahead` bytes away, into the
- * second-level cache: memory would be idle while this is worked on. 0: not known. */
+/* Prefetches `size` bytes, `ahead` bytes further on, into the second-level cache. Memory
+ * would be idle otherwise while a row is encoded. Does nothing if `ahead` is 0. */
 INLINE void fetch(const unsigned char *x, size_t size, size_t ahead)
 {
     for (size_t i = 0; ahead != 0 && i < size; i += 64)

@@ -1,14 +1,14 @@
-/* Codes without errors for AVX2 and FMA, bit for bit those of scalar.c, from values of
- * any type as they lie. Where errors are wanted, too, avx2_encode.c makes both.
- * Compiles to nothing where there is no x86-64.
+/* Makes codes without measuring errors, for AVX2 and FMA, from values of any type. Gives
+ * the same bits as scalar.c. avx2_encode.c makes codes and measures errors. Empty on
+ * other architectures than x86-64.
  *
- * The quotient x / s is found without a division, by q = x * r with r = 1 / s rounded,
- * and one correction, q + (x - q * s) * r, in fused operations. That is x / s rounded
- * once, as a division has it, or for some x the float beside it; which matters next to
- * a tie only. There q is no further from x / s than the two floats around it, so that
- * x - q * s is exact and the corrected quotient is the rounded one (Markstein 1990).
- * Scales near the ends of the floats, where such products leave their range, are left
- * to the scalar kernel. */
+ * The quotient x / s is found without a division. With r = 1 / s, rounded, and q = x * r,
+ * the corrected quotient is q + (x - q * s) * r, in fused operations. It is x / s rounded
+ * once, as a division would give, or for some x the float beside that. This could matter
+ * only near a tie. There q is no further from x / s than the two floats around x / s, so
+ * x - q * s is exact, and the corrected quotient is the rounded one (Markstein 1990).
+ * For scales near the ends of the range of floats such products would overflow or
+ * underflow. The scalar kernel handles those. */
 #include "quant/kernels/kernels.h"
 
 #if defined(__x86_64__)
@@ -17,16 +17,17 @@
 
 static const float least_scale = 0x1p-90f, largest_scale = 0x1p90f;
 
-/* 8 scales, their reciprocals, and values above which codes are cut off, one step
- * more. Without that, large quotients would become the least integer, as those below
- * zero may. */
+/* 8 scales, their reciprocals, and the values that one code more than the highest
+ * stands for. Values are clamped to these before rounding: otherwise a large quotient
+ * would become the least integer. Very negative quotients may become that; it is
+ * clamped later. */
 struct fused_grid {
     __m256 scale, inverse, hi;
 };
 
 enum { GRID_BATCH = 64 };
 
-/* The same of some groups, beside their scales. */
+/* The reciprocals and the largest values of some groups. */
 struct fused_grids {
     float inverse[GRID_BATCH], hi[GRID_BATCH];
 };
@@ -42,7 +43,7 @@ INLINE void grids_make(struct fused_grids *grids, const struct quant_type_info *
     }
 }
 
-/* 8 codes, counted from the zero point and not yet cut off. */
+/* Returns 8 codes, counted from the zero point and not yet clamped. */
 INLINE __m256i grid_round(const struct fused_grid *grid, __m256 x)
 {
     __m256 c = _mm256_min_ps(x, grid->hi);
@@ -51,13 +52,14 @@ INLINE __m256i grid_round(const struct fused_grid *grid, __m256 x)
     return _mm256_cvtps_epi32(_mm256_fmadd_ps(rest, grid->inverse, q));
 }
 
-/* 16 codes as words: the first four of a and b, then the second four. */
+/* Packs 16 codes as words and adds zero points. The order is the first four of a and b,
+ * then the second four. */
 INLINE __m256i words_make(__m256i a, __m256i b, __m256i zero)
 {
     return _mm256_add_epi16(_mm256_packs_epi32(a, b), zero);
 }
 
-/* What turns words into bytes of the type: what is too far is cut off. */
+/* The range of the codes of a type, as bytes. */
 struct code_limits {
     __m256i steps, lo;
 };
@@ -68,7 +70,7 @@ INLINE struct code_limits ends_of(const struct quant_type_info *type)
                                 _mm256_set1_epi8((char)type->lo)};
 }
 
-/* 32 words of words_make to bytes in order. */
+/* Clamps 32 words of words_make and turns them into bytes, in the order of the values. */
 INLINE __m256i bytes_make(__m256i first, __m256i second, const struct code_limits *ends)
 {
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
@@ -102,10 +104,9 @@ INLINE void codes_run(enum real_type real, const unsigned char *x, size_t run,
     if (i < run) {
         unsigned char values[2 * LANES * sizeof(double)] = {0};
         uint8_t bytes[2 * LANES];
-        __m256i made;
         memcpy(values, x, (run - i) * size_of_real(real));
-        made = bytes_make(run_words(real, values, grid, zero),
-                          run_words(real, values + step, grid, zero), ends);
+        __m256i made = bytes_make(run_words(real, values, grid, zero),
+                                  run_words(real, values + step, grid, zero), ends);
         _mm256_storeu_si256((__m256i *)(void *)bytes, made);
         memcpy(codes + i, bytes, run - i);
     }
@@ -136,7 +137,7 @@ INLINE void codes_all_runs(enum real_type real, const unsigned char *x, size_t r
     }
 }
 
-/* Blocks of 32 are worth a copy of the loop that knows it. */
+/* Blocks of 32 get their own copy of the loop, with a constant length. */
 INLINE void codes_any_runs(enum real_type real, const unsigned char *x, size_t run,
                            size_t count, const struct quant_type_info *type,
                            const float *scales, const uint8_t *zeros, uint8_t *codes)
@@ -154,20 +155,20 @@ KERNEL_CODES_RUNS(avx2_codes_runs)
 
 /* ---- columns -------------------------------------------------------- */
 
-/* 16 columns. */
+/* The scales and zero points of 16 columns. */
 struct fused_columns {
     struct fused_grid grid[2];
     __m256i zero; /* in the order of words_make */
     struct code_limits ends;
 };
 
-/* False where a scale is too near the ends of the floats. */
+/* Returns false if a scale is too near the ends of the range of floats. */
 INLINE bool columns_make(struct fused_columns *columns,
                          const struct quant_type_info *type, const float *scales,
                          const uint8_t *zeros)
 {
-    const __m256 least = _mm256_set1_ps(least_scale),
-                 most = _mm256_set1_ps(largest_scale);
+    const __m256 least = _mm256_set1_ps(least_scale);
+    const __m256 most = _mm256_set1_ps(largest_scale);
     __m128i zero = _mm_sub_epi8(load_bytes(zeros), _mm_set1_epi8((char)type->lo));
     __m256 a = _mm256_loadu_ps(scales), b = _mm256_loadu_ps(scales + WIDTH);
     __m256 low = _mm256_cmp_ps(_mm256_min_ps(a, b), least, _CMP_GE_OQ);
@@ -193,8 +194,8 @@ INLINE __m256i columns_words(enum real_type real, const unsigned char *x,
                       columns->zero);
 }
 
-/* `rows` rows of some columns, a pair of rows at a time. Rows lie `stride` bytes, and
- * `codes_stride` codes, apart. */
+/* Encodes `rows` rows of 16 * count columns, two rows at once. Rows lie `stride` bytes,
+ * and `codes_stride` codes, apart. */
 INLINE void codes_rows(enum real_type real, const unsigned char *x, size_t stride,
                        size_t rows, const struct fused_columns *columns, size_t count,
                        size_t ahead, uint8_t *codes, size_t codes_stride)
@@ -219,11 +220,11 @@ INLINE void codes_rows(enum real_type real, const unsigned char *x, size_t strid
     }
 }
 
-/* Columns that are worked on together, row by row: their scales, and some rows, stay
- * in the first-level cache. */
+/* Columns encoded together, row by row. Their scales, and some rows, stay in the
+ * first-level cache. */
 enum { CODE_STRIP = 32 * LANES };
 
-/* False where a scale is too near the ends of the floats. */
+/* Returns false if a scale is too near the ends of the range of floats. */
 INLINE bool codes_strip(enum real_type real, const unsigned char *x, size_t stride,
                         size_t rows, size_t columns, const struct quant_type_info *type,
                         const float *scales, const uint8_t *zeros, size_t ahead,

@@ -1,29 +1,30 @@
-/* Codes and errors for AVX2, bit for bit those of scalar.c. Compiled with -mavx2
- * -mf16c but never with -mfma: a fused product would round otherwise. Compiles to
- * nothing where there is no x86-64. The other kernels are avx2.c's. */
+/* Makes codes and measures errors, for AVX2. Gives the same bits as scalar.c. Compiled
+ * with -mavx2 -mf16c but never with -mfma, because fused operations round differently.
+ * Empty on other architectures than x86-64. */
 #include "quant/kernels/kernels.h"
 
 #if defined(__x86_64__)
 
 #include "quant/kernels/avx2.h"
 
+/* LANES floats each. */
 struct avx2_lanes {
-    __m256 signal[2], noise[2]; /* LANES floats each */
+    __m256 signal[2], noise[2];
 };
 
+/* SUMS doubles each. */
 struct avx2_totals {
-    __m256d signal, noise; /* SUMS doubles each */
+    __m256d signal, noise;
 };
 
-/* 8 scales and zero points, as scalar.c's struct avx2_grid. What of a sum with
- * ROUNDER is more than the code, counted from type->lo, is `bias`. */
+/* 8 scales and zero points, as in struct scalar_grid. */
 struct avx2_grid {
     __m256 scale;
     __m256 lo, hi;
-    __m256i bias;
+    __m256i bias; /* ROUNDER_BITS, less the zero point counted from type->lo */
 };
 
-/* zero: zero points, counted from type->lo; steps: hi - lo. */
+/* zero: zero points counted from type->lo. steps: hi - lo. */
 INLINE struct avx2_grid grid_make(__m256i steps, __m256 scale, __m256i zero)
 {
     __m256i lo = _mm256_sub_epi32(_mm256_setzero_si256(), zero);
@@ -32,7 +33,7 @@ INLINE struct avx2_grid grid_make(__m256i steps, __m256 scale, __m256i zero)
                               _mm256_sub_epi32(_mm256_set1_epi32(ROUNDER_BITS), zero)};
 }
 
-/* Rounds y; returns l as float and the codes, counted from type->lo. */
+/* Rounds y to l. Returns the codes, counted from type->lo. */
 INLINE __m256i grid_round(const struct avx2_grid *grid, __m256 y, __m256 *l)
 {
     const __m256 rounder = _mm256_set1_ps(ROUNDER);
@@ -47,7 +48,7 @@ INLINE void square_add(__m256 *sum, __m256 v)
     *sum = _mm256_add_ps(*sum, _mm256_mul_ps(v, v));
 }
 
-/* Encodes 8 floats whose errors go into half h of the lanes. */
+/* Encodes 8 floats. Their errors go into half h of the lanes. */
 INLINE __m256i encode_step(const struct avx2_grid *grid, __m256 x,
                            struct avx2_lanes *lanes, int h)
 {
@@ -58,7 +59,7 @@ INLINE __m256i encode_step(const struct avx2_grid *grid, __m256 x,
     return code;
 }
 
-/* 16 codes, counted from lo, to bytes. */
+/* Packs 16 codes, counted from lo, into bytes. */
 INLINE __m128i codes_pack(__m256i a, __m256i b, __m128i lo)
 {
     __m256i words = _mm256_packs_epi32(a, b); /* a b | a b, four of each */
@@ -67,7 +68,7 @@ INLINE __m128i codes_pack(__m256i a, __m256i b, __m128i lo)
     return _mm_add_epi8(_mm_shuffle_epi32(bytes, _MM_SHUFFLE(3, 1, 2, 0)), lo);
 }
 
-/* Lanes l, l + 8, then l + 4, l + 12, then both, into doubles. */
+/* Adds lanes l and l + 8, then l + 4 and l + 12, then both sums. */
 INLINE __m256d lanes_fold(const __m256 *half)
 {
     __m256 sum = _mm256_add_ps(half[0], half[1]);
@@ -107,7 +108,7 @@ INLINE void encode_run(const float_u *x, size_t run, const struct avx2_grid *gri
         store_bytes(codes + i, codes_pack(a, b, lo));
         i += LANES;
     }
-    if (i < run) { /* what lies beyond the run counts as 0, which adds no error */
+    if (i < run) { /* elements beyond the run are 0 and have no error */
         size_t n = run - i;
         __m256i a = encode_step(grid, load_first(x + i, n), lanes, 0);
         __m256i b = encode_step(grid, load_second(x + i, n), lanes, 1);
@@ -115,8 +116,8 @@ INLINE void encode_run(const float_u *x, size_t run, const struct avx2_grid *gri
     }
 }
 
-/* Lanes are emptied several runs at a time: done at once, the chain of additions at
- * the end of a short run would keep the divisions of the next from starting. */
+/* Adds up the lanes of several runs at once. If each run did so at its end, the chain of
+ * additions would keep the divisions of the next run from starting. */
 enum { FLUSH_RUNS = 8 };
 
 INLINE void encode_all(const float_u *x, size_t run, size_t count,
@@ -145,7 +146,7 @@ INLINE void encode_all(const float_u *x, size_t run, size_t count,
     _mm256_storeu_pd(sums->noise, totals.noise);
 }
 
-/* Blocks of 32 are worth a copy of the loop that knows it. */
+/* Blocks of 32 get their own copy of the loop, with a constant length. */
 KERNEL_ENCODE_RUNS(avx2_encode_runs)
 {
     if (run == 32)
@@ -166,7 +167,7 @@ INLINE void grid_load(struct avx2_grid grid[2], const struct quant_type_info *ty
         grid_make(steps, _mm256_loadu_ps(scales + WIDTH), _mm256_cvtepu8_epi32(zero));
 }
 
-/* Adds errors of 16 columns, which are in units of each one's scale. */
+/* Adds the errors of 16 columns, which are in units of each column's scale. */
 INLINE void lanes_add(struct avx2_lanes *lanes, const struct avx2_lanes *column,
                       const struct avx2_grid grid[2], __m256 inverse)
 {
@@ -200,7 +201,7 @@ KERNEL_ENCODE_COLUMNS(avx2_encode_columns)
         }
         lanes_add(&lanes, &column, grid, inverse);
     }
-    if (c < columns) { /* columns beyond the last are 0: no error */
+    if (c < columns) { /* missing columns are 0 and have no error */
         size_t n = columns - c;
         float scale[LANES];
         uint8_t zero[LANES] = {0};

@@ -1,5 +1,5 @@
-/* Ranges for AVX2 and F16C, bit for bit those of scalar.c, of values of any type as they
- * lie. Compiles to nothing where there is no x86-64. */
+/* Ranges for AVX2 and F16C, of values of any type. Give the same bits as scalar.c. Empty
+ * on other architectures than x86-64. */
 #include "quant/kernels/kernels.h"
 
 #if defined(__x86_64__)
@@ -8,15 +8,16 @@
 
 /* ---- floats --------------------------------------------------------- */
 
-/* The bits of negative floats order as unsigned integers, downwards; with the
- * sign flipped they are the magnitudes, as signed integers, and others < 0. */
+/* Flips the signs of floats. Negative floats compare, as unsigned integers, in reverse
+ * order. With flipped signs their bits are those of their magnitudes, and positive floats
+ * become negative integers. */
 INLINE __m256i sign_flip(__m256i v)
 {
     return _mm256_xor_si256(v, _mm256_set1_epi32(INT32_MIN));
 }
 
 struct avx2_range {
-    __m256i top, bottom; /* bottom with its sign: to be flipped at the end */
+    __m256i top, bottom; /* bottom: signs are flipped at the end */
 };
 
 INLINE struct avx2_range range_add(struct avx2_range a, __m256 x)
@@ -32,7 +33,7 @@ INLINE struct avx2_range range_join(struct avx2_range a, struct avx2_range b)
                                _mm256_max_epu32(a.bottom, b.bottom)};
 }
 
-/* Merges the largest of 8 lanes into *top and *bottom. */
+/* Extends *top and *bottom by the largest of 8 lanes. */
 INLINE void range_reduce(struct avx2_range a, int32_t *top, int32_t *bottom)
 {
     __m256i down = sign_flip(a.bottom);
@@ -82,8 +83,8 @@ INLINE struct avx2_range range_run(enum real_type real, const unsigned char *x, 
 
 /* ---- halves --------------------------------------------------------- */
 
-/* float16 and bfloat16 order as integers, too: their ranges are found as they lie, 16
- * at a time, and widened at the end. */
+/* float16 and bfloat16 compare as integers, too. Their ranges are found 16 at once, and
+ * converted at the end. */
 INLINE bool is_half(enum real_type real)
 {
     return real == REAL_FLOAT16 || real == REAL_BFLOAT16;
@@ -107,7 +108,7 @@ INLINE __m256i load_halves(const unsigned char *x)
     return _mm256_loadu_si256((const __m256i *)(const void *)x);
 }
 
-/* Half h of 16 lanes, as float32. */
+/* Converts half h of 16 lanes to float32. */
 INLINE struct avx2_range halves_widen(enum real_type real, struct avx2_range a, int h)
 {
     unsigned char top[HALVES * 2], bottom[HALVES * 2];
@@ -140,7 +141,7 @@ INLINE struct avx2_range halves_run(enum real_type real, const unsigned char *x,
     return range_join(halves_widen(real, a, 0), halves_widen(real, a, 1));
 }
 
-/* `rows` rows across all 16s of columns. */
+/* Extends ranges by `rows` rows, in steps of 16 columns. The last ones may be left. */
 INLINE void halves_rows(enum real_type real, const unsigned char *x, size_t stride,
                         size_t rows, size_t columns, int32_t *top, int32_t *bottom)
 {
@@ -165,7 +166,7 @@ INLINE struct avx2_range range_any(enum real_type real, const unsigned char *x, 
     return is_half(real) ? halves_run(real, x, n) : range_run(real, x, n);
 }
 
-/* Largest of each of 8 vectors, in order. */
+/* The largest lane of each of 8 vectors, in order. */
 INLINE __m256i largest_of(const __m256i v[WIDTH])
 {
     __m256i pair[4], four[2];
@@ -179,7 +180,7 @@ INLINE __m256i largest_of(const __m256i v[WIDTH])
                             _mm256_permute2x128_si256(four[0], four[1], 0x31));
 }
 
-/* 8 runs, whose lanes are joined together. */
+/* Finds the ranges of 8 runs together. */
 INLINE void range_runs_8(enum real_type real, const unsigned char *x, size_t run,
                          int32_t *top, int32_t *bottom)
 {
@@ -206,7 +207,7 @@ INLINE void range_all_runs(enum real_type real, const unsigned char *x, size_t r
 
 KERNEL_RANGE_RUNS(avx2_range_runs){
     FOR_REAL(real, range_all_runs, x, run, count, top, bottom)}
-/* The first n of 8 columns, down the rows that lie `stride` bytes apart. */
+/* Extends the ranges of n <= 8 columns. Rows lie `stride` bytes apart. */
 INLINE void range_column(enum real_type real, const unsigned char *x, size_t stride,
                          size_t rows, size_t n, int32_t *top, int32_t *bottom)
 {
@@ -223,7 +224,7 @@ INLINE void range_column(enum real_type real, const unsigned char *x, size_t str
     memcpy(bottom, b, n * sizeof *b);
 }
 
-/* `rows` rows across all whole vectors of columns. */
+/* Extends ranges by `rows` rows, in steps of 8 columns. The last ones may be left. */
 INLINE void range_rows(enum real_type real, const unsigned char *x, size_t stride,
                        size_t rows, size_t columns, int32_t *top, int32_t *bottom)
 {

@@ -1,6 +1,6 @@
-/* The kernels of the search for AVX2, bit for bit those of scalar_search.c: the 8
- * groups of a tile are the lanes of a vector. Compiled with -mavx2 -mf16c, and to
- * nothing where there is no x86-64. */
+/* The kernels of the search for AVX2. They give the same bits as scalar_search.c. The 8
+ * groups of a tile are the lanes of a vector. Compiled with -mavx2 -mf16c. Empty on other
+ * architectures than x86-64. */
 #include "quant/kernels/kernels.h"
 
 #if defined(__x86_64__)

@@ -1,5 +1,5 @@
-/* CPU detection by CPUID and XGETBV: the CPU must have the instructions, and the
- * operating system must save their registers. False on other architectures. */
+/* Detects the CPU with CPUID and XGETBV. The CPU must have the instructions, and the
+ * operating system must save their registers. Always false on other architectures. */
 #include "quant/kernels/cpu.h"
 
 bool cpu_always(void)
@@ -11,7 +11,7 @@ bool cpu_always(void)
 
 #include <cpuid.h>
 
-/* The register states that the operating system saves: XCR0's low half. */
+/* The register states that the operating system saves: the low half of XCR0. */
 static unsigned cpu_saved_states(void)
 {
     unsigned low, high;

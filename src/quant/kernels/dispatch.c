@@ -1,5 +1,5 @@
-/* The tables of kernels, fastest first: one row for each instruction set that
- * the build knows. A new one is a file, a row here and its test in cpu.c. */
+/* The tables of kernels, fastest first: one row for each instruction set in this build.
+ * To add an instruction set, add a file, a row here and a test of the CPU in cpu.c. */
 #include "quant/kernels/kernels.h"
 
 #include <string.h>
@@ -20,7 +20,7 @@ static const struct {
 const struct kernels *quant_kernels(const char *name)
 {
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
-        if (name != NULL && strcmp(name, tables[i].kernels->name) != 0)
+        if (name && strcmp(name, tables[i].kernels->name) != 0)
             continue;
         if (tables[i].runs())
             return tables[i].kernels;

@@ -1,6 +1,6 @@
-/* The kernels in plain C: the definition of every result, on any CPU.
- * Needs IEEE floats without excess precision, contraction or flushing of
- * subnormals. Simple before fast; the other tables are for speed. */
+/* The kernels in plain C. They define every result, on any CPU, so they are written to be
+ * simple, not fast. They need IEEE 754 floats without excess precision, contraction or
+ * flushing of subnormals. */
 #include "quant/kernels/kernels.h"
 
 #include <float.h>
@@ -71,8 +71,7 @@ static inline void range_merge(float x, int32_t *top, int32_t *bottom)
     *bottom = down > *bottom ? down : *bottom;
 }
 
-/* Values of any type, a batch at a time. */
-enum { WIDEN_BATCH = 256 };
+enum { WIDEN_BATCH = 256 }; /* values converted at once */
 
 static const float_u *batch_floats(const void *x, enum real_type real, size_t at,
                                    size_t n, float buffer[WIDEN_BATCH])
@@ -91,9 +90,8 @@ static KERNEL_RANGE_RUNS(range_runs)
         int32_t up = top[k], down = bottom[k];
         for (size_t i = 0, n; i < run; i += n) {
             float buffer[WIDEN_BATCH];
-            const float_u *batch;
             n = size_min(run - i, WIDEN_BATCH);
-            batch = batch_floats(x, real, k * run + i, n, buffer);
+            const float_u *batch = batch_floats(x, real, k * run + i, n, buffer);
             for (size_t j = 0; j < n; j++)
                 range_merge(batch[j], &up, &down);
         }
@@ -107,9 +105,8 @@ static KERNEL_RANGE_COLUMNS(range_columns)
     for (size_t r = 0; r < rows; r++) {
         for (size_t c = 0, n; c < columns; c += n) {
             float buffer[WIDEN_BATCH];
-            const float_u *batch;
             n = size_min(columns - c, WIDEN_BATCH);
-            batch = batch_floats(x, real, r * stride + c, n, buffer);
+            const float_u *batch = batch_floats(x, real, r * stride + c, n, buffer);
             for (size_t j = 0; j < n; j++)
                 range_merge(batch[j], &top[c + j], &bottom[c + j]);
         }
@@ -122,12 +119,12 @@ struct scalar_lanes {
     float signal[LANES], noise[LANES];
 };
 
-/* What scales and zero points of LANES elements come to: the limits of l = q - z,
- * and what added to l gives the code. */
+/* The scales and zero points of LANES elements. */
 struct scalar_grid {
     float scale[LANES];
-    float lo[LANES], hi[LANES];
-    int zero[LANES];
+    float lo[LANES]; /* the lower limit of l = q - z */
+    float hi[LANES]; /* the upper limit of l */
+    int zero[LANES]; /* l + zero is the code */
 };
 
 static inline void grid_set(struct scalar_grid *grid, size_t l,
@@ -140,8 +137,8 @@ static inline void grid_set(struct scalar_grid *grid, size_t l,
     grid->zero[l] = z;
 }
 
-/* The code of y as a float, less the zero point. Clamping before rounding is the same
- * as after it, as the limits are integers; the comparisons are those of maxps and
+/* Returns l = q - z for y = x / s. It makes no difference whether clamping comes before
+ * rounding, because the limits are integers. The comparisons are those of maxps and
  * minps. */
 static inline float grid_round(const struct scalar_grid *restrict grid, size_t i, float y)
 {
@@ -175,7 +172,7 @@ static inline void encode_step(const struct scalar_grid *restrict grid,
     }
 }
 
-/* Adds errors of n columns, which are in units of each one's scale. */
+/* Adds the errors of n columns, which are in units of each column's scale. */
 static inline void lanes_add(struct scalar_lanes *lanes,
                              const struct scalar_lanes *column, size_t n,
                              const struct scalar_grid *grid, float inverse)
@@ -236,7 +233,6 @@ static KERNEL_ENCODE_COLUMNS(encode_columns)
     lanes_flush(&lanes, (double)unit, sums);
 }
 
-/* The same without errors. */
 static KERNEL_CODES_RUNS(codes_runs)
 {
     for (size_t k = 0; k < count; k++) {
@@ -245,10 +241,9 @@ static KERNEL_CODES_RUNS(codes_runs)
             grid_set(&grid, l, type, scales[k], zeros[k]);
         for (size_t i = 0, n; i < run; i += n) {
             float buffer[WIDEN_BATCH];
-            const float_u *batch;
             size_t j = 0;
             n = size_min(run - i, WIDEN_BATCH);
-            batch = batch_floats(x, real, k * run + i, n, buffer);
+            const float_u *batch = batch_floats(x, real, k * run + i, n, buffer);
             for (; j + LANES <= n; j += LANES)
                 codes_step(&grid, batch + j, LANES, codes + k * run + i + j);
             codes_step(&grid, batch + j, n - j, codes + k * run + i + j);
@@ -258,7 +253,7 @@ static KERNEL_CODES_RUNS(codes_runs)
 
 static KERNEL_CODES_COLUMNS(codes_columns)
 {
-    (void)ahead; /* the hardware may */
+    (void)ahead; /* prefetching is left to the hardware */
     for (size_t c = 0; c < columns; c += LANES) {
         size_t n = size_min(columns - c, LANES);
         struct scalar_grid grid;

@@ -1,5 +1,5 @@
-/* The kernels of the search in plain C: the definition of their results.
- * Simple before fast, as scalar.c. */
+/* The kernels of the search in plain C. Like scalar.c, they define the results, and are
+ * written to be simple, not fast. */
 #include <math.h>
 
 #include "quant/kernels/kernels.h"
@@ -38,9 +38,9 @@ KERNEL_SEARCH_INTEGERS(scalar_search_integers)
             }
 }
 
-/* Adds up one try for one group. Shifts are arithmetic, as on every CPU. */
-static inline void try_add(const int16_t *integers, size_t pairs, int r, int shift,
-                           int lo, int hi, float *sum_xl, float *sum_ll)
+/* Adds up one trial for one group. Right shifts are arithmetic, as on every CPU. */
+static inline void trial_add(const int16_t *integers, size_t pairs, int r, int shift,
+                             int lo, int hi, float *sum_xl, float *sum_ll)
 {
     const int half = 1 << shift >> 1;
     int xl = 0, ll = 0;
@@ -68,9 +68,9 @@ KERNEL_SEARCH_TRIALS(scalar_search_trials)
             int r = (int)round_even(clamp(y, 1, 32767));
             float xl = 0, ll = 0;
             for (size_t p = 0; p < pairs; p += SUM_PAIRS)
-                try_add(integers + (p * TILE_GROUPS + g) * 2,
-                        size_min(pairs - p, SUM_PAIRS), r, shift, (int)-zero,
-                        (int)(steps - zero), &xl, &ll);
+                trial_add(integers + (p * TILE_GROUPS + g) * 2,
+                          size_min(pairs - p, SUM_PAIRS), r, shift, (int)-zero,
+                          (int)(steps - zero), &xl, &ll);
             search_keep_better(tile, k, g, xl, ll);
         }
 }
