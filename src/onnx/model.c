@@ -160,17 +160,6 @@ struct model *model_load(const struct file *file, struct error *err)
     return model;
 }
 
-struct model *model_read(const char *path, const volatile int *cancel, struct error *err)
-{
-    struct file *file = file_open(path, cancel, err);
-    struct model *model = file ? model_load(file, err) : NULL;
-    if (model)
-        model->owned = file;
-    else
-        file_close(file);
-    return model;
-}
-
 void model_free(struct model *model)
 {
     if (!model)
@@ -180,6 +169,5 @@ void model_free(struct model *model)
     map_free(&model->numbers);
     payloads_free(&model->payloads);
     arena_destroy(model->arena);
-    file_close(model->owned);
     free(model);
 }

@@ -13,7 +13,6 @@ struct model {
     struct arena *arena; /* of the message and of all that is added to it */
     struct payloads payloads;
     const struct file *file;
-    struct file *owned;        /* the same, where model_read has opened it */
     struct external *external; /* files of external data, the newest first */
     size_t external_count;
     struct map externals; /* the same by location */
@@ -21,9 +20,6 @@ struct model {
     struct map numbers;   /* and the last numbers behind some */
     uint64_t bytes;       /* of the file and of all external data in use */
 };
-
-/* Reads the model at path ("-": standard input). NULL on failure. */
-struct model *model_read(const char *path, const volatile int *cancel, struct error *err);
 
 /* Reads the model in a file that outlives it. NULL on failure. */
 struct model *model_load(const struct file *file, struct error *err);

@@ -11,7 +11,7 @@ struct skeleton {
     size_t size;
 };
 
-/* raw_data in the skeleton is 8 bytes, a struct payload *; model_read turns
+/* raw_data in the skeleton is 8 bytes, a struct payload *; model_load turns
  * them into the form that payload.h tells. */
 bool scan_model(const struct file *file, struct payloads *payloads,
                 struct skeleton *skeleton, struct error *err);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* clang-format off */
-static const struct operator_row rows[] = {
+const struct operator_row operator_rows[] = {
     {"Abs", 1, 0, "0"},
     {"Acos", 7, 0, "0"},
     {"Acosh", 9, 0, "0"},
@@ -214,7 +214,7 @@ static const struct operator_row rows[] = {
 };
 /* clang-format on */
 
-enum { ROW_COUNT = sizeof rows / sizeof *rows };
+const size_t operator_count = sizeof operator_rows / sizeof *operator_rows;
 
 static int compare(const void *name, const void *row)
 {
@@ -223,11 +223,5 @@ static int compare(const void *name, const void *row)
 
 const struct operator_row *operator_find(const char *name)
 {
-    return bsearch(name, rows, ROW_COUNT, sizeof *rows, compare);
-}
-
-const struct operator_row *operator_rows(size_t *count)
-{
-    *count = ROW_COUNT;
-    return rows;
+    return bsearch(name, operator_rows, operator_count, sizeof *operator_rows, compare);
 }

@@ -15,10 +15,11 @@ struct operator_row {
                             L int64, B bool, F float, ? something else */
 };
 
+/* All rows, sorted by name. */
+extern const struct operator_row operator_rows[];
+extern const size_t operator_count;
+
 /* The operator's row; NULL where the standard domain never had it. */
 const struct operator_row *operator_find(const char *name);
-
-/* All rows, sorted by name. */
-const struct operator_row *operator_rows(size_t *count);
 
 #endif

@@ -8,7 +8,7 @@
 
 #define NOTHING NULL, NULL
 
-static const struct change rows[] = {
+const struct change changes[] = {
     {"BatchNormalization", 9, upgrade_batch_normalization_9, NULL,
      "spatial went: 1 is dropped, 0 becomes Flatten and Reshape around the node"},
     {"Scan", 9, NULL, "Scan of opset 8 has a batch axis that no later Scan has",
@@ -113,19 +113,15 @@ static const struct change rows[] = {
      "integer types went: Cast to double and back"},
 };
 
+const size_t change_count = sizeof changes / sizeof *changes;
+
 const struct change *change_next(const char *op_type, int64_t source, int64_t target)
 {
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const struct change *row = &rows[i];
+    for (size_t i = 0; i < change_count; i++) {
+        const struct change *row = &changes[i];
         if (row->version > source && row->version <= target &&
             (row->rewrite || row->refusal) && strcmp(row->op_type, op_type) == 0)
             return row;
     }
     return NULL;
-}
-
-const struct change *change_rows(size_t *count)
-{
-    *count = sizeof rows / sizeof *rows;
-    return rows;
 }

@@ -14,11 +14,12 @@ struct change {
     const char *text;    /* one line for docs/opsets.md */
 };
 
+/* All changes, by version. */
+extern const struct change changes[];
+extern const size_t change_count;
+
 /* The change with the lowest version in (source, target] that rewrites or refuses
  * nodes of that operator; NULL: none. */
 const struct change *change_next(const char *op_type, int64_t source, int64_t target);
-
-/* All changes, by version. */
-const struct change *change_rows(size_t *count);
 
 #endif

@@ -231,18 +231,34 @@ Onnx__ModelProto *unpack(struct bytes bytes)
     return proto;
 }
 
-static void free_model(void *model)
+struct model *open_model(const char *path, struct error *err)
 {
+    struct file *file = file_open(path, NULL, err);
+    struct model *model = file ? model_load(file, err) : NULL;
+    if (!model)
+        file_close(file);
+    return model;
+}
+
+void close_model(struct model *model)
+{
+    struct file *file = model ? (struct file *)(uintptr_t)model->file : NULL;
     model_free(model);
+    file_close(file);
+}
+
+static void close_later(void *model)
+{
+    close_model(model);
 }
 
 struct model *read_saved(const char *path)
 {
     struct error err = {0};
-    struct model *model = model_read(path, NULL, &err);
+    struct model *model = open_model(path, &err);
     assert_fine(&err);
     assert_non_null(model);
-    at_end(free_model, model);
+    at_end(close_later, model);
     return model;
 }
 

@@ -108,7 +108,12 @@ Onnx__ModelProto *make_one(const char *op_type, Onnx__TensorProto *weight);
 struct bytes pack(const Onnx__ModelProto *proto);
 Onnx__ModelProto *unpack(struct bytes bytes); /* by protobuf-c alone */
 
-struct model *read_saved(const char *path); /* must succeed */
+/* Reads the model of a file, which close_model closes. NULL on failure. */
+struct model *open_model(const char *path, struct error *err);
+void close_model(struct model *model); /* NULL is fine */
+
+/* The same for models that must be right; closed when the test ends. */
+struct model *read_saved(const char *path);
 struct model *read_proto(const Onnx__ModelProto *proto);
 struct model *read_bytes(const void *data, size_t size);
 

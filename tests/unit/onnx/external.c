@@ -108,7 +108,7 @@ static void test_refused(void **state)
         struct bytes bytes = pack(proto);
         int before = open_files();
         const char *path = save("m.onnx", bytes.data, bytes.size);
-        assert_null(model_read(path, NULL, &err));
+        assert_null(open_model(path, &err));
         assert_failed(&err, rows[i].status, rows[i].part);
         assert_non_null(strstr(err.message, "m.onnx: "));
         assert_int_equal(open_files(), before);
@@ -142,14 +142,14 @@ static void test_files(void **state)
     int before = open_files();
     struct error err = {0};
     struct bytes bytes = pack(proto);
-    struct model *model = model_read(save("m.onnx", bytes.data, bytes.size), NULL, &err);
+    struct model *model = open_model(save("m.onnx", bytes.data, bytes.size), &err);
     assert_fine(&err);
     Onnx__TensorProto **t = model->proto->graph->initializer;
     assert_memory_equal(tensor_payload(t[0])->data, "aaaa", 4);
     assert_memory_equal(tensor_payload(t[1])->data, "bbbb", 4);
     assert_memory_equal(tensor_payload(t[2])->data, "aaaa", 4);
     assert_ptr_equal(tensor_payload(t[0])->file, tensor_payload(t[3])->file);
-    model_free(model);
+    close_model(model);
     assert_int_equal(open_files(), before);
 }
 
@@ -173,14 +173,14 @@ static void test_more_files_than_descriptors(void **state)
     low = old;
     low.rlim_cur = LIMIT;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
-    struct model *model = model_read(path, NULL, &err);
+    struct model *model = open_model(path, &err);
     setrlimit(RLIMIT_NOFILE, &old);
     assert_fine(&err);
     for (int i = 0; i < FILES; i++) {
         const Onnx__TensorProto *tensor = model->proto->graph->initializer[i];
         assert_memory_equal(tensor_payload(tensor)->data, hold_printf("%04d", i), 4);
     }
-    model_free(model);
+    close_model(model);
 }
 
 static const char *entry_of(const Onnx__TensorProto *tensor, const char *key)

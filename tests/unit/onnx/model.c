@@ -12,7 +12,7 @@ static void assert_refused(const void *data, size_t size, enum status status,
 {
     struct error err = {0};
     int before = open_files();
-    assert_null(model_read(save("bad.onnx", data, size), NULL, &err));
+    assert_null(open_model(save("bad.onnx", data, size), &err));
     assert_failed(&err, status, part);
     assert_non_null(strstr(err.message, "bad.onnx: "));
     assert_int_equal(open_files(), before);
@@ -32,7 +32,7 @@ static void test_refused(void **state)
     assert_refused("not a model", 11, STATUS_MALFORMED, "is this an ONNX model?");
 
     struct error err = {0};
-    assert_null(model_read(temp_path("missing.onnx"), NULL, &err));
+    assert_null(open_model(temp_path("missing.onnx"), &err));
     assert_failed(&err, STATUS_READ, "missing.onnx: No such file");
 }
 
@@ -47,18 +47,6 @@ static void test_read(void **state)
     assert_int_equal(model->proto->graph->n_node, 1);
     assert_string_equal(model->proto->graph->node[0]->op_type, "MatMul");
     model_free(NULL);
-}
-
-static void test_cancel(void **state)
-{
-    (void)state;
-    volatile int cancel = 1;
-    struct error err = {0};
-    struct bytes bytes = pack(make_model(10, 21));
-    const char *path = save("m.onnx", bytes.data, bytes.size);
-    struct model *model = model_read(path, &cancel, &err);
-    model_free(model); /* a regular file need not look at cancel */
-    assert_true(model || err.status == STATUS_CANCELLED);
 }
 
 /* ---- caps ------------------------------------------------------------ */
@@ -81,7 +69,7 @@ static void assert_bounded(uint32_t number, size_t count, size_t factor)
     const char *path = save("bomb.onnx", model.data, model.size);
     size_t size = model.size, before = memory_peak();
     struct error err = {0};
-    model_free(model_read(path, NULL, &err));
+    close_model(open_model(path, &err));
     if (err.status != STATUS_OK)
         assert_failed(&err, STATUS_MEMORY, "made to do harm");
     assert_true(memory_peak() - before < (96u << 20) + size * factor);
@@ -120,8 +108,10 @@ static void test_many_nodes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_empty_messages), TEST(test_refused),    TEST(test_read),
-        TEST(test_cancel),         TEST(test_many_nodes),
+        TEST(test_empty_messages),
+        TEST(test_refused),
+        TEST(test_read),
+        TEST(test_many_nodes),
     };
     return RUN(tests);
 }

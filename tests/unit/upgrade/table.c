@@ -23,10 +23,9 @@ static const char *root(void)
 static void test_operators_are_sorted(void **state)
 {
     (void)state;
-    size_t count;
-    const struct operator_row *rows = operator_rows(&count);
-    assert_true(count > 200);
-    for (size_t i = 0; i < count; i++) {
+    const struct operator_row *rows = operator_rows;
+    assert_true(operator_count > 200);
+    for (size_t i = 0; i < operator_count; i++) {
         assert_true(i == 0 || strcmp(rows[i - 1].name, rows[i].name) < 0);
         assert_ptr_equal(operator_find(rows[i].name), &rows[i]);
         assert_true(*rows[i].outputs != '\0');
@@ -40,9 +39,8 @@ static void test_operators_are_sorted(void **state)
 static void test_changes_are_sorted(void **state)
 {
     (void)state;
-    size_t count;
-    const struct change *rows = change_rows(&count);
-    for (size_t i = 0; i < count; i++) {
+    const struct change *rows = changes;
+    for (size_t i = 0; i < change_count; i++) {
         const struct operator_row *row = operator_find(rows[i].op_type);
         assert_non_null(row);
         assert_true(row->since < rows[i].version);
@@ -59,9 +57,8 @@ static void test_changes_are_sorted(void **state)
 static void test_what_went_is_replaced(void **state)
 {
     (void)state;
-    size_t count;
-    const struct operator_row *rows = operator_rows(&count);
-    for (size_t i = 0; i < count; i++) {
+    const struct operator_row *rows = operator_rows;
+    for (size_t i = 0; i < operator_count; i++) {
         if (rows[i].gone <= UPGRADE_SOURCE_MIN)
             continue;
         const struct change *change =
@@ -88,14 +85,13 @@ static void test_next_change(void **state)
 static void test_page(void **state)
 {
     (void)state;
-    size_t count;
-    const struct change *rows = change_rows(&count);
+    const struct change *rows = changes;
     struct bytes page = load(hold_printf("%sdocs/opsets.md", root()));
     char *text = hold_printf("%.*s", (int)page.size, (const char *)page.data);
     char *at = strstr(text, "|---|---|---|\n");
     assert_non_null(at);
     at = strchr(at, '\n') + 1;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < change_count; i++) {
         char *line = hold_printf("| %s | %lld | %s |\n", rows[i].op_type,
                                  (long long)rows[i].version, rows[i].text);
         if (strncmp(at, line, strlen(line)) != 0) {
