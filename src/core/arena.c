@@ -1,5 +1,5 @@
-/* The arena: blocks of growing size, each cut from front to back. What is large has a
- * block of its own, which can be given back; nothing else can. */
+/* The arena: blocks of growing size, each used from front to back. A large allocation has
+ * a block of its own, which can be released. Small ones can't. */
 #include "core/arena.h"
 
 #include <stdarg.h>
@@ -12,21 +12,22 @@ enum {
     ALIGNMENT = 8,
     FIRST_BLOCK = 16 << 10,
     LARGEST_BLOCK = 1 << 20,
-    RELEASABLE = 16, /* of the large ones, the newest: no file can make the search long */
+    RELEASABLE = 16, /* only the newest large blocks are searched by arena_release */
 };
 
-struct block {
-    struct block *next;
-    size_t size, used; /* of bytes[] */
+struct arena_block {
+    struct arena_block *next;
+    size_t size; /* of bytes[] */
+    size_t used; /* of bytes[] */
     _Alignas(ALIGNMENT) unsigned char bytes[];
 };
 
 struct arena {
-    struct block *blocks; /* the newest first */
-    struct block *large;  /* those of one allocation each, likewise */
-    size_t left;          /* of the cap */
-    size_t block_size;    /* of the next block */
-    bool exhausted;
+    struct arena_block *blocks; /* newest first */
+    struct arena_block *large;  /* blocks of one allocation each, newest first */
+    size_t left;                /* bytes until the cap */
+    size_t block_size;          /* of the next block */
+    bool exhausted;             /* whether an allocation has failed */
 };
 
 struct arena *arena_create(size_t cap)
@@ -39,9 +40,9 @@ struct arena *arena_create(size_t cap)
     return arena;
 }
 
-static void blocks_free(struct block *block)
+static void blocks_free(struct arena_block *block)
 {
-    for (struct block *next; block; block = next) {
+    for (struct arena_block *next; block; block = next) {
         next = block->next;
         free(block);
     }
@@ -56,9 +57,9 @@ void arena_destroy(struct arena *arena)
     free(arena);
 }
 
-static struct block *block_add(struct block **list, size_t size)
+static struct arena_block *block_add(struct arena_block **list, size_t size)
 {
-    struct block *block = calloc(1, sizeof *block + size);
+    struct arena_block *block = calloc(1, sizeof *block + size);
     if (!block)
         return NULL;
     block->size = size;
@@ -66,17 +67,17 @@ static struct block *block_add(struct block **list, size_t size)
     return *list = block;
 }
 
-/* A block that has room for so many bytes. */
-static struct block *block_for(struct arena *arena, size_t size)
+/* Finds or makes a block with room for `size` bytes. */
+static struct arena_block *block_for(struct arena *arena, size_t size)
 {
-    struct block *newest = arena->blocks;
+    struct arena_block *newest = arena->blocks;
     if (newest && newest->size - newest->used >= size)
         return newest;
     if (size >= LARGEST_BLOCK)
         return block_add(&arena->large, size);
     while (arena->block_size < size)
         arena->block_size *= 2;
-    struct block *block = block_add(&arena->blocks, arena->block_size);
+    struct arena_block *block = block_add(&arena->blocks, arena->block_size);
     if (arena->block_size < LARGEST_BLOCK)
         arena->block_size *= 2;
     return block;
@@ -89,7 +90,7 @@ void *arena_alloc(struct arena *arena, size_t size)
     size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     if (size > arena->left)
         goto exhausted;
-    struct block *block = block_for(arena, size);
+    struct arena_block *block = block_for(arena, size);
     if (!block)
         goto exhausted;
     void *memory = block->bytes + block->used;
@@ -134,9 +135,9 @@ char *arena_printf(struct arena *arena, const char *format, ...)
 
 void arena_release(struct arena *arena, const void *memory)
 {
-    struct block **at = &arena->large;
+    struct arena_block **at = &arena->large;
     for (int i = 0; *at && i < RELEASABLE; i++, at = &(*at)->next) {
-        struct block *block = *at;
+        struct arena_block *block = *at;
         if (block->bytes != memory)
             continue;
         *at = block->next;

@@ -1,4 +1,4 @@
-/* Errors: the first one wins. Formats messages; decides nothing about them. */
+/* Errors: formats messages. The first error wins. */
 #include "core/error.h"
 
 #include <stdio.h>

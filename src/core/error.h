@@ -1,6 +1,6 @@
-/* Errors: a status and a message that names the file, the tensor or node, and
- * the reason. The first error wins: later ones on the same struct are dropped,
- * so clean-up code may fail without hiding the cause. */
+/* Errors: a status and a message. The message names the file, the tensor or node, and the
+ * reason. The first error wins: later errors on the same struct are dropped, so clean-up
+ * code may fail without hiding the cause. */
 #ifndef NIBBLE_CORE_ERROR_H
 #define NIBBLE_CORE_ERROR_H
 
@@ -23,18 +23,18 @@ struct error {
     char message[4096];
 };
 
-/* Sets the error unless one is set already. Returns false always, so that
- * `return error_set(...)` ends a function that reports success as bool. */
+/* Sets the error unless one is set already. Always returns false, so that a function
+ * which returns bool can end with `return error_set(...)`. */
 bool error_set(struct error *err, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The error for an allocation that failed. Returns false. */
+/* Sets the error for a failed allocation. Returns false. */
 bool error_memory(struct error *err);
 
-/* Puts "PREFIX: " before a message that is set, to name the file it is about. */
+/* Puts "PREFIX: " before the message, to name the file that it is about. */
 void error_prefix(struct error *err, const char *prefix);
 
-/* Puts text behind a message that is set. */
+/* Appends text to the message. */
 void error_append(struct error *err, const char *text);
 
 #endif

@@ -1,5 +1,4 @@
-/* Opening and mapping of input files. Looks at no byte of them but the two that
- * tell gzip. */
+/* Opens and maps input files. Reads none of their bytes but the two that mark gzip. */
 #include "core/file.h"
 #include "core/gzip.h"
 
@@ -39,8 +38,8 @@ int file_temporary(struct error *err)
     return fd;
 }
 
-bool file_spool(int fd, const char *data, size_t size, const char *path,
-                struct error *err)
+bool fd_write_all(int fd, const char *data, size_t size, const char *path,
+                  struct error *err)
 {
     while (size > 0) {
         ssize_t n = write(fd, data, size);
@@ -55,9 +54,9 @@ bool file_spool(int fd, const char *data, size_t size, const char *path,
     return true;
 }
 
-/* Copies all that can be read from `in` to `out`. */
-static bool spool(int in, int out, const char *path, const volatile int *cancel,
-                  struct error *err)
+/* Copies the rest of `in` to `out`. */
+static bool copy_rest(int in, int out, const char *path, const volatile int *cancel,
+                      struct error *err)
 {
     char buffer[64 << 10];
     for (;;) {
@@ -70,7 +69,7 @@ static bool spool(int in, int out, const char *path, const volatile int *cancel,
             continue;
         if (n < 0)
             return error_set(err, STATUS_READ, "%s: %s", path, strerror(errno));
-        if (!file_spool(out, buffer, (size_t)n, path, err))
+        if (!fd_write_all(out, buffer, (size_t)n, path, err))
             return false;
     }
 }
@@ -95,17 +94,18 @@ static bool map_bytes(struct file *file, struct error *err)
     return true;
 }
 
-/* Replaces file->fd by a temporary file that `fill` has written. */
-typedef bool fill_fn(int in, int out, const char *path, const volatile int *cancel,
+/* Copies the contents of `in`, decoded or as they are, to `out`. */
+typedef bool copy_fn(int in, int out, const char *path, const volatile int *cancel,
                      struct error *err);
 
-static bool through_temporary(struct file *file, fill_fn *fill,
-                              const volatile int *cancel, struct error *err)
+/* Replaces file->fd by a temporary file that `copy` writes. */
+static bool replace_by_temporary(struct file *file, copy_fn *copy,
+                                 const volatile int *cancel, struct error *err)
 {
     int fd = file_temporary(err);
     if (fd < 0)
         return false;
-    bool ok = fill(file->fd, fd, file->path, cancel, err);
+    bool ok = copy(file->fd, fd, file->path, cancel, err);
     close(file->fd);
     file->fd = fd;
     return ok;
@@ -126,11 +126,11 @@ static bool load(struct file *file, const volatile int *cancel, struct error *er
         return error_set(err, STATUS_READ, "%s: is a directory, not a model", file->path);
     file->device = st.st_dev;
     file->inode = st.st_ino;
-    /* A regular file on standard input may have been read from already. */
+    /* If standard input is a regular file, part of it may have been read already. */
     bool mappable = S_ISREG(st.st_mode) && lseek(file->fd, 0, SEEK_CUR) == 0;
-    if (!mappable && !through_temporary(file, spool, cancel, err))
+    if (!mappable && !replace_by_temporary(file, copy_rest, cancel, err))
         return false;
-    if (is_gzip(file->fd) && !through_temporary(file, gzip_inflate, cancel, err))
+    if (is_gzip(file->fd) && !replace_by_temporary(file, gzip_inflate, cancel, err))
         return false;
     return map_bytes(file, err);
 }
@@ -172,7 +172,7 @@ struct file *file_open(const char *path, const volatile int *cancel, struct erro
     return file;
 }
 
-/* Opens each part of a relative path below the folder, following no links. */
+/* Opens a relative path below the folder, part by part. Follows no symbolic links. */
 static int open_beneath(int folder, const char *location)
 {
     char *parts = strdup(location), *save = NULL;
@@ -267,7 +267,7 @@ struct file *file_scratch(uint64_t size, struct error *err)
     if (!file)
         return NULL;
     void *data = MAP_FAILED;
-    /* Room is taken now: a full disk is an error here, not a signal later. */
+    /* Allocating space now turns a full disk into an error instead of a signal later. */
     int code = posix_fallocate(fd, 0, (off_t)size);
     if (code == 0)
         data = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

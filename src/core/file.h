@@ -1,6 +1,6 @@
-/* Input files, mapped read-only. What can't be mapped as it is (standard input,
- * a pipe, a gzip file) goes through an unlinked temporary file first, so that a
- * reader always sees one mapping and memory stays bounded. */
+/* Input files, mapped read-only. Standard input, pipes and gzip files can't be mapped.
+ * They are copied to an unlinked temporary file first. So readers always see one mapping,
+ * and memory stays bounded. */
 #ifndef NIBBLE_CORE_FILE_H
 #define NIBBLE_CORE_FILE_H
 
@@ -19,8 +19,8 @@ struct file {
     bool is_stdin, mapped;
 };
 
-/* Maps the file at path ("-": standard input). A gzip file, known by its first
- * bytes, is inflated. NULL on failure, with an error that names the file. */
+/* Maps the file at path; "-" is standard input. A gzip file, recognized by its first
+ * bytes, is inflated. Returns NULL on failure, with an error that names the file. */
 struct file *file_open(const char *path, const volatile int *cancel, struct error *err);
 
 /* Maps `location` inside the folder of `model`: a relative name without "..",
@@ -55,15 +55,15 @@ void file_pieces_end(struct file_pieces *pieces);
 /* Copies bytes of the file by reading it, which brings no pages of the mapping in. */
 void file_copy(const struct file *file, const uint8_t *data, size_t size, void *out);
 
-/* An unlinked temporary file in $TMPDIR, open for reading and writing; -1 with
- * an error. */
+/* Makes an unlinked temporary file in $TMPDIR, open for reading and writing. Returns -1
+ * on failure, with an error. */
 int file_temporary(struct error *err);
 
-/* Writes the next bytes of a temporary copy of the file at `path`. */
-bool file_spool(int fd, const char *data, size_t size, const char *path,
-                struct error *err);
+/* Writes all bytes to fd, a temporary copy of the file at `path`. */
+bool fd_write_all(int fd, const char *data, size_t size, const char *path,
+                  struct error *err);
 
-/* True, with an error set, when *cancel is nonzero. */
+/* Returns true and sets an error if *cancel is not 0. `cancel` may be NULL. */
 bool cancelled(const volatile int *cancel, struct error *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* gzip by zlib's file interface. The header bears no name and no time, so equal
- * input gives equal output. */
+/* gzip, by zlib's file interface. The header has no name and no time, so equal input
+ * gives equal output. */
 #include "core/gzip.h"
 #include "core/file.h"
 
@@ -8,9 +8,9 @@
 #include <unistd.h>
 #include <zlib.h>
 
-enum { CHUNK = 64 << 10 };
+enum { GZIP_BUFFER = 64 << 10 };
 
-/* zlib's own stream on a duplicate of fd, so that closing it leaves fd open. */
+/* Opens zlib's stream on a duplicate of fd, so that closing it leaves fd open. */
 static gzFile stream_open(int fd, const char *mode, struct error *err)
 {
     int copy = dup(fd);
@@ -21,14 +21,14 @@ static gzFile stream_open(int fd, const char *mode, struct error *err)
         error_memory(err);
         return NULL;
     }
-    gzbuffer(stream, CHUNK);
+    gzbuffer(stream, GZIP_BUFFER);
     return stream;
 }
 
 bool gzip_inflate(int in, int out, const char *path, const volatile int *cancel,
                   struct error *err)
 {
-    char buffer[CHUNK];
+    char buffer[GZIP_BUFFER];
     int n = 0, code = Z_OK;
     gzFile stream = NULL;
     if (lseek(in, 0, SEEK_SET) == 0)
@@ -36,7 +36,7 @@ bool gzip_inflate(int in, int out, const char *path, const volatile int *cancel,
     if (!stream)
         return error_memory(err);
     while (!cancelled(cancel, err) && (n = gzread(stream, buffer, sizeof buffer)) > 0) {
-        if (!file_spool(out, buffer, (size_t)n, path, err))
+        if (!fd_write_all(out, buffer, (size_t)n, path, err))
             break;
     }
     gzerror(stream, &code);
@@ -52,7 +52,7 @@ bool gzip_inflate(int in, int out, const char *path, const volatile int *cancel,
 bool gzip_deflate(int in, int out, const char *path, const volatile int *cancel,
                   struct error *err)
 {
-    char buffer[CHUNK];
+    char buffer[GZIP_BUFFER];
     ssize_t n = 0;
     gzFile stream = NULL;
     if (lseek(in, 0, SEEK_SET) == 0)

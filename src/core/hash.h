@@ -1,4 +1,4 @@
-/* The hash of strings that map.c and set.c share: FNV-1a of 64 bits. */
+/* The hash of strings for map.c and set.c: FNV-1a with 64 bits. */
 #ifndef NIBBLE_CORE_HASH_H
 #define NIBBLE_CORE_HASH_H
 

@@ -1,6 +1,5 @@
-/* The hash map: open addressing, linear probing, at most 7/8 full. Hashes lie
- * apart from the entries, so that many places are looked at with one cache line.
- * Nothing is ever removed. */
+/* The hash map: open addressing, linear probing, at most 7/8 full. Hashes have an array
+ * of their own, so that one cache line holds many of them. Entries are never removed. */
 #include "core/map.h"
 #include "core/hash.h"
 
@@ -12,7 +11,7 @@ struct map_entry {
     void *value;
 };
 
-/* Never 0. */
+/* Never 0, which marks an empty slot. */
 static uint32_t hash_of(const char *key)
 {
     uint64_t hash = hash_string(key);
@@ -20,7 +19,7 @@ static uint32_t hash_of(const char *key)
     return folded ? folded : 1;
 }
 
-/* The place that holds the key, or the empty one where it belongs. */
+/* The slot that holds the key, or the empty slot where it belongs. */
 static size_t find(const struct map *map, const char *key, uint32_t hash)
 {
     size_t i = hash & (map->capacity - 1);
@@ -31,7 +30,7 @@ static size_t find(const struct map *map, const char *key, uint32_t hash)
     }
 }
 
-/* An empty place for a key that is not there. */
+/* An empty slot for a key that is not in the map. */
 static size_t find_empty(const struct map *map, uint32_t hash)
 {
     size_t i = hash & (map->capacity - 1);
@@ -53,9 +52,9 @@ static bool grow(struct map *map)
     for (size_t i = 0; i < map->capacity; i++) {
         if (!map->hashes[i])
             continue;
-        size_t place = find_empty(&bigger, map->hashes[i]);
-        bigger.hashes[place] = map->hashes[i];
-        bigger.entries[place] = map->entries[i];
+        size_t slot = find_empty(&bigger, map->hashes[i]);
+        bigger.hashes[slot] = map->hashes[i];
+        bigger.entries[slot] = map->entries[i];
     }
     map_free(map);
     *map = bigger;
@@ -66,8 +65,8 @@ void *map_get(const struct map *map, const char *key)
 {
     if (map->count == 0)
         return NULL;
-    size_t place = find(map, key, hash_of(key));
-    return map->hashes[place] ? map->entries[place].value : NULL;
+    size_t slot = find(map, key, hash_of(key));
+    return map->hashes[slot] ? map->entries[slot].value : NULL;
 }
 
 bool map_put(struct map *map, const char *key, void *value)
@@ -75,11 +74,11 @@ bool map_put(struct map *map, const char *key, void *value)
     if (map->count >= map->capacity / 8 * 7 && !grow(map))
         return false;
     uint32_t hash = hash_of(key);
-    size_t place = find(map, key, hash);
-    if (!map->hashes[place])
+    size_t slot = find(map, key, hash);
+    if (!map->hashes[slot])
         map->count++;
-    map->hashes[place] = hash;
-    map->entries[place] = (struct map_entry){.key = key, .value = value};
+    map->hashes[slot] = hash;
+    map->entries[slot] = (struct map_entry){.key = key, .value = value};
     return true;
 }
 

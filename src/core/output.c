@@ -1,5 +1,5 @@
-/* Atomic output. Three kinds of ends: a rename (regular files), a compressed
- * copy and then a rename (.gz), a plain copy (streams). */
+/* Atomic output. There are three ways to finish. A regular file is renamed. A .gz file is
+ * compressed into another file, which is renamed. A stream gets a copy. */
 #include "core/output.h"
 #include "core/gzip.h"
 
@@ -13,15 +13,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum kind { PLAIN, GZIP, STREAM };
+enum output_kind { OUTPUT_PLAIN, OUTPUT_GZIP, OUTPUT_STREAM };
 
 struct output {
-    enum kind kind;
+    enum output_kind kind;
     char *path;      /* the final name */
-    char *temporary; /* what will be renamed; NULL for streams */
-    int target; /* PLAIN: same as fd; GZIP: of the temporary; STREAM: where to copy */
-    int fd;     /* where writers write */
-    uint64_t size;
+    char *temporary; /* the file to be renamed; NULL for streams */
+    int target;      /* the temporary file, or the stream */
+    int fd;          /* where output_write writes; the target if that is a plain file */
+    uint64_t size;   /* in bytes, once committed */
     const volatile int *cancel;
 };
 
@@ -36,8 +36,8 @@ static bool ends_in_gz(const char *path)
     return n > 3 && strcmp(path + n - 3, ".gz") == 0;
 }
 
-/* Makes and opens FOLDER/.NAME.PID-N.tmp, with the mode of an ordinary new file
- * or that of the file it will replace. */
+/* Makes and opens FOLDER/.NAME.PID-N.tmp. Its mode is that of the file which it will
+ * replace, or of an ordinary new file. */
 static bool temporary_create(struct output *output, const struct stat *old,
                              struct error *err)
 {
@@ -48,7 +48,7 @@ static bool temporary_create(struct output *output, const struct stat *old,
     if (!output->temporary)
         return error_memory(err);
     for (int n = 0; n < 100; n++) {
-        /* A name of at most 200 characters leaves room for what is added. */
+        /* Cutting the name to 200 characters leaves room for the rest. */
         snprintf(output->temporary, room, "%.*s.%.200s.%ld-%d.tmp", folder, output->path,
                  output->path + folder, (long)getpid(), n);
         int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
@@ -71,24 +71,24 @@ static bool open_target(struct output *output, struct error *err)
 {
     struct stat st;
     if (strcmp(output->path, "-") == 0) {
-        output->kind = STREAM;
+        output->kind = OUTPUT_STREAM;
         output->target = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
         return output->target >= 0 || fail(output, err);
     }
     bool exists = stat(output->path, &st) == 0;
     if (!exists && lstat(output->path, &st) == 0)
         return error_set(err, STATUS_WRITE,
-                         "%s: a symbolic link to nothing: remove it, or name its target",
+                         "%s: is a dangling symbolic link: remove it, or name its target",
                          output->path);
     if (exists && S_ISDIR(st.st_mode))
         return error_set(err, STATUS_WRITE, "%s: is a directory: name a file in it",
                          output->path);
     if (exists && !S_ISREG(st.st_mode)) {
-        output->kind = STREAM;
+        output->kind = OUTPUT_STREAM;
         output->target = open(output->path, O_WRONLY | O_CLOEXEC);
         return output->target >= 0 || fail(output, err);
     }
-    output->kind = ends_in_gz(output->path) ? GZIP : PLAIN;
+    output->kind = ends_in_gz(output->path) ? OUTPUT_GZIP : OUTPUT_PLAIN;
     if (exists) {
         char *resolved = realpath(output->path, NULL);
         if (!resolved)
@@ -112,7 +112,7 @@ struct output *output_create(const char *path, const volatile int *cancel,
     output->cancel = cancel;
     if (!open_target(output, err))
         goto failed;
-    output->fd = output->kind == PLAIN ? output->target : file_temporary(err);
+    output->fd = output->kind == OUTPUT_PLAIN ? output->target : file_temporary(err);
     if (output->fd < 0)
         goto failed;
     return output;
@@ -125,13 +125,13 @@ failed:
 bool output_is_file(const struct output *output, const struct file *file)
 {
     struct stat st;
-    return output->kind != STREAM && stat(output->path, &st) == 0 &&
+    return output->kind != OUTPUT_STREAM && stat(output->path, &st) == 0 &&
            st.st_dev == file->device && st.st_ino == file->inode;
 }
 
 bool output_is_plain(const struct output *output)
 {
-    return output->kind == PLAIN;
+    return output->kind == OUTPUT_PLAIN;
 }
 
 const char *output_path(const struct output *output)
@@ -211,14 +211,14 @@ static bool stream_out(struct output *output, struct error *err)
     }
 }
 
-/* The rename itself lasts only when the folder's entry is on disk. */
+/* A rename survives a crash only once the folder itself is on disk. */
 static void sync_folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
     char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
     int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (fd >= 0) {
-        fsync(fd); /* some file systems refuse; nothing is lost by that */
+        fsync(fd); /* some file systems refuse, which does no harm */
         close(fd);
     }
     free(folder);
@@ -227,15 +227,15 @@ static void sync_folder_of(const char *path)
 bool output_commit(struct output *output, struct error *err)
 {
     struct stat st;
-    if (output->kind == STREAM && !stream_out(output, err))
+    if (output->kind == OUTPUT_STREAM && !stream_out(output, err))
         return false;
-    if (output->kind == GZIP &&
+    if (output->kind == OUTPUT_GZIP &&
         !gzip_deflate(output->fd, output->target, output->path, output->cancel, err))
         return false;
-    if (fstat(output->kind == STREAM ? output->fd : output->target, &st) < 0)
+    if (fstat(output->kind == OUTPUT_STREAM ? output->fd : output->target, &st) < 0)
         return fail(output, err);
     output->size = (uint64_t)st.st_size;
-    if (output->kind == STREAM)
+    if (output->kind == OUTPUT_STREAM)
         return true;
     if (cancelled(output->cancel, err))
         return false;

@@ -1,4 +1,4 @@
-/* The parallel loop, by OpenMP. Knows nothing of what is done in it. */
+/* The parallel loop, by OpenMP. */
 #include "core/parallel.h"
 
 #include <omp.h>

@@ -5,15 +5,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Does item `index`, on worker `worker` (0 .. threads-1). False stops the loop:
- * items that have not begun are left out. */
+/* Does item `index` on worker 0 .. threads-1. If it returns false, the loop starts no
+ * more items. */
 typedef bool parallel_fn(void *context, size_t index, int worker);
 
-/* One worker for each CPU where `wanted` is 0, but never more than items. */
+/* The number of workers for `count` items: `wanted`, or one for each CPU if that is 0,
+ * but never more than items. */
 int parallel_threads(int wanted, size_t count);
 
-/* Calls fn for every index below count, in any order, on `threads` workers.
- * False if a call returned false. */
+/* Calls fn for each index below count, in any order, on `threads` workers. Returns false
+ * if a call returned false. */
 bool parallel_for(size_t count, int threads, parallel_fn *fn, void *context);
 
 #endif

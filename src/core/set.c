@@ -1,17 +1,18 @@
-/* The set: open addressing, linear probing, at most 7/8 full. Nothing is ever removed. */
+/* The set: open addressing, linear probing, at most 7/8 full. Hashes are never
+ * removed. */
 #include "core/set.h"
 #include "core/hash.h"
 
 #include <stdlib.h>
 
-/* Never 0. */
+/* Never 0, which marks an empty slot. */
 static uint64_t hash_of(const char *text)
 {
     uint64_t hash = hash_string(text);
     return hash ? hash : 1;
 }
 
-/* The place that holds the hash, or the empty one where it belongs. */
+/* The slot that holds the hash, or the empty slot where it belongs. */
 static uint64_t *find(const struct set *set, uint64_t hash)
 {
     size_t i = (size_t)(hash ^ hash >> 32) & (set->capacity - 1);
@@ -44,9 +45,9 @@ bool set_add(struct set *set, const char *text)
 {
     if (set->count >= set->capacity / 8 * 7 && !grow(set))
         return false;
-    uint64_t hash = hash_of(text), *place = find(set, hash);
-    set->count += *place == 0;
-    *place = hash;
+    uint64_t hash = hash_of(text), *slot = find(set, hash);
+    set->count += *slot == 0;
+    *slot = hash;
     return true;
 }
 
