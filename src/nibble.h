@@ -111,8 +111,10 @@ enum nibble_scale_type { NIBBLE_SCALE_TYPE_FLOAT32, NIBBLE_SCALE_TYPE_FLOAT16 };
 /* Which elements share a scale. */
 enum nibble_granularity {
     /* One scale for each output channel. Channels of MatMul and Gemm are cut into blocks
-     * of 256, or of the next power of two, 16 to 256, if they are shorter. Every ONNX
-     * Runtime fuses this layout and runs it fast. */
+     * of 256, or of the largest power of two from 32 on that divides their length. Where
+     * none does, the last block is a partial one: blocks of 256, or of the next power of
+     * two from 16 on if they are shorter. Every ONNX Runtime fuses this layout and runs
+     * it fast; OpenVINO wants blocks that divide. */
     NIBBLE_GRANULARITY_DEFAULT,
     /* One scale for each output channel. */
     NIBBLE_GRANULARITY_PER_CHANNEL,

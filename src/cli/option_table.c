@@ -55,7 +55,7 @@ const struct option_row option_rows[] = {
     {OPTION_NUMBER, PLANNING, 0, "block-size", "N", GRANULARITY,
      FIELD(options.block_size), .least = 2, .most = INT32_MAX,
      .help = "one scale for every N values of a channel (MatMul, "
-             "Gemm: 256; others: one scale for each channel)"},
+             "Gemm: up to 256; others: a scale for each channel)"},
     {OPTION_WORD, PLANNING, 0, "method", "NAME", FIELD(options.method),
      .words = method_word, .help = "how scales are found"},
     {OPTION_WORD, PLANNING, 0, "scale-type", "TYPE", FIELD(options.scale_type),

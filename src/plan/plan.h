@@ -10,7 +10,7 @@
 #include <regex.h>
 
 enum granularity {
-    GRANULARITY_DEFAULT, /* per channel; MatMul and Gemm channels cut at 256 */
+    GRANULARITY_DEFAULT, /* per channel; MatMul and Gemm channels cut up to 256 */
     GRANULARITY_CHANNEL,
     GRANULARITY_TENSOR,
     GRANULARITY_BLOCKS,

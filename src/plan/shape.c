@@ -8,14 +8,20 @@
 enum {
     SHORT_AXIS = 16, /* blocks on shorter axes would be tiny */
     CUT_MIN = 16,
+    CUT_WHOLE = 32, /* smaller blocks cost more than a partial last one */
     CUT_MAX = 256, /* the blocks that ONNX Runtime fuses */
 };
 
-/* The next power of two, 16 to 256: what every ONNX Runtime fuses, computes right
- * and runs faster than float (docs/forms.md). */
+/* What every ONNX Runtime fuses, computes right and runs faster than float
+ * (docs/forms.md). OpenVINO and some operators refuse a partial last block, so the
+ * largest block that divides the axis, and a partial one only where none does. */
 static uint64_t cut_block(uint64_t length)
 {
-    uint64_t block = CUT_MIN;
+    uint64_t block;
+    for (block = CUT_MAX; block >= CUT_WHOLE; block /= 2)
+        if (length % block == 0)
+            return block;
+    block = CUT_MIN;
     while (block < length && block < CUT_MAX)
         block *= 2;
     return block;

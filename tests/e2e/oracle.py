@@ -313,7 +313,8 @@ def grouping(scheme, place, shape):
     if block == "tensor":
         return None, 0
     if block == "default" and cut:
-        return reduction, min(max(16, 1 << (length - 1).bit_length()), 256)
+        whole = [power for power in (256, 128, 64, 32) if length % power == 0]
+        return reduction, (whole or [min(max(16, 1 << (length - 1).bit_length()), 256)])[0]
     if block in ("default", "channel") or length < min(block, 16):
         return channel, 0
     return reduction, block

@@ -7,8 +7,9 @@ static struct plan_item *plan_weight(const char *op_type, Onnx__TensorProto *wei
     return item_named(pipeline_plan(make_one(op_type, weight), options), "W");
 }
 
-/* The block of a MatMul's channel of K elements: the next power of two from K on,
- * but no less than 16 and no more than 256. */
+/* The block of a MatMul's channel of K elements: the largest power of two from 32 to 256
+ * that divides it; where none does, the next one from K on, but no less than 16 and no
+ * more than 256. */
 static void test_default_blocks(void **state)
 {
     (void)state;
@@ -17,7 +18,9 @@ static void test_default_blocks(void **state)
         size_t block;
     } rows[] = {{1, 16},    {2, 16},    {15, 16},    {16, 16},   {17, 32},
                 {32, 32},   {33, 64},   {128, 128},  {129, 256}, {255, 256},
-                {256, 256}, {257, 256}, {1000, 256}, {4096, 256}};
+                {256, 256}, {257, 256}, {1000, 256}, {4096, 256},
+                {96, 32},   {160, 32},  {192, 64},   {200, 256},  {208, 256},
+                {288, 32},  {320, 64},  {384, 128},  {576, 64},   {3136, 64}};
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct plan_options options = plan_defaults();
         struct plan_item *item = plan_weight(
