@@ -96,7 +96,8 @@ size_t item_rows(const struct plan_item *item)
 size_t packing_unit(const struct plan_item *item)
 {
     static const size_t units[] = {[PACK_BYTES] = 1, [PACK_PAIRS] = 2};
-    return item->packing == PACK_HALVES ? item->row : units[item->packing];
+    return item->packing == PACK_HALVES || item->row_bytes ? item->row
+                                                           : units[item->packing];
 }
 
 /* Groups that a piece of stored zero points must be a multiple of. */

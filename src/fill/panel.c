@@ -77,7 +77,7 @@ static struct panel panel_of(const struct chunk *chunk)
         p.slab = SEARCH_ROWS;
     p.band = p.odd ? p.group_rows : (BAND_ROWS + p.height - 1) / p.height;
     p.band += p.slab - 1 - (p.band + p.slab - 1) % p.slab;
-    p.code_row = p.packed ? p.rows / 2 : p.rows;
+    p.code_row = p.packed ? (p.rows + (item->row_bytes != 0)) / 2 : p.rows;
     p.scale_row = p.group_rows * real_size(item->scheme.scale_type);
     p.zero_row = p.group_rows;
     if (p.packed && (item->padded || all % 2 == 0))
@@ -92,6 +92,7 @@ static bool reserve(struct panel_buffers *b, const struct panel *p, struct error
     size_t groups = p->band * p->group_columns;
     size_t lines = p->packed ? (rows + 1) / 2 : rows;
     size_t codes = p->columns * p->rows, stored = p->packed ? (codes + 1) / 2 : codes;
+    stored = p->item->row_bytes ? p->columns * p->code_row : stored;
 
     b->codes = buffer_grown(b->codes, &b->room[0], slab * p->columns);
     b->packed =
@@ -183,12 +184,14 @@ static void turn_codes(const struct panel *p, const struct band *band,
 static void turn_odd(const struct kernels *kernels, const struct panel *p,
                      struct panel_buffers *buffers)
 {
+    size_t stride = p->item->row_bytes ? 2 * p->code_row : p->rows;
+
     for (size_t c = 0, n; c < p->columns; c += n) {
         n = p->columns - c < ODD_COLUMNS ? p->columns - c : ODD_COLUMNS;
         quant_transpose(buffers->codes + c, p->rows, n, p->columns, buffers->turned,
                         p->rows);
         for (size_t i = 0; i < n; i++)
-            nibbles_put(kernels, buffers->stored_codes, (c + i) * p->rows,
+            nibbles_put(kernels, buffers->stored_codes, (c + i) * stride,
                         buffers->turned + i * p->rows, p->rows);
     }
 }
@@ -273,7 +276,7 @@ static bool store_all(const struct panel *p, const struct panel_buffers *buffers
     size_t groups = quant_groups(&item->shape) / p->group_columns;
     const struct stored parts[] = {
         {item->codes, buffers->stored_codes, p->columns, p->code_row, p->first / each,
-         rows / each},
+         item->row_bytes ? item->row_bytes : rows / each},
         {item->scales, buffers->stored_scales, p->group_columns, p->scale_row,
          p->group_first * size, groups * size},
         {item->zeros, buffers->stored_zeros, p->group_columns, p->zero_row / each,
@@ -281,7 +284,7 @@ static bool store_all(const struct panel *p, const struct panel_buffers *buffers
     };
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (!store(&parts[i], p->rows == rows, err))
+        if (!store(&parts[i], p->rows == rows && (i > 0 || !item->row_bytes), err))
             return false;
     return true;
 }

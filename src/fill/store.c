@@ -27,11 +27,23 @@ static size_t pack_halves(uint8_t *codes, size_t count, size_t row)
     return (size_t)(out - codes);
 }
 
+/* Each row begins with a whole byte. */
+static size_t pack_rows(const struct kernels *kernels, uint8_t *codes, size_t count,
+                        size_t row)
+{
+    uint8_t *out = codes;
+    for (size_t i = 0; i < count; i += row, out += (row + 1) / 2)
+        quant_pack4(kernels, codes + i, row, out);
+    return (size_t)(out - codes);
+}
+
 size_t codes_pack(const struct kernels *kernels, const struct plan_item *item,
                   uint8_t *codes, size_t count)
 {
     switch (item->packing) {
     case PACK_PAIRS:
+        if (item->row_bytes)
+            return pack_rows(kernels, codes, count, item->row);
         quant_pack4(kernels, codes, count, codes);
         return (count + 1) / 2;
     case PACK_HALVES:
@@ -41,10 +53,24 @@ size_t codes_pack(const struct kernels *kernels, const struct plan_item *item,
     }
 }
 
+/* Rows to their places; the bytes between them are left as they are, zero. */
+static bool write_rows(const struct plan_item *item, size_t begin, const uint8_t *packed,
+                       size_t size, struct error *err)
+{
+    size_t row = item->packing == PACK_PAIRS ? (item->row + 1) / 2 : item->row;
+    uint64_t offset = begin / item->row * item->row_bytes;
+    for (size_t at = 0; at < size; at += row, offset += item->row_bytes)
+        if (!write_at(item->codes, offset, packed + at, row, err))
+            return false;
+    return true;
+}
+
 bool codes_write(const struct plan_item *item, size_t begin, const uint8_t *packed,
                  size_t size, struct error *err)
 {
     uint64_t offset = begin;
+    if (item->row_bytes)
+        return write_rows(item, begin, packed, size, err);
     if (item->packing == PACK_PAIRS)
         offset = begin / 2;
     else if (item->packing == PACK_HALVES)

@@ -97,7 +97,9 @@ struct plan_item {
     size_t channel_axis;
     enum form form;
     enum packing packing;
-    size_t row;            /* PACK_HALVES: elements of a row */
+    size_t row;            /* elements of a row: PACK_HALVES, and with */
+    size_t row_bytes;      /* room for each row of codes: whole blocks. 0: no more than
+                              they take */
     bool transposed;       /* codes and scales are stored transposed; rank 2 */
     bool padded;           /* 4-bit zero points: every row of the codes begins a byte */
     bool int8_activations; /* of MatMulNBits */

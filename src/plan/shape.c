@@ -9,7 +9,7 @@ enum {
     SHORT_AXIS = 16, /* blocks on shorter axes would be tiny */
     CUT_MIN = 16,
     CUT_WHOLE = 32, /* smaller blocks cost more than a partial last one */
-    CUT_MAX = 256, /* the blocks that ONNX Runtime fuses */
+    CUT_MAX = 256,  /* the blocks that ONNX Runtime fuses */
 };
 
 /* What every ONNX Runtime fuses, computes right and runs faster than float
@@ -86,11 +86,20 @@ static bool fits_microsoft(const struct plan_item *item)
     return item->granularity == GRANULARITY_BLOCKS && power && type;
 }
 
-/* MatMulNBits reads whole blocks of [N, K]: a partial one would need padding. */
+/* Bytes of a channel's codes in whole blocks. */
+static size_t padded_bytes(const struct plan_item *item)
+{
+    const struct quant_shape *shape = &item->shape;
+    size_t blocks = shape->dim / shape->block + (shape->dim % shape->block != 0);
+    return blocks * shape->block / (is_narrow(item) ? 2 : 1);
+}
+
+/* MatMulNBits reads whole blocks of [N, K]. A partial one is padded, unless codes would
+ * then take more than three quarters of what the values do. */
 static bool fits_nbits(const struct plan_item *item)
 {
-    bool whole = item->shape.dim % (item->shape.block ? item->shape.block : 1) == 0;
-    return fits_microsoft(item) && whole;
+    return fits_microsoft(item) &&
+           padded_bytes(item) * 4 <= item->bytes / dim_at(item, item->channel_axis) * 3;
 }
 
 static bool fits_lookup(const struct plan_item *item)
@@ -202,6 +211,10 @@ static void set_packing(const struct plan_options *options, struct plan_item *it
         item->int8_activations = options->int8_activations;
         item->transposed = !channel_first;
         item->padded = true;
+        if (item->shape.dim % item->shape.block != 0) {
+            item->row = item->shape.dim;
+            item->row_bytes = padded_bytes(item);
+        }
         break;
     case FORM_ROWS:
         make_unsigned(item);
@@ -307,7 +320,9 @@ static uint64_t zero_bytes(const struct plan_item *item, uint64_t groups)
 uint64_t plan_bytes(const struct plan_item *item)
 {
     uint64_t groups = quant_groups(&item->shape), codes = item->elements;
-    if (item->packing == PACK_PAIRS)
+    if (item->row_bytes)
+        codes = codes / item->row * item->row_bytes;
+    else if (item->packing == PACK_PAIRS)
         codes = (codes + 1) / 2;
     else if (item->packing == PACK_HALVES)
         codes = codes / item->row * ((item->row + 1) / 2);

@@ -50,13 +50,19 @@ def expected_form(scheme, kind, form, channel, axis, block, shape, dtype):
         if not block or block >= shape[1] or (shape[1] % block == 0 and even):
             return "Gather"
     reduction = shape[axis] if axis is not None else 0
-    if kind == "fused" and operators and reduction % block == 0:
+    if kind == "fused" and operators and fits_nbits(reduction, block, narrow, dtype):
         return "MatMulNBits"
     length = math.prod(shape) // shape[channel]
     if form == "auto" and not (kind == "fused" and is_fusable(axis, block)
                                and pays(length, block)):
         return "load"
     return "DequantizeLinear"
+
+
+def fits_nbits(length, block, narrow, dtype):
+    """Padded to whole blocks, codes take three quarters of what values do at the most."""
+    codes = -(-length // block) * block / (1 + narrow)
+    return codes <= length * (4 if dtype == "float" else 2) * 3 / 4
 
 
 def pays(length, block):
