@@ -32,12 +32,28 @@ static uint8_t *turn(const uint8_t *from, size_t rows, size_t columns, bool turn
     return to;
 }
 
+/* Rows of K codes, each in whole blocks; the rest is zeros. */
+static struct bytes padded_codes(const struct plan_item *item, const uint8_t *codes)
+{
+    size_t n = (size_t)item->elements, k = item->shape.dim;
+    struct bytes bytes = {hold(n / k * item->row_bytes), n / k * item->row_bytes};
+    for (size_t i = 0; i < n; i++) {
+        if (item->packing == PACK_PAIRS)
+            put_nibble(bytes, i / k * item->row_bytes * 2 + i % k, codes[i]);
+        else
+            bytes.data[i / k * item->row_bytes + i % k] = codes[i];
+    }
+    return bytes;
+}
+
 static struct bytes stored_codes(const struct plan_item *item, const uint8_t *codes)
 {
     size_t n = (size_t)item->elements, row = item->row, half = (row + 1) / 2;
     size_t columns = item->transposed ? (size_t)item->tensor->dims[1] : n;
     struct bytes bytes = {hold(n + 1), n};
     codes = turn(codes, n / columns, columns, item->transposed, 1);
+    if (item->row_bytes)
+        return padded_codes(item, codes);
     if (item->packing == PACK_BYTES)
         memcpy(bytes.data, codes, n);
     for (size_t i = 0; item->packing == PACK_PAIRS && i < n; i++)
