@@ -280,6 +280,13 @@ struct nibble_weight {
     uint64_t sharing_bytes;
 };
 
+/* Weights that were quantized before, all of one kind. */
+struct nibble_already {
+    const char *type; /* "int4": of so many bits, signed or not */
+    const char *form; /* "DequantizeLinear", "MatMulNBits", "load", ... */
+    size_t weights;
+};
+
 struct nibble_report {
     const char *model;
     const char *output; /* "" in a dry run */
@@ -305,6 +312,9 @@ struct nibble_report {
     uint64_t copy_bytes;
     size_t sharing; /* and the sums of these over weights */
     uint64_t sharing_bytes;
+    /* What other runs or tools have quantized; these are none of `weights`. */
+    const struct nibble_already *const *already;
+    size_t already_count;
 };
 
 /* The report as text for a terminal of `columns` characters (0: 80), or as JSON

@@ -2,6 +2,7 @@
  * and gives scheme and shape to those that pass. Changes nothing in the model. */
 #include "plan/plan.h"
 #include "onnx/node.h"
+#include "plan/already.h"
 #include "plan/equal.h"
 #include "plan/shape.h"
 #include "plan/uses.h"
@@ -74,6 +75,15 @@ static const char *reason_rules(struct planner *p, const struct plan_item *item)
     if (o->exclude && regexec(o->exclude, item->value->name, 0, NULL, 0) == 0)
         return "excluded (--exclude)";
     return item->value->uses ? NULL : "nothing uses it";
+}
+
+/* No option makes weights of these. */
+static const char *reason_parameter(struct planner *p, const struct plan_item *item)
+{
+    (void)p;
+    return already_is_parameter(item->value)
+               ? "a scale or zero point of what is quantized already"
+               : NULL;
 }
 
 static const char *reason_role(struct planner *p, const struct plan_item *item)
@@ -243,7 +253,8 @@ static bool decide(struct planner *p, struct plan_item *item)
         return tensor_values(p->model, item->tensor, p->err) != NULL;
     if (!(item->reason = reason_kind(p, item)) &&
         !(item->reason = reason_small(p, item)) &&
-        !(item->reason = reason_rules(p, item))) {
+        !(item->reason = reason_rules(p, item)) &&
+        !(item->reason = reason_parameter(p, item))) {
         item->asked = true;
         if (!(item->reason = reason_role(p, item)) &&
             !(item->reason = leaves_collect(p->plan->arena, p->index, item, &leaves)) &&
@@ -297,6 +308,23 @@ static bool is_float_constant(struct plan_item *item, struct value *value)
 
 /* ---- the plan ------------------------------------------------------- */
 
+static void count_already(struct plan *plan, const struct value *value)
+{
+    int bits;
+    const char *form;
+    size_t kind = 0;
+    if (!already_is_codes(value, &bits, &form))
+        return;
+    while (kind < plan->already_kinds && (plan->already[kind].bits != bits ||
+                                          strcmp(plan->already[kind].form, form) != 0))
+        kind++;
+    if (kind == PLAN_ALREADY_KINDS)
+        kind--;
+    else if (kind == plan->already_kinds)
+        plan->already[plan->already_kinds++] = (struct plan_already){bits, form, 0};
+    plan->already[kind].weights++;
+}
+
 /* At most as many items as a weight has consumers, those behind Transposes counted
  * instead of the Transpose. */
 static size_t count_items(const struct graph_index *index)
@@ -329,9 +357,11 @@ bool plan_make(struct model *model, const struct graph_index *index,
     if (!plan->arena ||
         !(plan->items = arena_array(plan->arena, count, sizeof *plan->items)))
         return error_memory(err);
-    for (struct value *value = index->values; value; value = value->next)
+    for (struct value *value = index->values; value; value = value->next) {
         if (is_float_constant(&item, value) && !decide(&p, &item))
             return false;
+        count_already(plan, value);
+    }
     return plan_find_equal(plan, err);
 }
 

@@ -127,11 +127,22 @@ struct plan_item {
     enum quant_fit fit;
 };
 
+/* Weights that are quantized already: so many of one kind. */
+struct plan_already {
+    int bits;
+    const char *form; /* the operator that reads the codes, or a form's name */
+    size_t weights;
+};
+
+enum { PLAN_ALREADY_KINDS = 16 }; /* further kinds are not told apart from the last */
+
 struct plan {
     struct arena *arena;     /* of the items and their reasons */
     struct plan_item *items; /* in the order of the file */
     size_t count;
     size_t quantized;
+    struct plan_already already[PLAN_ALREADY_KINDS];
+    size_t already_kinds;
 };
 
 /* Makes the plan. Free it with plan_free when the index it was made from is gone. */

@@ -104,6 +104,22 @@ static bool add_weight(cJSON *array, const struct nibble_weight *w)
            add_count_pair(object, "bytes", w->bytes_before, w->bytes_after);
 }
 
+static bool add_already(cJSON *root, const struct nibble_report *report)
+{
+    cJSON *array = cJSON_AddArrayToObject(root, "already");
+    for (size_t i = 0; array && i < report->already_count; i++) {
+        cJSON *object = cJSON_CreateObject();
+        if (!object)
+            return false;
+        cJSON_AddItemToArray(array, object);
+        if (!add_text(object, "type", report->already[i]->type) ||
+            !add_text(object, "form", report->already[i]->form) ||
+            !add_count(object, "weights", report->already[i]->weights))
+            return false;
+    }
+    return array != NULL;
+}
+
 static bool add_weights(cJSON *root, const struct nibble_report *report)
 {
     cJSON *array = cJSON_AddArrayToObject(root, "weights");
@@ -155,7 +171,8 @@ char *nibble_report_json(const struct nibble_report *report)
     char *text = NULL;
     cJSON *root = cJSON_CreateObject();
     if (root && add_text(root, "nibble", nibble_version()) && add_files(root, report) &&
-        add_totals(root, report) && add_weights(root, report))
+        add_totals(root, report) && add_already(root, report) &&
+        add_weights(root, report))
         text = cJSON_Print(root);
     cJSON_Delete(root);
     return text;

@@ -143,6 +143,25 @@ static void add_chosen(struct nibble_report *report, const struct plan_item *ite
     *bytes += weight->bytes_after;
 }
 
+static bool add_already(struct arena *arena, const struct plan *plan,
+                        struct nibble_report *report)
+{
+    size_t count = plan->already_kinds;
+    struct nibble_already *rows = arena_array(arena, count, sizeof *rows);
+    const struct nibble_already **list = arena_array(arena, count, sizeof *list);
+    for (size_t i = 0; rows && list && i < count; i++) {
+        const struct plan_already *kind = &plan->already[i];
+        rows[i] =
+            (struct nibble_already){.type = arena_printf(arena, "int%d", kind->bits),
+                                    .form = arena_string(arena, kind->form),
+                                    .weights = kind->weights};
+        list[i] = &rows[i];
+    }
+    report->already = list;
+    report->already_count = count;
+    return rows && list;
+}
+
 static bool fill_report(struct arena *arena, const struct model *model,
                         const struct plan *plan, const struct report_facts *facts,
                         struct nibble_report *report)
@@ -175,7 +194,7 @@ static bool fill_report(struct arena *arena, const struct model *model,
     if (report->elements_quantized > 0)
         report->bits_per_weight =
             8 * (double)quantized_bytes / (double)report->elements_quantized;
-    return !arena_exhausted(arena);
+    return add_already(arena, plan, report) && !arena_exhausted(arena);
 }
 
 struct nibble_report *report_make(const struct model *model, const struct plan *plan,

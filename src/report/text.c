@@ -362,11 +362,34 @@ static void put_copies(FILE *out, const struct nibble_report *report)
             report->sharing, size);
 }
 
+/* "already    int4: 24 of 26 weights (DequantizeLinear); 2 float weights left" */
+static void put_already(FILE *out, const struct nibble_report *report)
+{
+    size_t left = 0, all = 0;
+    if (report->already_count == 0)
+        return;
+    for (size_t i = 0; i < report->weight_count; i++)
+        left += report->weights[i]->asked && !report->weights[i]->copy;
+    all = left;
+    for (size_t i = 0; i < report->already_count; i++)
+        all += report->already[i]->weights;
+    fputs("already    ", out);
+    for (size_t i = 0; i < report->already_count; i++) {
+        const struct nibble_already *row = report->already[i];
+        char *form = format_printable(row->form);
+        fprintf(out, "%s%s: %zu of %zu weights (%s)", i ? ", " : "", row->type,
+                row->weights, all, form ? form : "");
+        free(form);
+    }
+    fprintf(out, "; %zu float weight%s left\n", left, left == 1 ? "" : "s");
+}
+
 static void put_totals(FILE *out, const struct nibble_report *report)
 {
     char a[FORMAT_SIZE], b[FORMAT_SIZE];
     double all = report->elements ? (double)report->elements : 1;
 
+    put_already(out, report);
     format_count(a, report->elements);
     fprintf(out, "quantized  %zu of %zu constants, %.1f %% of %s elements",
             report->quantized, report->quantized + report->left,

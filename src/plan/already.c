@@ -1,0 +1,221 @@
+/* Finding what is quantized already. From a constant on, through operators that only move
+ * or convert values, to the operator that takes codes, scales or zero points; or to the
+ * Mul that makes values of codes and scales. */
+#include "plan/already.h"
+#include "onnx/node.h"
+#include "onnx/tensor.h"
+
+#include <string.h>
+
+enum { STEPS = 256 }; /* nodes looked at for one constant; more are not followed */
+
+/* Operators that take quantized tensors, in any domain. Masks of the inputs that are
+ * floats to them, and of those that are codes; the others are scales, zero points and
+ * biases. */
+static const struct quantized {
+    const char *op_type;
+    unsigned floats, codes;
+} operators[] = {
+    {"DequantizeLinear", 0, 1 << 0},
+    {"QuantizeLinear", 1 << 0, 0},
+    {"ConvInteger", 0, 1 << 0 | 1 << 1},
+    {"DynamicQuantizeLSTM", 1 << 0 | 1 << 3 | 1 << 5 | 1 << 6 | 1 << 7, 1 << 1 | 1 << 2},
+    {"DynamicQuantizeMatMul", 1 << 0 | 1 << 4, 1 << 1},
+    {"GatherBlockQuantized", 0, 1 << 0},
+    {"MatMulBnb4", 1 << 0, 1 << 1},
+    {"MatMulInteger", 0, 1 << 0 | 1 << 1},
+    {"MatMulIntegerToFloat", 1 << 6, 1 << 0 | 1 << 1},
+    {"MatMulNBits", 1 << 0 | 1 << 5, 1 << 1},
+    {"QAttention", 1 << 2 | 1 << 5, 1 << 0 | 1 << 1},
+    {"QEmbedLayerNormalization", 0, 1 << 2 | 1 << 3 | 1 << 4},
+    {"QGemm", 0, 1 << 0 | 1 << 3},
+    {"QLinearConv", 0, 1 << 0 | 1 << 3},
+    {"QLinearMatMul", 0, 1 << 0 | 1 << 3},
+    {"QMoE", 1 << 0 | 1 << 1, 1 << 2 | 1 << 5 | 1 << 8},
+};
+
+static const struct quantized *find_operator(const Onnx__NodeProto *node)
+{
+    for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
+        if (strcmp(text(node->op_type), operators[i].op_type) == 0)
+            return &operators[i];
+    return NULL;
+}
+
+static bool is_input_of(unsigned mask, size_t input)
+{
+    return input < 32 && (mask >> input & 1);
+}
+
+/* ---- moving on --------------------------------------------------------- */
+
+/* Operators that pass input 0 on, or (Concat) all inputs. */
+static bool passes_on(const Onnx__NodeProto *node, size_t input)
+{
+    static const char *const names[] = {
+        "Cast",  "Expand", "Flatten", "Gather", "Identity",  "Pad",       "Reshape",
+        "Slice", "Split",  "Squeeze", "Tile",   "Transpose", "Unsqueeze",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (node_is(node, names[i]))
+            return input == 0;
+    return node_is(node, "Concat");
+}
+
+static const struct value *operand(const struct scope *scope, const Onnx__NodeProto *node,
+                                   size_t input)
+{
+    const char *name = node_input(node, input);
+    return *name ? scope_find(scope, name) : NULL;
+}
+
+static const struct value *result(const struct use *use)
+{
+    const char *name = node_output(use->node, 0);
+    return *name ? scope_find(use->scope, name) : NULL;
+}
+
+/* The constant that a value is, once what only passes on is looked through; through Sub,
+ * too, which takes a zero point off. `cast`: whether a Cast was among it. */
+static const Onnx__TensorProto *origin(const struct value *value, bool *cast)
+{
+    *cast = false;
+    for (int i = 0; value && i < STEPS; i++) {
+        const Onnx__TensorProto *tensor = value_constant(value);
+        if (tensor || value->kind != VALUE_NODE)
+            return tensor;
+        if (!passes_on(value->node, 0) && !node_is(value->node, "Sub"))
+            return NULL;
+        *cast |= node_is(value->node, "Cast");
+        value = operand(value->scope, value->node, 0);
+    }
+    return NULL;
+}
+
+static int code_bits(const Onnx__TensorProto *tensor)
+{
+    switch (tensor ? tensor->data_type : DATA_UNDEFINED) {
+    case DATA_INT4:
+    case DATA_UINT4:
+        return 4;
+    case DATA_INT8:
+    case DATA_UINT8:
+        return 8;
+    default:
+        return 0;
+    }
+}
+
+/* ---- scales and zero points ----------------------------------------------- */
+
+/* Codes that have become floats, of which zero points are taken, or which are multiplied
+ * with scales, in either order. */
+static bool meets_codes(const struct use *use)
+{
+    bool cast;
+    if (!node_is(use->node, "Mul") && !node_is(use->node, "Sub"))
+        return false;
+    return code_bits(origin(operand(use->scope, use->node, 1 - use->input), &cast)) &&
+           cast;
+}
+
+static bool leads_to_codes(const struct value *value, int *left)
+{
+    for (const struct use *use = value ? value->uses : NULL; use; use = use->next) {
+        if (!use->node || (*left)-- <= 0)
+            continue;
+        const struct quantized *row = find_operator(use->node);
+        if (row && !is_input_of(row->floats | row->codes, use->input))
+            return true;
+        if (row)
+            continue;
+        if (use->input < 2 && meets_codes(use))
+            return true;
+        if (passes_on(use->node, use->input) && leads_to_codes(result(use), left))
+            return true;
+    }
+    return false;
+}
+
+bool already_is_parameter(const struct value *value)
+{
+    int left = STEPS;
+    return leads_to_codes(value, &left);
+}
+
+/* ---- codes -------------------------------------------------------------- */
+
+struct trail {
+    int left;
+    bool cast, gathered, halves; /* a Cast was met, a Gather, nibbles taken apart */
+    const char *form;
+    const Onnx__NodeProto *reader; /* an operator that takes codes */
+};
+
+static bool goes_to(const struct value *value, const char *op_type)
+{
+    for (const struct use *use = value ? value->uses : NULL; use; use = use->next)
+        if (use->node && node_is(use->node, op_type))
+            return true;
+    return false;
+}
+
+static bool follow_codes(const struct value *value, struct trail *trail);
+
+/* A Mul of codes by scales, or the one that begins to take nibbles apart. */
+static bool ends_in_scales(const struct use *use, struct trail *trail)
+{
+    bool cast;
+    const Onnx__TensorProto *scales =
+        origin(operand(use->scope, use->node, 1 - use->input), &cast);
+    if (!scales || !data_type_is_float(scales->data_type))
+        return false;
+    if (!goes_to(result(use), "Floor"))
+        return true;
+    trail->halves = true;
+    return false;
+}
+
+static bool follow_use(const struct use *use, struct trail *trail)
+{
+    const struct quantized *row = find_operator(use->node);
+    if (row) {
+        trail->reader = use->node;
+        return is_input_of(row->codes, use->input);
+    }
+    if (trail->cast && node_is(use->node, "Mul"))
+        return use->input < 2 && ends_in_scales(use, trail);
+    bool zeroed = trail->cast && node_is(use->node, "Sub") && use->input == 0;
+    if (!zeroed && !passes_on(use->node, use->input))
+        return false;
+    trail->cast |= node_is(use->node, "Cast");
+    trail->gathered |= node_is(use->node, "Gather");
+    return follow_codes(result(use), trail);
+}
+
+static bool follow_codes(const struct value *value, struct trail *trail)
+{
+    bool found = false;
+    for (const struct use *use = value ? value->uses : NULL; use && !found;
+         use = use->next)
+        if (use->node && trail->left-- > 0)
+            found = follow_use(use, trail);
+    return found;
+}
+
+bool already_is_codes(const struct value *value, int *bits, const char **form)
+{
+    struct trail trail = {.left = STEPS};
+    const Onnx__TensorProto *tensor = value_constant(value);
+    *bits = code_bits(tensor);
+    if (*bits == 0 || tensor->n_dims < 2 || !follow_codes(value, &trail))
+        return false;
+    if (trail.reader) { /* some hold narrow codes in bytes, and say so */
+        *bits = (int)node_int(trail.reader, "bits", *bits);
+        *form = trail.reader->op_type;
+        return true;
+    }
+    *form = trail.gathered ? "Gather" : trail.halves ? "portable" : "load";
+    *bits = trail.halves ? 4 : *bits;
+    return true;
+}
