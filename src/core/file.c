@@ -74,12 +74,21 @@ static bool copy_rest(int in, int out, const char *path, const volatile int *can
     }
 }
 
+static bool truncated(const struct file *file, struct error *err)
+{
+    return error_set(err, STATUS_READ,
+                     "%s: was truncated by another program while it was read: wait until "
+                     "that has finished, and try again",
+                     file->path);
+}
+
 static bool map_bytes(struct file *file, struct error *err)
 {
     struct stat st;
     if (fstat(file->fd, &st) < 0)
         return error_set(err, STATUS_READ, "%s: %s", file->path, strerror(errno));
     file->size = (uint64_t)st.st_size;
+    file->modified = st.st_mtim;
     file->data = (const uint8_t *)"";
     if (file->size == 0)
         return true;
@@ -257,6 +266,7 @@ struct file *file_open_beside(const struct file *model, const char *location,
         file_close(file);
         return NULL;
     }
+    guard_add(model->guard, file);
     return file;
 }
 
@@ -294,6 +304,7 @@ void file_close(struct file *file)
 {
     if (!file)
         return;
+    guard_remove(file);
     if (file->mapped)
         munmap((void *)(uintptr_t)file->data, (size_t)file->size);
     file_close_descriptor(file);
@@ -301,54 +312,40 @@ void file_close(struct file *file)
     free(file);
 }
 
-void file_done_with(const struct file *file, const uint8_t *data, uint64_t size)
-{
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t begin = ((uintptr_t)data + page - 1) & ~(page - 1);
-    uintptr_t end = (uintptr_t)data + (uintptr_t)size;
-    /* The last page of the file is never shared with data that follows. */
-    if (data + size == file->data + file->size)
-        end = (end + page - 1) & ~(page - 1);
-    end &= ~(page - 1);
-    if (file->mapped && begin < end)
-        madvise((void *)begin, end - begin, MADV_DONTNEED);
-}
-
-void file_pieces_add(struct file_pieces *pieces, const struct file *file,
-                     const uint8_t *data, uint64_t size)
-{
-    enum { TOGETHER = 1 << 20 };
-    if (!file)
-        return;
-    if (file != pieces->file || data < pieces->begin ||
-        data - pieces->begin >= TOGETHER) {
-        file_pieces_end(pieces);
-        *pieces = (struct file_pieces){.file = file, .begin = data, .end = data};
-    }
-    if (data + size > pieces->end)
-        pieces->end = data + size;
-}
-
-void file_pieces_end(struct file_pieces *pieces)
-{
-    if (pieces->file)
-        file_done_with(pieces->file, pieces->begin,
-                       (uint64_t)(pieces->end - pieces->begin));
-    *pieces = (struct file_pieces){0};
-}
-
-void file_copy(const struct file *file, const uint8_t *data, size_t size, void *out)
+bool file_read(const struct file *file, uint64_t offset, size_t size, void *out,
+               struct error *err)
 {
     uint8_t *to = out;
-    while (size > 0 && file->fd >= 0) {
-        ssize_t n = pread(file->fd, to, size, data - file->data);
+    while (size > 0) {
+        ssize_t n = pread(file->fd, to, size, (off_t)offset);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n <= 0)
-            break; /* the mapping has it, or the system says so */
-        data += n;
+        if (n < 0)
+            return error_set(err, STATUS_READ, "%s: %s", file->path, strerror(errno));
+        if (n == 0)
+            return truncated(file, err);
         to += n;
+        offset += (uint64_t)n;
         size -= (size_t)n;
     }
-    memcpy(to, data, size);
+    return true;
+}
+
+bool file_check(const struct file *file, struct error *err)
+{
+    struct stat st;
+    if (file->is_truncated)
+        return truncated(file, err);
+    if (file->fd < 0 || fstat(file->fd, &st) < 0)
+        return true;
+    if ((uint64_t)st.st_size < file->size)
+        return truncated(file, err);
+    if (st.st_mtim.tv_sec == file->modified.tv_sec &&
+        st.st_mtim.tv_nsec == file->modified.tv_nsec)
+        return true;
+    return error_set(
+        err, STATUS_READ,
+        "%s: was changed by another program while it was read: wait until that "
+        "has finished, and try again",
+        file->path);
 }

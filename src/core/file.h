@@ -5,9 +5,11 @@
 #define NIBBLE_CORE_FILE_H
 
 #include "core/error.h"
+#include "core/guard.h"
 
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 struct file {
     const char *path; /* as messages name it */
@@ -17,6 +19,10 @@ struct file {
     dev_t device; /* of the file named, not of the temporary one */
     ino_t inode;
     bool is_stdin, mapped;
+    struct timespec modified;
+    struct guard *guard;       /* NULL: none */
+    struct file *next;         /* of the guard's */
+    volatile int is_truncated; /* set by the guard */
 };
 
 /* Maps the file at path; "-" is standard input. A gzip file, recognized by its first
@@ -24,7 +30,8 @@ struct file {
 struct file *file_open(const char *path, const volatile int *cancel, struct error *err);
 
 /* Maps `location` inside the folder of `model`: a relative name without "..",
- * no part of it a symbolic link, a regular file at its end. */
+ * no part of it a symbolic link, a regular file at its end. The model's guard guards it,
+ * too. */
 struct file *file_open_beside(const struct file *model, const char *location,
                               struct error *err);
 
@@ -38,22 +45,14 @@ void file_close_descriptor(struct file *file);
 
 void file_close(struct file *file); /* NULL is fine */
 
-/* Tells the system that [data, data + size) of the file won't be read again
- * soon, which keeps resident memory small. Whole pages inside only. */
-void file_done_with(const struct file *file, const uint8_t *data, uint64_t size);
+/* Reads bytes [offset, offset + size) without the mapping. The file must have its
+ * descriptor. */
+bool file_read(const struct file *file, uint64_t offset, size_t size, void *out,
+               struct error *err);
 
-/* The same for pieces that are read one after the other: neighbours are given back
- * together, so that pages which they share are, too. Zeroed to begin with. */
-struct file_pieces {
-    const struct file *file;
-    const uint8_t *begin, *end;
-};
-void file_pieces_add(struct file_pieces *pieces, const struct file *file,
-                     const uint8_t *data, uint64_t size); /* file: NULL is fine */
-void file_pieces_end(struct file_pieces *pieces);
-
-/* Copies bytes of the file by reading it, which brings no pages of the mapping in. */
-void file_copy(const struct file *file, const uint8_t *data, size_t size, void *out);
+/* False, with an error, if another program has truncated or changed the file since it was
+ * opened. Says nothing about files that have no descriptor, unless a guard has. */
+bool file_check(const struct file *file, struct error *err);
 
 /* Makes an unlinked temporary file in $TMPDIR, open for reading and writing. Returns -1
  * on failure, with an error. */

@@ -2,6 +2,7 @@
  * compressed into another file, which is renamed. A stream gets a copy. */
 #include "core/output.h"
 #include "core/gzip.h"
+#include "core/pages.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -156,6 +157,23 @@ bool output_write(struct output *output, uint64_t offset, const void *data, size
     return true;
 }
 
+/* Copies what is left through memory, from the mapping. */
+static bool copy_mapped(struct output *output, uint64_t offset, const struct file *file,
+                        const uint8_t *data, uint64_t size, struct error *err)
+{
+    enum { STEP = 1 << 20 };
+    struct pages pages = {0};
+    bool ok = true;
+    for (uint64_t at = 0, n; ok && at < size; at += n) {
+        n = size - at < STEP ? size - at : STEP;
+        pages_read(&pages, file, data + at, n);
+        ok = !cancelled(output->cancel, err) &&
+             output_write(output, offset + at, data + at, (size_t)n, err);
+    }
+    pages_end(&pages);
+    return ok;
+}
+
 bool output_copy(struct output *output, uint64_t offset, const struct file *file,
                  const uint8_t *data, uint64_t size, struct error *err)
 {
@@ -165,21 +183,13 @@ bool output_copy(struct output *output, uint64_t offset, const struct file *file
         size_t step = left < (64u << 20) ? (size_t)left : 64u << 20;
         ssize_t n = copy_file_range(file->fd, &from, output->fd, &to, step, 0);
         if (n <= 0)
-            break; /* not between these file systems: through memory then */
+            break; /* not between these file systems */
         left -= (uint64_t)n;
         if (cancelled(output->cancel, err))
             return false;
     }
-    while (left > 0) {
-        size_t step = left < (1u << 20) ? (size_t)left : 1u << 20;
-        const uint8_t *at = data + (size - left);
-        if (cancelled(output->cancel, err) ||
-            !output_write(output, offset + (size - left), at, step, err))
-            return false;
-        file_done_with(file, at, step);
-        left -= step;
-    }
-    return true;
+    uint64_t done = size - left;
+    return copy_mapped(output, offset + done, file, data + done, left, err);
 }
 
 bool output_resize(struct output *output, uint64_t size, struct error *err)

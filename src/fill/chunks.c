@@ -1,6 +1,7 @@
 /* Cutting weights into chunks. Touches no data. */
 #include "fill/chunks.h"
-#include "fill/strip.h"
+#include "core/sizes.h"
+#include "fill/read.h"
 
 #include <stdlib.h>
 
@@ -8,10 +9,7 @@ enum {
     CHUNK_ELEMENTS = 256 << 10, /* of a chunk, at least */
     CHUNK_ROWS = 4, /* of it, where they are short: what is next can be fetched ahead */
     SHORT_ROW = 256 << 10,
-    FIT_ELEMENTS = 64 << 10,  /* floats stay in the second-level cache */
     RANGE_ELEMENTS = 1 << 20, /* many rows: joining costs as much as one */
-    FIT_COLUMNS_MIN = 512,    /* columns of one fit: whole cache lines, long runs */
-    TOUCH_BYTES = 64 << 10,   /* the system brings in so much around a page */
     PANEL_ROWS = 128,         /* they become a cache line of packed codes each */
     PANEL_BYTES = 8 << 20,    /* of a panel as it is stored, made in memory */
 };
@@ -41,11 +39,6 @@ static bool push_work(struct chunks *chunks, struct chunk chunk, struct error *e
     return push(&chunks->works, &chunks->work_count, &chunks->work_room, chunk, err);
 }
 
-static size_t greatest(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 void *buffer_grown(void *buffer, size_t *room, size_t size)
 {
     if (size <= *room)
@@ -57,31 +50,6 @@ void *buffer_grown(void *buffer, size_t *room, size_t size)
 }
 
 /* ---- shapes --------------------------------------------------------- */
-
-struct quant_source item_source(const struct plan_item *item)
-{
-    return (struct quant_source){item->source->data, data_type_real(item->data_type)};
-}
-
-void chunk_touch(const struct chunk *chunk, size_t begin, size_t count)
-{
-    const struct payload *source = chunk->item->source;
-    uint64_t size = chunk->item->bytes / chunk->item->elements;
-    if (begin >= chunk->end)
-        return;
-    count = chunk->end - begin < count ? chunk->end - begin : count;
-    for (uint64_t at = 0; at < count * size; at += TOUCH_BYTES)
-        (void)*(const volatile uint8_t *)(source->data + begin * size + at);
-    (void)*(const volatile uint8_t *)(source->data + (begin + count) * size - 1);
-}
-
-void chunk_done_with(const struct chunk *chunk, size_t begin, size_t end)
-{
-    const struct payload *source = chunk->item->source;
-    uint64_t size = chunk->item->bytes / chunk->item->elements;
-    if (source->file)
-        file_done_with(source->file, source->data + begin * size, (end - begin) * size);
-}
 
 size_t item_row_width(const struct plan_item *item)
 {
@@ -121,70 +89,57 @@ size_t row_begin(const struct plan_item *item, size_t row)
 
 /* ---- weights that are fitted first ------------------------------------ */
 
-/* The first element of what stays: the end of the weight, as much as the others that
- * are worked on together leave of the room. */
+/* The first element that stays in memory until it is encoded. Those up to the end of the
+ * weight do, as far as the others that are worked on together leave room. */
 static size_t first_kept(const struct chunks *chunks, const struct plan_item *item)
 {
     size_t size = (size_t)(item->bytes / item->elements), room = 0;
-    if (chunks->wide_bytes < WIDE_KEPT)
-        room = (size_t)(WIDE_KEPT - chunks->wide_bytes) / size;
+    if (chunks->two_pass_bytes < TWO_PASS_BYTES)
+        room = (size_t)(TWO_PASS_BYTES - chunks->two_pass_bytes) / size;
     return item->elements > room ? (size_t)item->elements - room : 0;
 }
 
-/* Turns chunks [first, count) round. */
-static void reverse(struct chunk *chunks, size_t first, size_t count)
+static void reverse(struct chunk *chunks, size_t first, size_t end)
 {
-    for (; first + 1 < count; first++, count--) {
+    for (; first + 1 < end; first++, end--) {
         struct chunk swapped = chunks[first];
-        chunks[first] = chunks[count - 1];
-        chunks[count - 1] = swapped;
+        chunks[first] = chunks[end - 1];
+        chunks[end - 1] = swapped;
     }
 }
 
-static struct wide_item *wide_new(struct chunks *chunks, struct plan_item *item,
-                                  struct error *err)
+static struct two_pass_item *two_pass_new(struct chunks *chunks, struct plan_item *item,
+                                          struct error *err)
 {
     size_t groups = quant_groups(&item->shape);
-    struct wide_item *wide = calloc(1, sizeof *wide);
-    if (!wide) {
+    struct two_pass_item *whole = calloc(1, sizeof *whole);
+    if (!whole) {
         error_memory(err);
         return NULL;
     }
-    wide->next = chunks->wides;
-    wide->item = item;
-    atomic_flag_clear(&wide->joining);
-    chunks->wides = wide;
-    wide->kept = first_kept(chunks, item);
-    chunks->wide_bytes += item->bytes;
-    wide->scales = malloc(groups * sizeof *wide->scales);
-    wide->zeros = malloc(groups);
+    whole->next = chunks->two_pass_items;
+    whole->item = item;
+    atomic_flag_clear(&whole->joining);
+    chunks->two_pass_items = whole;
+    whole->kept = first_kept(chunks, item);
+    chunks->two_pass_bytes += item->bytes;
+    whole->scales = malloc(groups * sizeof *whole->scales);
+    whole->zeros = malloc(groups);
     bool pieces = item->scheme.method == QUANT_RTN;
     if (pieces)
-        wide->ranges = calloc(groups, sizeof *wide->ranges);
-    if (wide->scales && wide->zeros && (wide->ranges || !pieces))
-        return wide;
+        whole->ranges = calloc(groups, sizeof *whole->ranges);
+    if (whole->scales && whole->zeros && (whole->ranges || !pieces))
+        return whole;
     error_memory(err);
     return NULL;
 }
 
-/* Rows of one fit: about a chunk's elements, but long runs along columns. */
-static size_t fit_step(const struct plan_item *item)
-{
-    const struct quant_shape *shape = &item->shape;
-    size_t per_row = (size_t)item->elements / item_rows(item);
-    size_t step = FIT_ELEMENTS / per_row;
-    if (shape->block == 0 && step < FIT_COLUMNS_MIN / shape->inner)
-        step = FIT_COLUMNS_MIN / shape->inner;
-    return step ? step : 1;
-}
-
-static bool cut_fits(struct chunks *chunks, struct wide_item *wide,
+static bool cut_fits(struct chunks *chunks, struct two_pass_item *whole,
                      struct plan_item *item, struct error *err)
 {
-    size_t rows = item_rows(item);
-    size_t step = strip_wanted(item) ? strip_channels(item) : fit_step(item);
+    size_t rows = item_rows(item), step = read_channels_step(item);
     for (size_t row = 0; row < rows; row += step) {
-        struct chunk chunk = {CHUNK_FIT, .wide = wide, .item = item, .first_row = row,
+        struct chunk chunk = {CHUNK_FIT, .whole = whole, .item = item, .first_row = row,
                               .row_count = rows - row < step ? rows - row : step};
         if (!push_fit(chunks, chunk, err))
             return false;
@@ -206,22 +161,22 @@ static bool cut_elements(struct chunks *chunks, struct chunk chunk, size_t step,
     return true;
 }
 
-static bool cut_wide(struct chunks *chunks, struct plan_item *item, struct error *err)
+static bool cut_two_pass(struct chunks *chunks, struct plan_item *item, struct error *err)
 {
-    struct wide_item *wide = wide_new(chunks, item, err);
-    if (!wide)
+    struct two_pass_item *whole = two_pass_new(chunks, item, err);
+    if (!whole)
         return false;
-    struct chunk range = {CHUNK_RANGE, .wide = wide, .item = item};
-    if (!(wide->ranges ? cut_elements(chunks, range, RANGE_ELEMENTS, err)
-                       : cut_fits(chunks, wide, item, err)))
+    struct chunk range = {CHUNK_RANGE, .whole = whole, .item = item};
+    if (!(whole->ranges ? cut_elements(chunks, range, RANGE_ELEMENTS, err)
+                        : cut_fits(chunks, whole, item, err)))
         return false;
     size_t unit = packing_unit(item);
     size_t step = unit > CHUNK_ELEMENTS ? unit : CHUNK_ELEMENTS / unit * unit;
     size_t first = chunks->work_count;
-    if (!cut_elements(chunks, (struct chunk){CHUNK_ENCODE, .wide = wide, .item = item},
+    if (!cut_elements(chunks, (struct chunk){CHUNK_ENCODE, .whole = whole, .item = item},
                       step, err))
         return false;
-    if (wide->kept > 0) /* what was read last is there still */
+    if (whole->kept > 0) /* what was read last is encoded first */
         reverse(chunks->works, first, chunks->work_count);
     return true;
 }
@@ -234,7 +189,7 @@ size_t rows_upto(const struct plan_item *item, size_t first, size_t last, size_t
     const struct quant_shape *shape = &item->shape;
     size_t width = item_row_width(item), begin = row_begin(item, first);
     size_t longest = (shape->block ? shape->block : 1) * shape->inner;
-    size_t next = first + greatest(elements / longest, 1);
+    size_t next = first + size_max(elements / longest, 1);
     for (; next < last; next++) {
         size_t at = row_begin(item, next);
         if (at - begin >= elements && at % code_unit == 0 &&
@@ -251,7 +206,7 @@ static bool cut_rows(struct chunks *chunks, struct plan_item *item, struct error
     size_t code_unit = packing_unit(item), zero_unit = zeros_unit(item);
     size_t each = (size_t)item->elements / rows, least = CHUNK_ELEMENTS;
     if (each <= SHORT_ROW)
-        least = greatest(least, each * CHUNK_ROWS);
+        least = size_max(least, each * CHUNK_ROWS);
     for (size_t first = 0, next; first < rows; first = next) {
         next = rows_upto(item, first, rows, least, code_unit, zero_unit);
         struct chunk chunk = {CHUNK_BOTH,
@@ -280,10 +235,10 @@ static size_t panel_step(const struct plan_item *item)
     bool along_rows = item->axis == 1 || item->shape.block == 0;
     if (source_rows >= rows || (packed && rows % 2 != 0))
         return fit_rows;
-    source_rows = greatest(source_rows / PANEL_ROWS * PANEL_ROWS, PANEL_ROWS);
+    source_rows = size_max(source_rows / PANEL_ROWS * PANEL_ROWS, PANEL_ROWS);
     if (along_rows)
         return source_rows * (fit_rows / rows);
-    return greatest(source_rows / item->shape.block & ~(size_t)1, 2);
+    return size_max(source_rows / item->shape.block & ~(size_t)1, 2);
 }
 
 static bool cut_panels(struct chunks *chunks, struct plan_item *item, struct error *err)
@@ -306,23 +261,24 @@ static bool cut_panels(struct chunks *chunks, struct plan_item *item, struct err
 bool chunks_add(struct chunks *chunks, struct plan_item *item, struct error *err)
 {
     const struct quant_shape *shape = &item->shape;
-    bool wide = shape->block == 0 && (shape->outer > 1 || shape->dim == 1);
+    bool two_pass = shape->block == 0 && (shape->outer > 1 || shape->dim == 1);
     if (item->transposed)
         return cut_panels(chunks, item, err);
-    return (wide ? cut_wide : cut_rows)(chunks, item, err);
+    return (two_pass ? cut_two_pass : cut_rows)(chunks, item, err);
 }
 
 void chunks_clear(struct chunks *chunks)
 {
-    for (struct wide_item *wide = chunks->wides, *next; wide; wide = next) {
-        next = wide->next;
-        free(wide->scales);
-        free(wide->zeros);
-        free(wide->ranges);
-        free(wide);
+    for (struct two_pass_item *whole = chunks->two_pass_items, *next; whole;
+         whole = next) {
+        next = whole->next;
+        free(whole->scales);
+        free(whole->zeros);
+        free(whole->ranges);
+        free(whole);
     }
-    chunks->wides = NULL;
-    chunks->wide_bytes = 0;
+    chunks->two_pass_items = NULL;
+    chunks->two_pass_bytes = 0;
     chunks->fit_count = chunks->work_count = 0;
 }
 

@@ -22,7 +22,8 @@ enum chunk_work {
 
 struct chunk {
     enum chunk_work work;
-    struct wide_item *wide; /* RANGE, FIT, ENCODE: the parameters of the whole weight */
+    struct two_pass_item
+        *whole; /* RANGE, FIT, ENCODE: the parameters of the whole weight */
     struct plan_item *item;
     size_t first_row, row_count; /* FIT, BOTH, PANEL: as quant_fit counts them */
     size_t begin, end;           /* all but FIT: elements; begin is even */
@@ -32,14 +33,15 @@ struct chunk {
     enum quant_fit fit;
 };
 
-/* Bytes of weights that are read twice which stay resident in between. */
-enum { WIDE_KEPT = 24 << 20 };
+/* Bytes of weights that are worked on together because they are read twice. As many of
+ * them stay in memory from the first time to the second. */
+enum { TWO_PASS_BYTES = 24 << 20 };
 
 /* Parameters of a weight that is fitted before it is encoded. */
-struct wide_item {
-    struct wide_item *next;
+struct two_pass_item {
+    struct two_pass_item *next;
     struct plan_item *item;
-    size_t kept; /* pages of elements from here on stay until they are encoded */
+    size_t kept; /* elements from here on stay in memory until they are encoded */
     struct quant_range *ranges; /* NULL: fitted in one go */
     atomic_flag joining;        /* a worker adds to the ranges */
     float *scales;
@@ -52,8 +54,8 @@ struct chunks {
     size_t fit_count, fit_room;
     struct chunk *works; /* by weight */
     size_t work_count, work_room;
-    struct wide_item *wides;
-    uint64_t wide_bytes; /* of the weights that are fitted first */
+    struct two_pass_item *two_pass_items;
+    uint64_t two_pass_bytes; /* of the weights that are fitted first */
 };
 
 /* Adds the chunks of one weight. */
@@ -61,18 +63,10 @@ bool chunks_add(struct chunks *chunks, struct plan_item *item, struct error *err
 void chunks_clear(struct chunks *chunks); /* keeps the room */
 void chunks_free(struct chunks *chunks);
 
-/* Brings in the pages of some elements, if they are the chunk's, so that kernels can
- * fetch from them ahead of time. */
-void chunk_touch(const struct chunk *chunk, size_t begin, size_t count);
-
-/* Lets go of the pages of elements [begin, end) of a chunk's weight. */
-void chunk_done_with(const struct chunk *chunk, size_t begin, size_t end);
-
 /* A buffer of that many bytes at least, in place of one that has `room`, whose contents
  * are lost where it must grow. NULL when out of memory. */
 void *buffer_grown(void *buffer, size_t *room, size_t size);
 
-struct quant_source item_source(const struct plan_item *item);
 size_t item_rows(const struct plan_item *item);      /* as quant_fit counts them */
 size_t item_row_width(const struct plan_item *item); /* groups of such a row */
 

@@ -2,9 +2,10 @@
  * places are the writer's; this joins the two. */
 #include "fill/fill.h"
 #include "core/parallel.h"
+#include "core/sizes.h"
+#include "fill/pack.h"
 #include "fill/panel.h"
-#include "fill/store.h"
-#include "fill/strip.h"
+#include "fill/read.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -13,7 +14,6 @@
 enum {
     SEGMENT = 64 << 10,  /* codes made and packed at a time */
     WRITE = 256 << 10,   /* bytes of them written at a time */
-    DROP = 256 << 10,    /* elements whose pages are dropped together, at least */
     PIECE = 64 << 10,    /* elements fitted at a time, whose floats stay in the cache */
     BATCH_CHUNKS = 4096, /* weights are worked on in batches of about so many chunks */
 };
@@ -29,8 +29,7 @@ struct worker {
     struct quant_range *ranges; /* of a CHUNK_RANGE */
     size_t range_room;
     struct panel_buffers panel;
-    struct strip strip;
-    struct file_pieces pieces; /* weights that it is done with */
+    struct reader reader;
     struct error err;
 };
 
@@ -68,8 +67,7 @@ static void workers_free(struct worker *workers, int count)
         free(workers[i].codes);
         free(workers[i].ranges);
         panel_buffers_free(&workers[i].panel);
-        strip_free(&workers[i].strip);
-        file_pieces_end(&workers[i].pieces);
+        reader_free(&workers[i].reader);
     }
     free(workers);
 }
@@ -80,34 +78,38 @@ static void workers_free(struct worker *workers, int count)
 static bool work_range(struct fill *fill, struct chunk *chunk, struct worker *worker)
 {
     const struct plan_item *item = chunk->item;
-    struct wide_item *wide = chunk->wide;
+    struct two_pass_item *whole = chunk->whole;
     size_t groups = quant_groups(&item->shape);
     worker->ranges = buffer_grown(worker->ranges, &worker->range_room,
                                   groups * sizeof *worker->ranges);
     if (!worker->ranges)
         return error_memory(&worker->err);
     memset(worker->ranges, 0, groups * sizeof *worker->ranges);
-    quant_ranges_extend(fill->options->kernels, item_source(item), &item->shape,
-                        chunk->begin, chunk->end, worker->ranges);
-    while (atomic_flag_test_and_set_explicit(&wide->joining, memory_order_acquire))
+    struct quant_source source;
+    if (!read_elements(&worker->reader, item, chunk->begin, chunk->end, &source,
+                       &worker->err))
+        return false;
+    quant_ranges_extend(fill->options->kernels, source, &item->shape, chunk->begin,
+                        chunk->end, worker->ranges);
+    while (atomic_flag_test_and_set_explicit(&whole->joining, memory_order_acquire))
         ;
-    quant_ranges_merge(wide->ranges, worker->ranges, groups);
-    atomic_flag_clear_explicit(&wide->joining, memory_order_release);
-    /* The rest is read from the file again rather than kept in memory. */
-    if (chunk->begin < wide->kept)
-        chunk_done_with(chunk, chunk->begin, chunk->end);
+    quant_ranges_merge(whole->ranges, worker->ranges, groups);
+    atomic_flag_clear_explicit(&whole->joining, memory_order_release);
+    if (chunk->begin >= whole->kept)
+        pages_keep(&worker->reader.pages);
     return true;
 }
 
 static bool work_fit(struct fill *fill, struct chunk *chunk, struct worker *worker)
 {
     const struct plan_item *item = chunk->item;
-    size_t first = chunk->first_row * item_row_width(item);
-    if (strip_wanted(item))
-        return strip_fit(fill->options->kernels, chunk, &worker->strip, &worker->err);
-    chunk->fit = quant_fit(fill->options->kernels, &item->scheme, item_source(item),
-                           &item->shape, chunk->first_row, chunk->row_count,
-                           chunk->wide->scales + first, chunk->wide->zeros + first);
+    struct channels_read channels;
+    size_t first = chunk->first_row, count = chunk->row_count;
+    if (!read_channels(&worker->reader, item, first, count, &channels, &worker->err))
+        return false;
+    chunk->fit = quant_fit(fill->options->kernels, &item->scheme, channels.source,
+                           &channels.shape, channels.offset, count,
+                           chunk->whole->scales + first, chunk->whole->zeros + first);
     return true;
 }
 
@@ -119,11 +121,11 @@ static bool flush(const struct chunk *chunk, struct worker *worker)
 }
 
 /* Codes of elements [begin, end), whole packing units but for the end of a weight,
- * segment by segment; written many at a time, the last by flush. What is `ahead`
- * elements further is likely to be read next. */
+ * segment by segment; written many at a time, the last by flush. The elements that lie
+ * `ahead` elements further are likely to be read next. */
 static bool encode(struct fill *fill, struct chunk *chunk, struct worker *worker,
-                   size_t begin, size_t end, size_t ahead, size_t first_group,
-                   const float *scales, const uint8_t *zeros)
+                   struct quant_source source, size_t begin, size_t end, size_t ahead,
+                   size_t first_group, const float *scales, const uint8_t *zeros)
 {
     const struct plan_item *item = chunk->item;
     const struct kernels *kernels = fill->options->kernels;
@@ -134,11 +136,11 @@ static bool encode(struct fill *fill, struct chunk *chunk, struct worker *worker
         return error_memory(&worker->err);
     for (size_t at = begin, n; at < end; at += n) {
         uint8_t *codes = worker->codes + worker->packed;
-        n = end - at < segment ? end - at : segment;
+        n = size_min(end - at, segment);
         if (worker->packed == 0)
             worker->from = at;
-        chunk_touch(chunk, at + ahead, n);
-        quant_encode(kernels, &item->scheme, item_source(item), &item->shape, at, at + n,
+        read_ahead(item, at + ahead, n, chunk->end);
+        quant_encode(kernels, &item->scheme, source, &item->shape, at, at + n,
                      first_group, scales, zeros, codes,
                      fill->options->measure ? &chunk->error : NULL);
         worker->packed += codes_pack(kernels, item, codes, n);
@@ -151,17 +153,21 @@ static bool encode(struct fill *fill, struct chunk *chunk, struct worker *worker
 static bool work_encode(struct fill *fill, struct chunk *chunk, struct worker *worker)
 {
     const struct plan_item *item = chunk->item;
-    const struct wide_item *wide = chunk->wide;
+    const struct two_pass_item *whole = chunk->whole;
+    struct quant_source source;
+    if (!read_elements(&worker->reader, item, chunk->begin, chunk->end, &source,
+                       &worker->err))
+        return false;
     if (item->fit != QUANT_FIT_OK)
         return true;
     size_t groups = quant_groups(&item->shape);
     if (chunk->begin == 0 &&
         (!reserve_groups(worker, groups) ||
-         !parameters_write(fill->options->kernels, item, 0, groups, wide->scales,
-                           wide->zeros, worker->scratch, &worker->err)))
+         !parameters_write(fill->options->kernels, item, 0, groups, whole->scales,
+                           whole->zeros, worker->scratch, &worker->err)))
         return false;
-    return encode(fill, chunk, worker, chunk->begin, chunk->end, SEGMENT, 0, wide->scales,
-                  wide->zeros) &&
+    return encode(fill, chunk, worker, source, chunk->begin, chunk->end, SEGMENT, 0,
+                  whole->scales, whole->zeros) &&
            flush(chunk, worker);
 }
 
@@ -174,24 +180,21 @@ static bool work_both(struct fill *fill, struct chunk *chunk, struct worker *wor
     if (!reserve_groups(worker, groups))
         return false;
     size_t last = chunk->first_row + chunk->row_count;
-    size_t dropped = chunk->begin;
     worker->packed = 0;
     for (size_t row = chunk->first_row, next; row < last; row = next) {
         size_t group = row * width - first;
         next = rows_upto(item, row, last, PIECE, packing_unit(item), 1);
-        chunk->fit =
-            quant_fit(kernels, &item->scheme, item_source(item), &item->shape, row,
-                      next - row, worker->scales + group, worker->zeros + group);
+        size_t begin = row_begin(item, row), end = row_begin(item, next);
+        struct quant_source source;
+        if (!read_elements(&worker->reader, item, begin, end, &source, &worker->err))
+            return false;
+        chunk->fit = quant_fit(kernels, &item->scheme, source, &item->shape, row,
+                               next - row, worker->scales + group, worker->zeros + group);
         if (chunk->fit != QUANT_FIT_OK)
             return true;
-        size_t begin = row_begin(item, row), end = row_begin(item, next);
-        if (!encode(fill, chunk, worker, begin, end, end - begin, first, worker->scales,
-                    worker->zeros))
+        if (!encode(fill, chunk, worker, source, begin, end, end - begin, first,
+                    worker->scales, worker->zeros))
             return false;
-        if (end - dropped >= DROP) {
-            chunk_done_with(chunk, dropped, end);
-            dropped = end;
-        }
     }
     return flush(chunk, worker) &&
            parameters_write(kernels, item, first, groups, worker->scales, worker->zeros,
@@ -200,19 +203,15 @@ static bool work_both(struct fill *fill, struct chunk *chunk, struct worker *wor
 
 static bool work_panel(struct fill *fill, struct chunk *chunk, struct worker *worker)
 {
-    return panel_work(fill->options, chunk, &worker->panel, &worker->err);
+    return panel_work(fill->options, chunk, &worker->reader, &worker->panel,
+                      &worker->err);
 }
 
-/* Lets go of the pages read, and tells how far things are. */
-static void finish(struct fill *fill, const struct chunk *chunk, struct worker *worker)
+/* Tells how far things are. */
+static void finish(struct fill *fill, const struct chunk *chunk)
 {
     const struct plan_item *item = chunk->item;
-    const struct payload *source = item->source;
     uint64_t size = item->bytes / item->elements, count = chunk->end - chunk->begin;
-    if (count == item->elements) /* small ones share pages with their neighbours */
-        file_pieces_add(&worker->pieces, source->file, source->data, source->size);
-    else
-        chunk_done_with(chunk, chunk->begin, chunk->end);
     uint64_t done = atomic_fetch_add(&fill->done, count * size) + count * size;
     if (fill->options->progress && !atomic_flag_test_and_set(&fill->reporting)) {
         fill->options->progress(fill->options->progress_data, done, fill->total);
@@ -235,7 +234,7 @@ static bool work(void *context, size_t index, int number)
         !works[chunk->work](fill, chunk, worker))
         return false;
     if (chunk->work != CHUNK_FIT && chunk->work != CHUNK_RANGE)
-        finish(fill, chunk, worker);
+        finish(fill, chunk);
     return true;
 }
 
@@ -273,42 +272,35 @@ static void gather(struct chunk *chunks, size_t count)
 /* Scales and zero points of weights whose ranges are complete. */
 static void fit_ranges(const struct kernels *kernels, struct chunks *chunks)
 {
-    for (struct wide_item *wide = chunks->wides; wide; wide = wide->next)
-        if (wide->ranges)
-            wide->item->fit = quant_ranges_fit(kernels, &wide->item->scheme, wide->ranges,
-                                               quant_groups(&wide->item->shape),
-                                               wide->scales, wide->zeros);
+    for (struct two_pass_item *whole = chunks->two_pass_items; whole; whole = whole->next)
+        if (whole->ranges)
+            whole->item->fit = quant_ranges_fit(
+                kernels, &whole->item->scheme, whole->ranges,
+                quant_groups(&whole->item->shape), whole->scales, whole->zeros);
 }
 
 /* Squares of values below 1e-22 vanish in float. A weight of nothing but such, whose
  * codes are all zero, has lost everything: 0 dB. */
-static void check_vanished(struct plan_item *item)
+static bool check_vanished(struct plan_item *item, struct reader *reader,
+                           struct error *err)
 {
-    enum { STEP = 1024 };
-    struct quant_source source = item_source(item);
-    size_t size = real_size(source.type);
+    enum { STEP = 1024, READ = 256 * STEP };
     float values[STEP];
+    size_t length = (size_t)item->elements, size = (size_t)item->bytes / length;
+    struct quant_source source;
     if (item->error.signal != 0 || item->error.noise != 0)
-        return;
-    for (uint64_t at = 0; at < item->elements; at += STEP) {
-        size_t n = item->elements - at < STEP ? (size_t)(item->elements - at) : STEP;
+        return true;
+    for (size_t at = 0, n; at < length; at += n) {
+        n = size_min(length - at, STEP);
+        if (at % READ == 0 &&
+            !read_elements(reader, item, at, size_min(length, at + READ), &source, err))
+            return false;
         real_load(source.type, (const uint8_t *)source.data + at * size, n, values);
         for (size_t i = 0; i < n; i++)
             if (values[i] != 0)
                 item->error = (struct quant_error){.signal = 1, .noise = 1};
     }
-}
-
-/* Lets go of all pages of a batch's weights: reading a chunk brings in pages around it,
- * those of chunks that are done, too. */
-static void drop_pages(const struct chunks *chunks)
-{
-    struct file_pieces pieces = {0};
-    for (size_t i = 0; i < chunks->work_count; i++) {
-        const struct payload *source = chunks->works[i].item->source;
-        file_pieces_add(&pieces, source->file, source->data, source->size);
-    }
-    file_pieces_end(&pieces);
+    return true;
 }
 
 static bool run_batch(struct fill *fill, struct chunks *chunks, int threads,
@@ -321,7 +313,8 @@ static bool run_batch(struct fill *fill, struct chunks *chunks, int threads,
     if (!loop(fill, chunks->works, chunks->work_count, threads, err))
         return false;
     gather(chunks->works, chunks->work_count);
-    drop_pages(chunks);
+    for (int i = 0; i < threads; i++)
+        pages_end(&fill->workers[i].reader.pages);
     chunks_clear(chunks);
     return true;
 }
@@ -350,7 +343,8 @@ static bool run_all(struct fill *fill, struct plan *plan, int threads, struct er
     for (size_t i = 0; ok && i < plan->count; i++) {
         if (is_filled(&plan->items[i]))
             ok = chunks_add(&chunks, &plan->items[i], err);
-        if (ok && (chunks.work_count >= BATCH_CHUNKS || chunks.wide_bytes >= WIDE_KEPT))
+        if (ok && (chunks.work_count >= BATCH_CHUNKS ||
+                   chunks.two_pass_bytes >= TWO_PASS_BYTES))
             ok = run_batch(fill, &chunks, threads, err);
     }
     ok = ok && run_batch(fill, &chunks, threads, err);
@@ -370,7 +364,7 @@ bool fill_plan(struct plan *plan, const struct fill_options *options, struct err
     bool ok = run_all(&fill, plan, threads, err);
     for (size_t i = 0; ok && options->measure && i < plan->count; i++)
         if (is_filled(&plan->items[i]) && plan->items[i].fit == QUANT_FIT_OK)
-            check_vanished(&plan->items[i]);
+            ok = check_vanished(&plan->items[i], &fill.workers[0].reader, err);
     repeat_results(plan);
     workers_free(fill.workers, threads);
     return ok;

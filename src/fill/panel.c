@@ -3,7 +3,7 @@
  * of others go to their places, whose bytes are their own, so that panels of one weight
  * may be written side by side. Numbers are quant's. */
 #include "fill/panel.h"
-#include "fill/store.h"
+#include "fill/pack.h"
 #include "quant/transpose.h"
 
 #include <stdlib.h>
@@ -137,7 +137,7 @@ static void pack_rows(const struct panel *p, size_t row, size_t rows,
 /* A few rows at a time, while their values and codes are in the first-level cache. */
 static bool quantize(const struct fill_options *options, struct chunk *chunk,
                      const struct panel *p, const struct band *band,
-                     struct panel_buffers *buffers)
+                     struct quant_source source, struct panel_buffers *buffers)
 {
     const struct plan_item *item = p->item;
     size_t row_width = item_row_width(item), width = p->fit_rows * row_width;
@@ -153,14 +153,13 @@ static bool quantize(const struct fill_options *options, struct chunk *chunk,
         n = band->count - i < p->slab ? band->count - i : p->slab;
         stop = begin + n * p->height * p->columns;
         stop = stop < end ? stop : end;
-        chunk->fit = quant_fit(options->kernels, &item->scheme, item_source(item),
-                               &item->shape, first, n * p->fit_rows, scales, zeros);
+        chunk->fit = quant_fit(options->kernels, &item->scheme, source, &item->shape,
+                               first, n * p->fit_rows, scales, zeros);
         if (chunk->fit != QUANT_FIT_OK)
             return false;
-        if (stop < chunk->end)
-            chunk_touch(chunk, stop, stop - begin);
-        quant_encode(options->kernels, &item->scheme, item_source(item), &item->shape,
-                     begin, stop, first * row_width, scales, zeros, buffers->codes,
+        read_ahead(item, stop, stop - begin, chunk->end);
+        quant_encode(options->kernels, &item->scheme, source, &item->shape, begin, stop,
+                     first * row_width, scales, zeros, buffers->codes,
                      options->measure ? &chunk->error : NULL);
         if (!p->odd)
             pack_rows(p, row, (stop - begin) / p->columns, buffers);
@@ -290,10 +289,11 @@ static bool store_all(const struct panel *p, const struct panel_buffers *buffers
 }
 
 bool panel_work(const struct fill_options *options, struct chunk *chunk,
-                struct panel_buffers *buffers, struct error *err)
+                struct reader *reader, struct panel_buffers *buffers, struct error *err)
 {
     const struct panel p = panel_of(chunk);
     struct band band = {0};
+    struct quant_source source;
 
     if (!reserve(buffers, &p, err))
         return false;
@@ -304,12 +304,14 @@ bool panel_work(const struct fill_options *options, struct chunk *chunk,
             band.rows = p.rows - band.row;
         if (cancelled(options->cancel, err))
             return false;
-        if (!quantize(options, chunk, &p, &band, buffers))
+        size_t begin = chunk->begin + band.row * p.columns;
+        if (!read_elements(reader, p.item, begin, begin + band.rows * p.columns, &source,
+                           err))
+            return false;
+        if (!quantize(options, chunk, &p, &band, source, buffers))
             return true;
         if (p.item->codes) /* otherwise the plan is only measured */
             turn(options->kernels, &p, &band, buffers);
-        chunk_done_with(chunk, chunk->begin + band.row * p.columns,
-                        chunk->begin + (band.row + band.rows) * p.columns);
     }
     return store_all(&p, buffers, err);
 }

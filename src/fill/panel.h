@@ -5,6 +5,7 @@
 
 #include "fill/chunks.h"
 #include "fill/fill.h"
+#include "fill/read.h"
 
 /* What a worker keeps between panels. */
 struct panel_buffers {
@@ -18,7 +19,7 @@ struct panel_buffers {
 };
 
 bool panel_work(const struct fill_options *options, struct chunk *chunk,
-                struct panel_buffers *buffers, struct error *err);
+                struct reader *reader, struct panel_buffers *buffers, struct error *err);
 void panel_buffers_free(struct panel_buffers *buffers);
 
 #endif

@@ -2,6 +2,7 @@
  * refers to what is large; interprets nothing but TensorProto's values. */
 #include "onnx/scan.h"
 #include "core/endian.h"
+#include "core/pages.h"
 #include "onnx.pb-c.h"
 
 #include <stdlib.h>
@@ -11,7 +12,6 @@ enum {
     DEPTH_MAX = 100,
     LENGTH_SIZE = 5,             /* room for a nested length: a padded varint */
     TYPED_PAYLOAD_MIN = 4 << 10, /* float_data from here on is referred to, too */
-    PAGES_KEPT = 4 << 20,        /* of the mapping, while it is read */
 };
 enum wire { VARINT = 0, FIXED64 = 1, LENGTH = 2, FIXED32 = 5 };
 enum { TENSOR_FLOAT_DATA = 4, TENSOR_RAW_DATA = 9, TENSOR_DOUBLE_DATA = 10 };
@@ -22,7 +22,7 @@ struct scan {
     struct error *err;
     uint8_t *out;
     size_t size, capacity;
-    const uint8_t *dropped; /* pages of the mapping up to here are given back */
+    struct pages pages;
 };
 
 struct field {
@@ -82,6 +82,8 @@ static void put_length(struct scan *scan, size_t start)
 static bool malformed(struct scan *scan, const uint8_t *at, const char *what)
 {
     uint64_t offset = (uint64_t)(at - scan->file->data);
+    if (!file_check(scan->file, scan->err))
+        return false;
     const char *hint = offset < 64 ? " (is this an ONNX model?)" : "";
     return error_set(scan->err, STATUS_MALFORMED,
                      "%s: damaged or truncated at byte %llu of %llu: %s%s",
@@ -220,11 +222,11 @@ static uint32_t typed_payload(struct scan *scan, const uint8_t *at, const uint8_
 static bool scan_message(struct scan *scan, const ProtobufCMessageDescriptor *message,
                          const uint8_t *at, const uint8_t *end, int depth);
 
-/* Gives back what has been read so far. */
-static void drop_pages(struct scan *scan, const uint8_t *end)
+/* Pages are given back in the order of the file, however messages are nested. */
+static void scanned_to(struct scan *scan, const uint8_t *end)
 {
-    file_done_with(scan->file, scan->dropped, (uint64_t)(end - scan->dropped));
-    scan->dropped = end;
+    const uint8_t *begin = scan->pages.end;
+    pages_read(&scan->pages, scan->file, begin, (uint64_t)(end - begin));
 }
 
 static bool scan_nested(struct scan *scan, const struct field *field, int depth)
@@ -242,8 +244,7 @@ static bool scan_nested(struct scan *scan, const struct field *field, int depth)
         return error_set(scan->err, STATUS_UNSUPPORTED,
                          "%s: more than 2 GiB without its tensors", scan->file->path);
     put_length(scan, start);
-    if (field->end - scan->dropped >= PAGES_KEPT)
-        drop_pages(scan, field->end);
+    scanned_to(scan, field->end);
     return true;
 }
 
@@ -271,11 +272,12 @@ static bool scan_message(struct scan *scan, const ProtobufCMessageDescriptor *me
 bool scan_model(const struct file *file, struct payloads *payloads,
                 struct skeleton *skeleton, struct error *err)
 {
-    struct scan scan = {
-        .file = file, .payloads = payloads, .err = err, .dropped = file->data};
+    struct scan scan = {.file = file, .payloads = payloads, .err = err};
+    pages_read(&scan.pages, file, file->data, 0);
     const uint8_t *end = file->data + file->size;
     bool ok = scan_message(&scan, &onnx__model_proto__descriptor, file->data, end, 1);
-    drop_pages(&scan, end);
+    scanned_to(&scan, end);
+    pages_end(&scan.pages);
     *skeleton = (struct skeleton){.data = scan.out, .size = scan.size};
     return ok;
 }

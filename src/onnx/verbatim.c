@@ -2,6 +2,7 @@
  * data files go beside it under their own names, since the model refers to them by name.
  * A stream or a .gz can't have files beside it: there the tensors go into the model. */
 #include "core/output.h"
+#include "core/pages.h"
 #include "onnx/external.h"
 #include "onnx/store.h"
 
@@ -37,17 +38,11 @@ static bool may_replace(const struct store *store, const char *location)
 static bool is_there(const struct store *store, const char *location,
                      const struct file *file)
 {
-    enum { STEP = 1 << 20 };
     struct error ignored = {0};
     const struct file beside = {.path = output_path(store->output)};
     struct file *old = file_open_beside(&beside, location, &ignored);
-    bool same = old && old->size == file->size;
-    for (uint64_t at = 0; same && at < file->size; at += STEP) {
-        uint64_t left = file->size - at, step = left < STEP ? left : STEP;
-        same = memcmp(old->data + at, file->data + at, (size_t)step) == 0;
-        file_done_with(old, old->data + at, step);
-        file_done_with(file, file->data + at, step);
-    }
+    bool same = old && old->size == file->size &&
+                pages_equal(old, old->data, file, file->data, file->size);
     file_close(old);
     return same;
 }

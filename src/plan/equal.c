@@ -2,10 +2,11 @@
  * Codes that ONNX Runtime computes on stay apart, since it fuses none that two
  * DequantizeLinear share. */
 #include "plan/equal.h"
+#include "core/pages.h"
 
 #include <string.h>
 
-enum { SAMPLES = 4, STEP = 4 << 20 };
+enum { SAMPLES = 4 };
 
 /* Operators that take the place of consumers find their tensors where those stand. */
 static bool is_at_home(const struct plan_item *item)
@@ -57,41 +58,30 @@ static const char *key_of(struct arena *arena, const struct plan_item *item)
         (unsigned long long)words[2], (unsigned long long)words[3]);
 }
 
-/* In steps, so that pages need not stay. */
 static bool equal_values(const struct payload *a, const struct payload *b)
 {
-    bool equal = a->size == b->size;
-    for (uint64_t at = 0, n; equal && at < a->size; at += n) {
-        n = a->size - at < STEP ? a->size - at : STEP;
-        equal = memcmp(a->data + at, b->data + at, (size_t)n) == 0;
-        if (a->file && n == STEP)
-            file_done_with(a->file, a->data + at, n);
-        if (b->file && n == STEP)
-            file_done_with(b->file, b->data + at, n);
-    }
-    return equal;
+    return a->size == b->size && pages_equal(a->file, a->data, b->file, b->data, a->size);
 }
 
 bool plan_find_equal(struct plan *plan, struct error *err)
 {
     struct map seen = {0};
-    struct file_pieces sampled = {0};
+    struct pages sampled = {0};
     struct arena *keys = arena_create(ARENA_NO_CAP);
     bool ok = keys != NULL;
     for (size_t i = 0; ok && i < plan->count; i++) {
         struct plan_item *item = &plan->items[i];
         if (!can_share(item))
             continue;
+        pages_read(&sampled, item->source->file, item->source->data, item->source->size);
         const char *key = key_of(keys, item);
         struct plan_item *first = key ? map_get(&seen, key) : NULL;
         if (first && equal_values(first->source, item->source))
             item->same = first;
         else
             ok = key && (first || map_put(&seen, key, item));
-        file_pieces_add(&sampled, item->source->file, item->source->data,
-                        item->source->size);
     }
-    file_pieces_end(&sampled);
+    pages_end(&sampled);
     map_free(&seen);
     arena_destroy(keys);
     return ok || error_memory(err);

@@ -45,7 +45,6 @@ static void test_empty(void **state)
     assert_non_null(file);
     assert_int_equal(file->size, 0);
     assert_non_null(file->data);
-    file_done_with(file, file->data, 0);
     file_close(file);
 }
 
@@ -156,67 +155,41 @@ static void test_cancel(void **state)
 
 /* ---- the rest -------------------------------------------------------- */
 
-/* Dropping pages changes nothing that is read afterwards. */
-static void test_done_with(void **state)
+/* Reading past the end says that the file was truncated, and so does the check. */
+static void test_truncated(void **state)
 {
     (void)state;
-    enum { SIZE = 5 * 4096 + 100 };
     struct error err = {0};
-    uint8_t *data = hold(SIZE);
-    for (size_t i = 0; i < SIZE; i++)
-        data[i] = (uint8_t)random_below(256);
-    struct file *file = file_open(save("big", data, SIZE), NULL, &err);
+    uint8_t out[8];
+    const char *path = save("short", "0123456789", 10);
+    struct file *file = file_open(path, NULL, &err);
+    assert_true(file_read(file, 2, 8, out, &err));
+    assert_memory_equal(out, "23456789", 8);
+    assert_true(file_check(file, &err));
     assert_fine(&err);
-    static const size_t ranges[][2] = {
-        {0, SIZE},    {0, 0},          {1, 1},    {1, 4095},         {4095, 4098},
-        {4096, 4096}, {5 * 4096, 100}, {SIZE, 0}, {100, SIZE - 100},
-    };
-    for (size_t i = 0; i < COUNT(ranges); i++) {
-        file_done_with(file, file->data + ranges[i][0], ranges[i][1]);
-        assert_memory_equal(file->data, data, SIZE);
-    }
+    assert_int_equal(truncate(path, 9), 0);
+    assert_true(file_read(file, 2, 7, out, &err));
+    assert_false(file_read(file, 2, 8, out, &err));
+    assert_failed(&err, STATUS_READ, "short: was truncated");
+    err = (struct error){0};
+    assert_false(file_check(file, &err));
+    assert_failed(&err, STATUS_READ, "short: was truncated");
     file_close(file);
-
-    /* What is no mapping would be lost. */
-    uint8_t *copy = hold(SIZE);
-    memcpy(copy, data, SIZE);
-    const struct file memory = {.data = copy, .size = SIZE, .fd = -1};
-    file_done_with(&memory, copy, SIZE);
-    assert_memory_equal(copy, data, SIZE);
 }
 
-/* Pieces of a page and of many, in order and not, of two files. */
-static void test_pieces(void **state)
+/* Other bytes of the same number: known by the time of the change. */
+static void test_changed(void **state)
 {
     (void)state;
-    enum { SIZE = 64 << 10, FILES = 2 };
+    const struct timespec times[] = {{1000, 0}, {1000, 1}};
     struct error err = {0};
-    struct file_pieces pieces = {0};
-    struct file *files[FILES];
-    uint8_t *data = hold(SIZE);
-    for (size_t i = 0; i < SIZE; i++)
-        data[i] = (uint8_t)random_below(256);
-    for (int i = 0; i < FILES; i++)
-        files[i] = file_open(save(i ? "b" : "a", data, SIZE), NULL, &err);
-    assert_fine(&err);
-    for (int i = 0; i < 2000; i++) {
-        const struct file *file = files[i < 1000 ? 0 : random_below(FILES)];
-        size_t at = i < 1000 ? (size_t)i * 64 : random_below(SIZE);
-        size_t size = i < 1000 ? 64 : random_below((uint32_t)(SIZE - at));
-        file_pieces_add(&pieces, file, file->data + at, size);
-        assert_true(pieces.file == file && pieces.begin <= file->data + at);
-        assert_true(pieces.end >= file->data + at + size);
-        assert_true(pieces.end <= file->data + SIZE);
-        if (i < 1000)
-            assert_ptr_equal(pieces.begin, file->data); /* all of them together */
-    }
-    file_pieces_add(&pieces, NULL, data, SIZE);
-    file_pieces_end(&pieces);
-    file_pieces_end(&pieces);
-    for (int i = 0; i < FILES; i++) {
-        assert_memory_equal(files[i]->data, data, SIZE);
-        file_close(files[i]);
-    }
+    const char *path = save("new", "01234", 5);
+    struct file *file = file_open(path, NULL, &err);
+    assert_true(file_check(file, &err));
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    assert_false(file_check(file, &err));
+    assert_failed(&err, STATUS_READ, "new: was changed");
+    file_close(file);
 }
 
 static void test_temporary(void **state)
@@ -245,9 +218,9 @@ static void test_temporary(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_regular),   TEST(test_empty),  TEST(test_failures),
-        TEST(test_pipe),      TEST(test_stdin),  TEST(test_cancel),
-        TEST(test_done_with), TEST(test_pieces), TEST(test_temporary),
+        TEST(test_regular),   TEST(test_empty),   TEST(test_failures),
+        TEST(test_pipe),      TEST(test_stdin),   TEST(test_cancel),
+        TEST(test_truncated), TEST(test_changed), TEST(test_temporary),
     };
     return RUN(tests);
 }

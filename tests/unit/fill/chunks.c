@@ -82,7 +82,7 @@ static void check(const struct quant_shape *s, enum quant_method method)
             row += chunk->row_count;
         } else {
             assert_int_equal(chunk->work, CHUNK_ENCODE);
-            assert_non_null(chunk->wide);
+            assert_non_null(chunk->whole);
             assert_true(chunk->end - chunk->begin < LARGE);
         }
     }
@@ -211,8 +211,8 @@ static void test_halves(void **state)
             assert_int_equal(packing_unit(&item), rows[i]);
             assert_true(chunks_add(&chunks, &item, &err));
             size_t at = 0;
-            /* What is too large to stay resident is encoded from its end. */
-            bool back = wide && item.bytes > WIDE_KEPT;
+            /* What is too large to stay in memory is encoded from its end. */
+            bool back = wide && item.bytes > TWO_PASS_BYTES;
             for (size_t j = 0; j < chunks.work_count; j++) {
                 const struct chunk *chunk =
                     &chunks.works[back ? chunks.work_count - 1 - j : j];

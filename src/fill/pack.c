@@ -1,5 +1,5 @@
 /* Storing. Quantizes nothing. */
-#include "fill/store.h"
+#include "fill/pack.h"
 #include "core/output.h"
 
 /* Without a payload nothing is kept: the plan is only measured. */

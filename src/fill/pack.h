@@ -1,7 +1,7 @@
 /* Storing codes and parameters: packed as the item's form wants them, at the
  * places that the writer has reserved. */
-#ifndef NIBBLE_FILL_STORE_H
-#define NIBBLE_FILL_STORE_H
+#ifndef NIBBLE_FILL_PACK_H
+#define NIBBLE_FILL_PACK_H
 
 #include "plan/plan.h"
 

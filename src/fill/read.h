@@ -1,0 +1,39 @@
+/* Reading weights for quant, piece by piece: from the mapping of their file, or where the
+ * elements of a piece lie far apart, into a buffer. */
+#ifndef NIBBLE_FILL_READ_H
+#define NIBBLE_FILL_READ_H
+
+#include "core/pages.h"
+#include "plan/plan.h"
+
+/* A worker's; zeroed to begin with. */
+struct reader {
+    struct pages pages;
+    uint8_t *buffer;
+    size_t room;
+};
+
+void reader_free(struct reader *reader);
+
+/* The weight, of which elements [begin, end) are read next. False, with an error, if its
+ * file was truncated. */
+bool read_elements(struct reader *reader, const struct plan_item *item, size_t begin,
+                   size_t end, struct quant_source *source, struct error *err);
+
+/* The same for all channels of a weight with one scale for each, from `first` on. `shape`
+ * and `offset` say where they are in the source: it may be a copy that has no others. */
+struct channels_read {
+    struct quant_source source;
+    struct quant_shape shape;
+    size_t offset;
+};
+bool read_channels(struct reader *reader, const struct plan_item *item, size_t first,
+                   size_t count, struct channels_read *channels, struct error *err);
+
+/* How many channels to read at a time. */
+size_t read_channels_step(const struct plan_item *item);
+
+/* Brings in `count` elements that are read soon, up to element `last`. */
+void read_ahead(const struct plan_item *item, size_t begin, size_t count, size_t last);
+
+#endif
