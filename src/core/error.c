@@ -16,6 +16,16 @@ bool error_set(struct error *err, enum status status, const char *format, ...)
     return false;
 }
 
+bool error_replace(struct error *err, enum status status, const char *format, ...)
+{
+    err->status = status;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->message, sizeof err->message, format, args);
+    va_end(args);
+    return false;
+}
+
 bool error_memory(struct error *err)
 {
     return error_set(err, STATUS_MEMORY, "out of memory");

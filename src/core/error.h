@@ -28,6 +28,10 @@ struct error {
 bool error_set(struct error *err, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Sets the error in place of one that says less. Returns false. */
+bool error_replace(struct error *err, enum status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Sets the error for a failed allocation. Returns false. */
 bool error_memory(struct error *err);
 

@@ -132,7 +132,8 @@ static bool load(struct file *file, const volatile int *cancel, struct error *er
     if (fstat(file->fd, &st) < 0)
         return error_set(err, STATUS_READ, "%s: %s", file->path, strerror(errno));
     if (S_ISDIR(st.st_mode))
-        return error_set(err, STATUS_READ, "%s: is a directory, not a model", file->path);
+        return error_set(err, STATUS_READ,
+                         "%s: is a directory: name the .onnx file in it", file->path);
     file->device = st.st_dev;
     file->inode = st.st_ino;
     /* If standard input is a regular file, part of it may have been read already. */
@@ -223,6 +224,8 @@ static const char *refusal(int code)
         return "is a symbolic link, and links are not followed: copy the file";
     case EXDEV:
         return "leaves the model's folder";
+    case ENOENT:
+        return "is missing: put it there, beside the model";
     default:
         return strerror(code);
     }

@@ -1,6 +1,7 @@
 /* External data: the entries location, offset and length of a tensor. Checksums
  * are not verified, other keys are ignored, as runtimes do. */
 #include "onnx/external.h"
+#include "onnx/explain.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,7 @@ static struct file *file_at(struct model *model, const char *location, struct er
     if (file)
         return file;
     file = keep_file(model, file_open_beside(model->file, location, err), err);
-    if (!file)
+    if (!file || explain_pointer(file, err))
         return NULL;
     if (map_put(&model->externals, location, file))
         return file;
@@ -88,6 +89,21 @@ static const char *read_entries(const Onnx__TensorProto *tensor, struct entries 
     return entries->location ? NULL : "no location is given";
 }
 
+/* The file may be no data at all. */
+static bool ends_early(const struct model *model, const Onnx__TensorProto *tensor,
+                       const struct file *file, uint64_t wanted, struct error *err)
+{
+    error_set(
+        err, STATUS_MALFORMED,
+        "%s: tensor '%s': external data '%s' ends after %llu of at least %llu bytes: "
+        "an incomplete download?",
+        model->file->path, text(tensor->name), file->path, (unsigned long long)file->size,
+        (unsigned long long)wanted);
+    if (explain_data(file, err))
+        error_prefix(err, model->file->path);
+    return false;
+}
+
 bool external_attach(struct model *model, Onnx__TensorProto *tensor, struct error *err)
 {
     struct entries entries;
@@ -100,13 +116,10 @@ bool external_attach(struct model *model, Onnx__TensorProto *tensor, struct erro
             error_prefix(err, model->file->path);
         return false;
     }
-    if (entries.offset > file->size)
-        return refuse(model, tensor, "its offset is behind the end of the file", err);
-    uint64_t left = file->size - entries.offset;
+    uint64_t left = file->size > entries.offset ? file->size - entries.offset : 0;
     uint64_t length = entries.has_length ? entries.length : left;
-    if (length > left)
-        return refuse(model, tensor,
-                      "it runs over the end of the file: is that truncated?", err);
+    if (entries.offset > file->size || length > left)
+        return ends_early(model, tensor, file, entries.offset + length, err);
     struct payload *payload =
         payload_add(&model->payloads, file->data + entries.offset, length, file);
     if (!payload)

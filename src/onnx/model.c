@@ -1,6 +1,7 @@
 /* Reading a model: map, scan, unpack the skeleton, find external data. Checks
  * nothing of what the graph means. */
 #include "onnx/model.h"
+#include "onnx/explain.h"
 #include "onnx/external.h"
 #include "onnx/scan.h"
 
@@ -111,19 +112,25 @@ static bool attach_payload(void *context, Onnx__TensorProto *tensor)
 
 /* ---- the model ------------------------------------------------------ */
 
-static bool load(struct model *model, struct error *err)
+static bool read_proto(struct model *model, struct error *err)
 {
-    if (model->file->size == 0)
-        return error_set(err, STATUS_MALFORMED, "%s: empty file", model->file->path);
     struct skeleton skeleton = {0};
     bool ok = scan_model(model->file, &model->payloads, &skeleton, err) &&
               unpack(model, &skeleton, err);
     free(skeleton.data);
-    if (!ok)
+    if (ok && !model->proto->graph)
+        ok = error_set(err, STATUS_MALFORMED, "%s: no graph in it: not an ONNX model",
+                       model->file->path);
+    return ok;
+}
+
+static bool load(struct model *model, struct error *err)
+{
+    if (!read_proto(model, err)) {
+        if (err->status == STATUS_MALFORMED)
+            explain_model(model->file, err);
         return false;
-    if (!model->proto->graph)
-        return error_set(err, STATUS_MALFORMED, "%s: no graph in it: not an ONNX model",
-                         model->file->path);
+    }
     struct attach attach = {model, err};
     return model_tensors(model, attach_payload, &attach);
 }

@@ -23,6 +23,7 @@ struct scan {
     uint8_t *out;
     size_t size, capacity;
     struct pages pages;
+    uint64_t wanted; /* where the field ends that runs over the end of the file */
 };
 
 struct field {
@@ -136,6 +137,8 @@ static bool read_extent(struct scan *scan, const uint8_t *at, const uint8_t *end
         return malformed(scan, field->start, "unknown wire type");
     }
     if (value > left)
+        scan->wanted = (uint64_t)(at - scan->file->data) + value;
+    if (value > left)
         return malformed(scan, field->start, "a field runs over its end");
     field->end = at + value;
     return true;
@@ -248,6 +251,25 @@ static bool scan_nested(struct scan *scan, const struct field *field, int depth)
     return true;
 }
 
+/* A field of the model itself, such as its graph, says how long the file should be. A
+ * length that no model can have is damage. */
+static bool ends_early(struct scan *scan, const struct field *field)
+{
+    const ProtobufCFieldDescriptor *known = protobuf_c_message_descriptor_get_field(
+        &onnx__model_proto__descriptor, field->number);
+    uint64_t size = scan->file->size, wanted = scan->wanted;
+    bool large = wanted >= 10000000;
+    double unit = large ? 1e6 : 1;
+    if (wanted <= size || wanted - size > INT32_MAX || !known ||
+        wire_of(known->type) != LENGTH)
+        return false;
+    return error_replace(
+        scan->err, STATUS_MALFORMED,
+        "%s: ends after %.*f of at least %.*f %s: an incomplete download?",
+        scan->file->path, large, (double)size / unit, large, (double)wanted / unit,
+        large ? "MB" : "bytes");
+}
+
 static bool scan_message(struct scan *scan, const ProtobufCMessageDescriptor *message,
                          const uint8_t *at, const uint8_t *end, int depth)
 {
@@ -256,7 +278,7 @@ static bool scan_message(struct scan *scan, const ProtobufCMessageDescriptor *me
     for (struct field field; at < end; at = field.end) {
         bool ok;
         if (!read_field(scan, message, at, end, &field))
-            return false;
+            return depth == 1 && ends_early(scan, &field);
         if (tensor && (field.number == TENSOR_RAW_DATA || field.number == typed))
             ok = emit_payload(scan, field.value, field.end);
         else if (field.descriptor && field.descriptor->type == PROTOBUF_C_TYPE_MESSAGE)

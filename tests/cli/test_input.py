@@ -37,12 +37,84 @@ def test_empty(nibble, folder):
 def test_truncated(nibble, folder, part):
     whole = models.plain()
     (folder / "cut.onnx").write_bytes(whole[:int(len(whole) * part)])
-    left_alone(nibble, folder, "cut.onnx", "truncated")
+    left_alone(nibble, folder, "cut.onnx", f"ends after {int(len(whole) * part)} of at least",
+               "incomplete download?")
 
 
 def test_text(nibble, folder):
     (folder / "text.onnx").write_text("This is no model, but a text.\n" * 100)
-    left_alone(nibble, folder, "text.onnx", "ONNX model?")
+    left_alone(nibble, folder, "text.onnx", "not an ONNX model",
+               "begins 'This is no model, but a text.'")
+
+
+POINTER = (b"version https://git-lfs.github.com/spec/v1\n"
+           b"oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\n"
+           b"size 1234567\n")
+
+OTHERS = {
+    # what it is: first bytes, words of the message
+    "Git LFS pointer": (POINTER, ["Git LFS pointer", "git lfs pull"]),
+    "web page": (b"\n  <!doctype html><html><head>", ["web page", "download"]),
+    "web page without a type": (b"<html lang=en>", ["web page"]),
+    "XML": (b"<?xml version='1.0'?><net name='a'>", ["OpenVINO"]),
+    "JSON": (b'{"error": "not found"}', ["JSON"]),
+    "zip": (b"PK\x03\x04" + bytes(200), ["zip", "PyTorch", "torch.onnx.export"]),
+    "pickle": (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", ["pickle", "PyTorch"]),
+    "safetensors": (b"\x40" + bytes(7) + b'{"a":{"dtype":"F32"}}'.ljust(64), ["safetensors"]),
+    "TFLite": (b"\x1c\0\0\0TFL3" + bytes(99), ["TensorFlow Lite", "tf2onnx"]),
+    "ORT format": (b"\x18\0\0\0ORTM" + bytes(99), ["ORT format", ".onnx"]),
+    "GGUF": (b"GGUF\x03\0\0\0" + bytes(99), ["GGUF"]),
+    "Keras": (b"\x89HDF\r\n\x1a\n" + bytes(99), ["HDF5", "tf2onnx"]),
+    "TensorRT": (b"ftrt" + bytes(99), ["TensorRT"]),
+    "NumPy": (b"\x93NUMPY\x01\0", ["NumPy"]),
+    "tar": (b"model.onnx".ljust(257, b"\0") + b"ustar\x0000" + bytes(300), ["tar", "unpack"]),
+    "ONNX text": (b"ir_version: 8\nproducer_name: 'x'\n", ["as text"]),
+    "zeros": (bytes(4096), ["zero bytes", "incomplete download"]),
+    "short answer": (b"Entry not found", ["begins 'Entry not found'"]),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_files(nibble, folder, kind):
+    data, words = OTHERS[kind]
+    (folder / "other.onnx").write_bytes(data)
+    left_alone(nibble, folder, "other.onnx", "not an ONNX model", *words)
+    (folder / "other.onnx").write_bytes(gzip.compress(data))
+    left_alone(nibble, folder, "other.onnx", *words)
+
+
+def test_names_add_to_the_error(nibble, folder):
+    (folder / "saved.pb").write_bytes(b"\x08\x01\x12\x02\x0a\x00")
+    left_alone(nibble, folder, "saved.pb", "TensorFlow", "tf2onnx")
+
+
+def test_size_of_a_large_truncated_file(nibble, folder):
+    """A graph of 40 MB, of which 12 are there."""
+    (folder / "cut.onnx").write_bytes(b"\x08\x0a\x3a" + _varint(40_000_000) + bytes(12_000_000))
+    left_alone(nibble, folder, "cut.onnx", "ends after 12.0 of at least 40.0 MB")
+
+
+@pytest.mark.parametrize("data, words", [
+    (POINTER, ["Git LFS pointer", "git lfs pull"]), (POINTER * 9, ["git lfs pull"]),
+    (b"<!DOCTYPE html>", ["web page"]),
+    (bytes(100), ["ends after 100 of at least 256 bytes", "incomplete download?"]),
+    (b"", ["ends after 0 of at least 256 bytes"])])
+def test_external_data_that_are_none(nibble, folder, data, words):
+    """Nine pointers are as long as the data should be."""
+    models.external(folder, "e.onnx", "e.data")
+    (folder / "e.data").write_bytes(data)
+    left_alone(nibble, folder, "e.onnx", "e.data", *words)
+
+
+def test_missing_external_data(nibble, folder):
+    models.external(folder, "e.onnx", "e.data")
+    (folder / "e.data").unlink()
+    left_alone(nibble, folder, "e.onnx", "e.data", "beside the model")
+
+
+def test_nothing_on_standard_input(nibble):
+    run = nibble("-", "-o", "out.onnx")
+    assert run.status == 1 and "standard input: empty file: the program before" in run.err
 
 
 def test_truncated_gzip(nibble, folder):

@@ -29,7 +29,8 @@ static void test_refused(void **state)
     assert_refused("", 0, STATUS_MALFORMED, "empty file");
     assert_refused(no_graph.data, no_graph.size, STATUS_MALFORMED, "no graph in it");
     assert_refused(bad_packed.data, bad_packed.size, STATUS_MALFORMED, "don't parse");
-    assert_refused("not a model", 11, STATUS_MALFORMED, "is this an ONNX model?");
+    assert_refused("not a model", 11, STATUS_MALFORMED,
+                   "a text that begins 'not a model'");
 
     struct error err = {0};
     assert_null(open_model(temp_path("missing.onnx"), &err));

@@ -48,7 +48,7 @@ static void test_errors(void **state)
          "a number does not end"},
         {BYTES("\x3a"), "a length does not end"},
         {BYTES("\x3a\x80"), "byte 1 of 2: a length does not end"},
-        {BYTES("\x3a\x05\x00"), "byte 0 of 3: a field runs over its end"},
+        {BYTES("\x3a\x05\x00"), "ends after 3 of at least 7 bytes"},
         {BYTES("\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
          "a field runs over its end"},
         {BYTES("\x3a\xff\xff\xff\xff\xff\xff\xff\xff\x7f"), "a field runs over its end"},
@@ -178,7 +178,9 @@ static void test_every_truncation(void **state)
         if (scan(bytes.data, size, &err))
             good++;
         else
-            assert_failed(&err, STATUS_MALFORMED, "m.onnx: damaged or truncated at byte");
+            assert_failed(&err, STATUS_MALFORMED,
+                          strstr(err.message, "ends after") ? "incomplete download?"
+                                                            : "damaged or truncated at");
     }
     /* Nothing, and behind ir_version, producer_name, graph and opset_import. */
     assert_int_equal(good, 5);
