@@ -91,14 +91,13 @@ static void test_refused(void **state)
         {"w.bin", "9223372036854775807", "1", STATUS_MALFORMED, "ends after"},
         {"w.bin", "0", "11", STATUS_MALFORMED, "ends after"},
         {"w.bin", "9", "2", STATUS_MALFORMED, "ends after"},
-        {"w.bin", "9", "9223372036854775807", STATUS_MALFORMED,
-         "ends after"},
+        {"w.bin", "9", "9223372036854775807", STATUS_MALFORMED, "ends after"},
         {"missing", NULL, NULL, STATUS_READ, "'missing'"},
         {"../w.bin", NULL, NULL, STATUS_READ, "leaves the model's folder"},
         {"/etc/passwd", NULL, NULL, STATUS_MALFORMED, "not a relative"},
         {"", NULL, NULL, STATUS_MALFORMED, "not a relative"},
     };
-    save("w.bin", "0123456789", 10);
+    save("w.bin", "\0\1\2\3\4\5\6\7\1\2", 10); /* a text would be named as one */
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct error err = {0};
         Onnx__ModelProto *proto = make_model(10, 21);
