@@ -151,7 +151,7 @@ static void release_place(void *context, struct region *region)
     map_free(&place->constants);
 }
 
-/* Bodies first: what they need of constants stands before their node. */
+/* A node is raised after its bodies, which do not see what it makes. */
 static const struct visitor raising = {.enter = enter_place,
                                        .after = raise_node,
                                        .leave = leave_place,
