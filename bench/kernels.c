@@ -4,14 +4,14 @@
  * memory only; no files, no threads.
  *
  *     kernels [--only RE] [--json FILE] */
+#include "quant/quant.h"
+
 #include <getopt.h>
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#include "quant/quant.h"
 
 struct layout {
     const char *name;

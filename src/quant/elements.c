@@ -1,6 +1,5 @@
 /* Elements in order, each with its importance. Written to be simple, not fast. */
 #include "quant/elements.h"
-
 #include "quant/gather.h"
 #include "quant/kernels/kernels.h"
 

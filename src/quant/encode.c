@@ -1,12 +1,12 @@
 /* quant_encode and quant_pack4: makes the codes of a range of elements, and measures
  * their errors. Cuts the range into what the kernels take: whole and partial runs, or
  * strips of columns. The caller brings the scales and zero points, which fit.c finds. */
-#include <math.h>
-
 #include "core/sizes.h"
 #include "quant/kernels/kernels.h"
 #include "quant/layout.h"
 #include "quant/quant.h"
+
+#include <math.h>
 
 enum {
     STRIP_COLUMNS = 1024,   /* columns encoded at once if runs are short */

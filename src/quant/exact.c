@@ -1,12 +1,12 @@
 /* Finds the scale and zero point with the least squared error, by visiting all codes that
  * any scale gives. Slow and simple on purpose: the search is measured against it. Leaves
  * groups of more than EXACT_MAX elements to the search. */
-#include <math.h>
-#include <stdlib.h>
-
 #include "quant/elements.h"
 #include "quant/gather.h"
 #include "quant/kernels/kernels.h"
+
+#include <math.h>
+#include <stdlib.h>
 
 enum {
     EXACT_MAX = 16384, /* elements of a group: 128 KiB */

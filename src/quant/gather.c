@@ -1,10 +1,9 @@
 /* Gathers groups into tiles: columns are copied, runs are transposed. Never reads beyond
  * the requested elements. */
 #include "quant/gather.h"
+#include "quant/kernels/kernels.h"
 
 #include <string.h>
-
-#include "quant/kernels/kernels.h"
 
 enum { RUN_PIECE = 64 }; /* elements of a run transposed at once */
 

@@ -1,11 +1,10 @@
 /* Histograms of long groups: counts elements, and computes sums from the counts. Counts
  * are integers and the sums have a fixed order, so the bits are the same on any CPU. */
 #include "quant/histogram.h"
-
-#include <string.h>
-
 #include "quant/gather.h"
 #include "quant/kernels/kernels.h"
+
+#include <string.h>
 
 enum {
     BIN_BATCH = 256,   /* elements of a run binned at once */

@@ -1,11 +1,10 @@
 /* Finds the ranges of groups: of a whole matrix for fit.c, or of a weight piece by piece.
  * rtn.c turns ranges into scales and zero points. */
 #include "quant/ranges.h"
-
-#include <string.h>
-
 #include "quant/kernels/kernels.h"
 #include "quant/rtn.h"
+
+#include <string.h>
 
 void range_row(const struct fit *fit, size_t element, size_t columns, size_t run,
                int32_t *top, int32_t *bottom)

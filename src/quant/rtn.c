@@ -3,13 +3,12 @@
  * same. */
 #include "quant/rtn.h"
 #include "core/sizes.h"
+#include "quant/half.h"
+#include "quant/kernels/kernels.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
-
-#include "quant/half.h"
-#include "quant/kernels/kernels.h"
 
 static const int32_t infinity_bits = 0x7f800000;
 

@@ -1,12 +1,12 @@
 /* The search for long groups. All trials use a histogram, so the weights are read once.
  * They are read again only if the histogram can't show that the result is better than
  * round to nearest. */
-#include <math.h>
-#include <stdlib.h>
-
 #include "quant/histogram.h"
 #include "quant/kernels/kernels.h"
 #include "quant/search.h"
+
+#include <math.h>
+#include <stdlib.h>
 
 /* Makes the trials of all stages for one group, in lane 0 of the tile. */
 static void search_one(const struct scale_search *s, const struct histogram *h,

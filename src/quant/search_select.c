@@ -1,10 +1,10 @@
 /* Selects the result for each group: the best of round to nearest, the result of the
  * search and, for mirrored grids, the plain grid. Compares true errors. Anything other
  * than round to nearest must be better beyond all doubt of rounding. */
-#include <string.h>
-
 #include "quant/kernels/kernels.h"
 #include "quant/search.h"
+
+#include <string.h>
 
 /* ---- the candidates -------------------------------------------------- */
 

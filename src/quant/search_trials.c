@@ -1,10 +1,10 @@
 /* Decides what the search tries: a series of scales first, then scales and zero points
  * near the best so far. The first dozen trials find most of the gain; docs/numbers.md has
  * figures. Never reads weights; the kernels compute the sums (kernels/search_tile.h). */
-#include <stdint.h>
-
 #include "quant/kernels/kernels.h"
 #include "quant/search.h"
+
+#include <stdint.h>
 
 /* In groups longer than this, the best zero point may be far from the first one. */
 enum { FAR_ZERO = 384 };

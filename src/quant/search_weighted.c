@@ -2,11 +2,11 @@
  * search_trials.c. The sums are doubles, added element by element, so they are the same
  * on every CPU. The candidate with the least true error is selected, so the result is
  * never worse than round to nearest. */
-#include <math.h>
-
 #include "quant/elements.h"
 #include "quant/kernels/kernels.h"
 #include "quant/search.h"
+
+#include <math.h>
 
 enum {
     WEIGHTED_BATCH = 4096, /* elements gathered at once: 32 KiB */

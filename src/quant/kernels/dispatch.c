@@ -1,10 +1,9 @@
 /* The tables of kernels, fastest first: one row for each instruction set in this build.
  * To add an instruction set, add a file, a row here and a test of the CPU in cpu.c. */
+#include "quant/kernels/cpu.h"
 #include "quant/kernels/kernels.h"
 
 #include <string.h>
-
-#include "quant/kernels/cpu.h"
 
 static const struct {
     const struct kernels *kernels;

@@ -4,12 +4,12 @@
 #ifndef NIBBLE_QUANT_KERNELS_KERNELS_H
 #define NIBBLE_QUANT_KERNELS_KERNELS_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "core/sizes.h"
 #include "quant/kernels/search_tile.h"
 #include "quant/quant.h"
+
+#include <stddef.h>
+#include <stdint.h>
 
 /* The order in which squared errors are added. They are first added as floats in LANES
  * lanes: element k, or column k, goes into lane k % LANES. So vectors of up to LANES

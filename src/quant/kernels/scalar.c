@@ -1,11 +1,10 @@
 /* The kernels in plain C. They define every result, on any CPU, so they are written to be
  * simple, not fast. They need IEEE 754 floats without excess precision, contraction or
  * flushing of subnormals. */
+#include "quant/half.h"
 #include "quant/kernels/kernels.h"
 
 #include <float.h>
-
-#include "quant/half.h"
 
 #if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
 #error "nibble needs float arithmetic without excess precision (on x86: SSE2)"

@@ -1,8 +1,8 @@
 /* The kernels of the search in plain C. Like scalar.c, they define the results, and are
  * written to be simple, not fast. */
-#include <math.h>
-
 #include "quant/kernels/kernels.h"
+
+#include <math.h>
 
 KERNEL_INTERLEAVE(scalar_interleave)
 {

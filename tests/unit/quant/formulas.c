@@ -1,8 +1,8 @@
 /* Tests of the formulas: worked examples, groups at the limits of float32 and
  * float16, and the error of Gaussian weights. NaN and infinity: finite.c. */
-#include <float.h>
-
 #include "quant_support.h"
+
+#include <float.h>
 
 static const char *const kernel_names[] = {"scalar", NULL};
 

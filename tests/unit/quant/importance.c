@@ -1,8 +1,8 @@
 /* Tests of fitting under weights: against brute force, on every layout against the same
  * group alone, never worse than round to nearest, and weights that say nothing. */
-#include <float.h>
-
 #include "quant_support.h"
+
+#include <float.h>
 
 enum { LONGEST = 20000 };
 

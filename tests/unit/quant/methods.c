@@ -1,9 +1,9 @@
 /* Tests of search and exact on every layout: no group is worse than with round to
  * nearest, all kernels and any split of the work give the same bits. How good they
  * are: search.c. */
-#include <float.h>
-
 #include "quant_support.h"
+
+#include <float.h>
 
 struct weight {
     struct quant_source source;

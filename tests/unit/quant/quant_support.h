@@ -4,6 +4,9 @@
 #ifndef NIBBLE_TESTS_QUANT_QUANT_SUPPORT_H
 #define NIBBLE_TESTS_QUANT_QUANT_SUPPORT_H
 
+#include "quant/kernels/kernels.h"
+#include "quant/quant.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,9 +20,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#include "quant/kernels/kernels.h"
-#include "quant/quant.h"
 
 #define INLINE static inline __attribute__((unused))
 

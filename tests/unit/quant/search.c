@@ -1,9 +1,9 @@
 /* Tests of how good search and exact are: the gates of three distributions, against
  * each other, against brute force on short groups, and groups that are hostile.
  * That nothing is worse than round to nearest, on any layout: methods.c. */
-#include <float.h>
-
 #include "quant_support.h"
+
+#include <float.h>
 
 enum { ROW = 1024, ROWS = 2048 };
 
