@@ -317,8 +317,9 @@ struct nibble_report {
     size_t already_count;
 };
 
-/* The report as text for a terminal of `columns` characters (0: 80), or as JSON
- * (docs/report.md). `all` lists small constants too. The caller frees the string
+/* The report as text for a terminal of `columns` characters, or as JSON
+ * (docs/report.md). Long names are shortened for it, but no two of them to the same one.
+ * With 0 columns or `all` they stand in full. `all` lists small constants too. The caller frees the string
  * with free(); NULL when out of memory. */
 NIBBLE_API char *nibble_report_text(const struct nibble_report *report, int columns,
                                     bool all);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@ enum {
     MESSAGE_SIZE = 8192,
     INTERVAL = 1000 / 6,
     FEWEST_COLUMNS = 60,
+    DEFAULT_COLUMNS = 80,
     MOST_COLUMNS = 500
 };
 
@@ -63,15 +65,30 @@ void message_lines(const char *text)
     fprintf(stderr, "nibble: %s\n", safe);
 }
 
+/* What the variable COLUMNS says; 0 where it says nothing sensible. */
+static int columns_wanted(void)
+{
+    const char *text = getenv("COLUMNS");
+    char *end = NULL;
+    long columns = text ? strtol(text, &end, 10) : 0;
+    return text && *text && *end == '\0' && columns > 0 && columns < INT_MAX
+               ? (int)columns
+               : 0;
+}
+
 int terminal_columns(FILE *stream)
 {
-    struct winsize size;
-    int fd = fileno(stream);
-    if (!isatty(fd) || ioctl(fd, TIOCGWINSZ, &size) != 0)
+    struct winsize size = {0};
+    int fd = fileno(stream), columns = columns_wanted();
+    if (!isatty(fd))
         return 0;
-    if (size.ws_col < FEWEST_COLUMNS)
-        return size.ws_col == 0 ? 0 : FEWEST_COLUMNS;
-    return size.ws_col < MOST_COLUMNS ? size.ws_col : MOST_COLUMNS;
+    if (columns == 0 && ioctl(fd, TIOCGWINSZ, &size) == 0)
+        columns = size.ws_col;
+    if (columns == 0)
+        columns = DEFAULT_COLUMNS;
+    if (columns < FEWEST_COLUMNS)
+        return FEWEST_COLUMNS;
+    return columns < MOST_COLUMNS ? columns : MOST_COLUMNS;
 }
 
 bool stdout_finish(void)

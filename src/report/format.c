@@ -161,15 +161,20 @@ static size_t part_length(const char *part)
     return part[n] ? n : 0;
 }
 
-/* The initial of a part, or all of it where it holds a number. */
-static size_t initial_length(const char *part, size_t length)
+static bool is_digit(char c)
 {
-    for (size_t i = 0; i < length; i++)
-        if (part[i] >= '0' && part[i] <= '9')
-            return length;
+    return c >= '0' && c <= '9';
+}
+
+/* Leaves the initial of a part, and its digits. Returns their length. */
+static size_t keep_initial(char *part, size_t length)
+{
     size_t n = 1;
     while (n < length && !is_start(part[n]))
         n++;
+    for (size_t i = n; i < length; i++)
+        if (is_digit(part[i]))
+            part[n++] = part[i];
     return n;
 }
 
@@ -184,7 +189,7 @@ static size_t shorten_parts(char *name, size_t have, size_t width)
         size_t length = part_length(part);
         if (length == 0)
             break;
-        size_t kept = initial_length(part, length);
+        size_t kept = keep_initial(part, length);
         memmove(part + kept, part + length, strlen(part + length) + 1);
         part += kept;
         have = format_width(name);

@@ -27,7 +27,7 @@ size_t format_width(const char *text);
 
 /* Shortens valid UTF-8, in place, to `width` characters (8 or more) in the middle
  * of it: leading parts of a dotted name or path first become their initials, with
- * numbers kept ("e.l.11.a.output.dense.weight"); then "~" takes the place of the
+ * numbers kept ("f.d3.d12.conv2.weight"); then "~" takes the place of the
  * middle. */
 void format_shorten(char *name, size_t width);
 

@@ -3,6 +3,7 @@
  * nothing about weights. */
 #include "nibble.h"
 #include "report/format.h"
+#include "report/row_names.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CELL_SIZE = 128, LEAST_NAME = 16, DEFAULT_COLUMNS = 80 };
+enum { CELL_SIZE = 128, LEAST_NAME = 16 };
 
 /* ---- cells ------------------------------------------------------------ */
 
@@ -72,19 +73,6 @@ enum { COLUMNS = sizeof columns_ / sizeof *columns_ };
 
 /* ---- the table of quantized weights ----------------------------------- */
 
-/* The printable name of a weight, after the path of the graph it belongs to. */
-static char *full_name(const struct nibble_weight *w)
-{
-    size_t room = strlen(w->graph) + strlen(w->name) + 2;
-    char *joined = malloc(room);
-    if (!joined)
-        return NULL;
-    snprintf(joined, room, "%s%s%s", w->graph, *w->graph ? "/" : "", w->name);
-    char *name = format_printable(joined);
-    free(joined);
-    return name;
-}
-
 struct widths {
     size_t name;
     size_t column[COLUMNS];
@@ -95,32 +83,22 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-/* Every column as wide as its widest cell; the name gets what is left of the line. */
-static struct widths measure(const struct nibble_report *report, size_t line)
+/* Every column as wide as its widest cell. Returns what all take but the name's. */
+static size_t measure(const struct nibble_report *report, struct widths *widths)
 {
-    struct widths widths = {.name = strlen("WEIGHT")};
-    for (size_t c = 0; c < COLUMNS; c++)
-        widths.column[c] = strlen(columns_[c].head);
-    for (size_t i = 0; i < report->weight_count; i++) {
-        const struct nibble_weight *w = report->weights[i];
-        if (!w->quantized)
-            continue;
-        char *name = full_name(w);
-        widths.name = larger(widths.name, name ? format_width(name) : 0);
-        free(name);
-        for (size_t c = 0; c < COLUMNS; c++) {
-            char cell[CELL_SIZE];
-            columns_[c].cell(cell, w);
-            widths.column[c] = larger(widths.column[c], format_width(cell));
-        }
-    }
     size_t rest = 0;
-    for (size_t c = 0; c < COLUMNS; c++)
-        rest += strlen(columns_[c].gap) + widths.column[c];
-    size_t room = line > rest + LEAST_NAME ? line - rest : LEAST_NAME;
-    if (widths.name > room)
-        widths.name = room;
-    return widths;
+    for (size_t c = 0; c < COLUMNS; c++) {
+        widths->column[c] = strlen(columns_[c].head);
+        for (size_t i = 0; i < report->weight_count; i++) {
+            char cell[CELL_SIZE];
+            if (!report->weights[i]->quantized)
+                continue;
+            columns_[c].cell(cell, report->weights[i]);
+            widths->column[c] = larger(widths->column[c], format_width(cell));
+        }
+        rest += strlen(columns_[c].gap) + widths->column[c];
+    }
+    return rest;
 }
 
 /* printf counts bytes, names are measured in characters: pad by hand. */
@@ -141,14 +119,10 @@ static void put_head(FILE *out, const struct widths *widths)
     fputc('\n', out);
 }
 
-static bool put_row(FILE *out, const struct nibble_weight *w, const struct widths *widths)
+static void put_row(FILE *out, const struct nibble_weight *w, const char *name,
+                    const struct widths *widths)
 {
-    char *name = full_name(w);
-    if (!name)
-        return false;
-    format_shorten(name, widths->name);
     put_padded(out, name, widths->name, false);
-    free(name);
     for (size_t c = 0; c < COLUMNS; c++) {
         char cell[CELL_SIZE];
         columns_[c].cell(cell, w);
@@ -156,20 +130,27 @@ static bool put_row(FILE *out, const struct nibble_weight *w, const struct width
         put_padded(out, cell, widths->column[c], columns_[c].right);
     }
     fputc('\n', out);
-    return true;
 }
 
 static bool put_table(FILE *out, const struct nibble_report *report, size_t line)
 {
     if (report->quantized == 0)
         return true;
-    struct widths widths = measure(report, line);
-    put_head(out, &widths);
-    for (size_t i = 0; i < report->weight_count; i++)
-        if (report->weights[i]->quantized && !put_row(out, report->weights[i], &widths))
-            return false;
+    struct widths widths;
+    struct row_names rows;
+    size_t rest = measure(report, &widths);
+    bool ok = row_names_make(report, line > rest + LEAST_NAME ? line - rest : LEAST_NAME,
+                             &rows);
+    if (ok) {
+        widths.name = larger(rows.width, strlen("WEIGHT"));
+        put_head(out, &widths);
+    }
+    for (size_t i = 0; ok && i < report->weight_count; i++)
+        if (rows.names[i])
+            put_row(out, report->weights[i], rows.names[i], &widths);
+    row_names_free(&rows);
     fputc('\n', out);
-    return true;
+    return ok;
 }
 
 /* ---- what stays float ------------------------------------------------- */
@@ -221,7 +202,7 @@ static size_t collect(const struct nibble_report *report, struct group *groups)
 }
 
 static bool put_members(FILE *out, const struct nibble_report *report,
-                        const struct group *g, size_t line)
+                        const struct group *g)
 {
     for (size_t i = 0; i < report->weight_count; i++) {
         const struct nibble_weight *w = report->weights[i];
@@ -234,9 +215,6 @@ static bool put_members(FILE *out, const struct nibble_report *report,
         char *name = full_name(w);
         if (!name)
             return false;
-        size_t rest = format_width(operator) + strlen(shape) + strlen(size) +
-                      strlen(w->element_type) + 16;
-        format_shorten(name, line > rest + LEAST_NAME ? line - rest : LEAST_NAME);
         fprintf(out, "          %s  %s %s %s %s\n", name, operator, shape,
                 w->element_type, size);
         free(name);
@@ -244,7 +222,7 @@ static bool put_members(FILE *out, const struct nibble_report *report,
     return true;
 }
 
-static bool put_left(FILE *out, const struct nibble_report *report, size_t line, bool all)
+static bool put_left(FILE *out, const struct nibble_report *report, bool all)
 {
     if (report->left == 0)
         return true;
@@ -260,7 +238,7 @@ static bool put_left(FILE *out, const struct nibble_report *report, size_t line,
         format_bytes(size, groups[g].bytes);
         fprintf(out, "%6zu  %8s  %s%s\n", groups[g].count, size,
                 groups[g].warning ? "warning: " : "", reason ? reason : "");
-        ok = reason && (!all || put_members(out, report, &groups[g], line));
+        ok = reason && (!all || put_members(out, report, &groups[g]));
         free(reason);
     }
     fputc('\n', out);
@@ -270,10 +248,19 @@ static bool put_left(FILE *out, const struct nibble_report *report, size_t line,
 
 /* ---- forms ------------------------------------------------------------ */
 
+/* Weights that are stored with another one are one group, whichever that is. */
+static const char *why_of(const struct nibble_weight *w)
+{
+    static const char shared[] = "stored once, with ";
+    return strncmp(w->why, shared, sizeof shared - 1) == 0
+               ? "stored once, with an equal weight"
+               : w->why;
+}
+
 static bool same_form(const struct nibble_weight *a, const struct nibble_weight *b)
 {
     return a->quantized && b->quantized && strcmp(a->form, b->form) == 0 &&
-           strcmp(a->why, b->why) == 0;
+           strcmp(why_of(a), why_of(b)) == 0;
 }
 
 static bool put_form(FILE *out, const struct nibble_report *report, size_t first,
@@ -283,7 +270,7 @@ static bool put_form(FILE *out, const struct nibble_report *report, size_t first
     size_t count = 0;
     for (size_t i = first; i < report->weight_count; i++)
         count += same_form(w, weights[i]);
-    fprintf(out, "%6zu  %s, %s%s\n", count, w->form, w->why,
+    fprintf(out, "%6zu  %s, %s%s\n", count, w->form, why_of(w),
             w->slow ? ": slow, use --decode auto" : "");
     for (size_t i = first; all && i < report->weight_count; i++) {
         if (!same_form(w, weights[i]))
@@ -300,23 +287,23 @@ static bool put_form(FILE *out, const struct nibble_report *report, size_t first
 /* The forms in use, in the order in which they are met. */
 static bool put_forms(FILE *out, const struct nibble_report *report, bool all)
 {
-    enum { FORMS_MAX = 16 }; /* more than there are */
-    size_t found[FORMS_MAX], count = 0;
-    if (report->quantized == 0)
-        return true;
-    fputs("forms:\n", out);
-    for (size_t i = 0; i < report->weight_count && count < FORMS_MAX; i++) {
+    size_t *found = calloc(report->weight_count + 1, sizeof *found), count = 0;
+    bool ok = found != NULL;
+    if (ok && report->quantized > 0)
+        fputs("forms:\n", out);
+    for (size_t i = 0; ok && i < report->weight_count; i++) {
         bool known = !report->weights[i]->quantized;
         for (size_t j = 0; j < count && !known; j++)
             known = same_form(report->weights[i], report->weights[found[j]]);
         if (known)
             continue;
         found[count++] = i;
-        if (!put_form(out, report, i, all))
-            return false;
+        ok = put_form(out, report, i, all);
     }
-    fputc('\n', out);
-    return true;
+    if (ok && report->quantized > 0)
+        fputc('\n', out);
+    free(found);
+    return ok;
 }
 
 /* ---- totals ----------------------------------------------------------- */
@@ -419,12 +406,12 @@ static void put_totals(FILE *out, const struct nibble_report *report)
 char *nibble_report_text(const struct nibble_report *report, int columns, bool all)
 {
     char *text = NULL;
-    size_t size = 0, line = columns > 0 ? (size_t)columns : DEFAULT_COLUMNS;
+    size_t size = 0, line = columns > 0 && !all ? (size_t)columns : SIZE_MAX;
     FILE *out = open_memstream(&text, &size);
     if (!out)
         return NULL;
     bool ok = put_title(out, report) && put_table(out, report, line) &&
-              put_forms(out, report, all) && put_left(out, report, line, all);
+              put_forms(out, report, all) && put_left(out, report, all);
     put_totals(out, report);
     ok = !ferror(out) && ok;
     if (fclose(out) != 0 || !ok) {

@@ -1,6 +1,11 @@
 """The report: text on stdout, word for word, and JSON."""
 
+import fcntl
 import json
+import os
+import pty
+import struct
+import termios
 
 import models
 
@@ -26,6 +31,57 @@ def test_page(nibble):
     assert (run.status, run.err) == (0, "")
     assert run.text.startswith(PAGE)
     assert run.text[len(PAGE):].startswith("model      8.8")
+
+
+def densenet():
+    """Names that differ in their middle only."""
+    weights = {f"features.denseblock{block}.denselayer{layer}.conv2.weight":
+               models.integers(64, 64) for block in (1, 2) for layer in range(1, 13)}
+    return models.chain(weights)
+
+
+def on_terminal(nibble, columns, *arguments):
+    """The lines that a terminal of that width shows."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = nibble.start(*arguments, stdout=theirs)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(ours)
+    assert process.wait() == 0
+    return shown.decode().splitlines()
+
+
+def test_no_rows_alike_on_a_terminal(nibble, folder):
+    (folder / "dense.onnx").write_bytes(densenet().SerializeToString())
+    lines = on_terminal(nibble, 80, "inspect", "dense.onnx")
+    rows = [line for line in lines if "conv2.weight" in line]
+    assert len(rows) == len(set(rows)) == 24
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("f.d1.d12.conv2.weight ") for line in rows)
+
+
+def test_whole_names(nibble, folder, monkeypatch):
+    """In pipes, with -v, and where COLUMNS says that there is room."""
+    (folder / "dense.onnx").write_bytes(densenet().SerializeToString())
+    whole = "features.denseblock2.denselayer12.conv2.weight "
+    assert whole in nibble("inspect", "dense.onnx").text
+    verbose = on_terminal(nibble, 80, "inspect", "dense.onnx", "-v")
+    assert any(line.startswith(whole) for line in verbose)
+    monkeypatch.setenv("COLUMNS", "200")
+    wide = on_terminal(nibble, 80, "inspect", "dense.onnx")
+    assert any(line.startswith(whole) for line in wide)
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = on_terminal(nibble, 200, "inspect", "dense.onnx")
+    assert not any(line.startswith(whole) for line in narrow)
 
 
 def test_quiet(nibble):

@@ -8,6 +8,7 @@
 
 #include "sample.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,14 +24,14 @@ static void check(const struct nibble_report *report, int columns, bool all,
 static void test_page(void **state)
 {
     (void)state;
-    check(&sample_report, 0, false,
+    check(&sample_report, 80, false,
           "model.onnx -> out.onnx: opset 17 -> 21, IR 8 -> 10\n"
           "\n"
           "WEIGHT                OP     SHAPE     TYPE            BEFORE ->   AFTER     "
           "SNR\n"
           "e.l.11.i.d.weight     MatMul 384x1536  int4 block 256 2.36 MB ->  304 kB 20.1 "
           "dB\n"
-          "If_0/t/conv\\n1\\xFF    Conv   64x32x3x3 uint8 channel  36.9 kB -> 18.6 kB   "
+          "I0/t/conv\\n1\\xFF      Conv   64x32x3x3 uint8 channel  36.9 kB -> 18.6 kB   "
           "exact\n"
           "\n"
           "forms:\n"
@@ -65,12 +66,87 @@ static void test_all(void **state)
     free(text);
 }
 
+/* Names stand in full where no width is asked for, and with `all`. */
+static void test_whole_names(void **state)
+{
+    (void)state;
+    for (int all = 0; all < 2; all++) {
+        char *text = nibble_report_text(&sample_report, all ? 80 : 0, all);
+        assert_non_null(strstr(text, "encoder.layer.11.intermediate.dense.weight "));
+        free(text);
+    }
+}
+
+/* More groups than a form has reasons: none is dropped, and weights that are stored with
+ * others are one group. */
+static void test_many_forms(void **state)
+{
+    (void)state;
+    enum { WEIGHTS = 40 };
+    static struct nibble_weight weights[WEIGHTS];
+    static const struct nibble_weight *list[WEIGHTS];
+    static char whys[WEIGHTS][40], names[WEIGHTS][16];
+    struct nibble_report report = sample_report;
+    for (int i = 0; i < WEIGHTS; i++) {
+        weights[i] = *sample_report.weights[0];
+        weights[i].quantized = true;
+        sprintf(names[i], "w%d", i);
+        sprintf(whys[i], i % 2 ? "stored once, with w%d" : "reason %d", i);
+        weights[i].name = names[i];
+        weights[i].why = whys[i];
+        list[i] = &weights[i];
+    }
+    report.weights = list;
+    report.weight_count = report.quantized = WEIGHTS;
+    char *text = nibble_report_text(&report, 80, false);
+    assert_non_null(strstr(text, "    20  "));
+    assert_non_null(strstr(text, ", stored once, with an equal weight\n"));
+    for (int i = 0; i < WEIGHTS; i += 2) {
+        char line[50];
+        sprintf(line, ", reason %d\n", i);
+        assert_non_null(strstr(text, line));
+    }
+    free(text);
+}
+
+/* Names that only their middle tells apart. */
+static void test_no_rows_alike(void **state)
+{
+    (void)state;
+    enum { WEIGHTS = 60 };
+    static struct nibble_weight weights[WEIGHTS];
+    static const struct nibble_weight *list[WEIGHTS];
+    static char names[WEIGHTS][80];
+    struct nibble_report report = sample_report;
+    for (int i = 0; i < WEIGHTS; i++) {
+        weights[i] = *sample_report.weights[0];
+        weights[i].quantized = true;
+        if (i % 2)
+            sprintf(names[i], "features.denseblock%d.denselayer%d.conv2.weight", i / 20,
+                    i);
+        else
+            sprintf(names[i], "a_long_beginning_%c_a_long_end_without_any_parts", 48 + i);
+        weights[i].name = names[i];
+        list[i] = &weights[i];
+    }
+    report.weights = list;
+    report.weight_count = report.quantized = WEIGHTS;
+    char *text = nibble_report_text(&report, 80, false), *rows[WEIGHTS] = {NULL};
+    char *line = strtok(strstr(text, "WEIGHT"), "\n");
+    for (int i = 0; i < WEIGHTS; i++) {
+        rows[i] = line = strtok(NULL, "\n");
+        for (int j = 0; j < i; j++)
+            assert_string_not_equal(rows[i], rows[j]);
+    }
+    free(text);
+}
+
 /* No line is wider than asked for, whatever the names. */
 static void test_columns(void **state)
 {
     (void)state;
     for (int columns = 80; columns < 130; columns++) {
-        char *text = nibble_report_text(&sample_report, columns, true);
+        char *text = nibble_report_text(&sample_report, columns, false);
         for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
             assert_true((int)strlen(line) <= columns);
         free(text);
@@ -149,10 +225,11 @@ static void test_empty(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_page),    cmocka_unit_test(test_wide),
-        cmocka_unit_test(test_all),     cmocka_unit_test(test_columns),
-        cmocka_unit_test(test_dry_run), cmocka_unit_test(test_chosen),
-        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_page),          cmocka_unit_test(test_wide),
+        cmocka_unit_test(test_all),           cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_whole_names),   cmocka_unit_test(test_many_forms),
+        cmocka_unit_test(test_no_rows_alike), cmocka_unit_test(test_dry_run),
+        cmocka_unit_test(test_chosen),        cmocka_unit_test(test_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
