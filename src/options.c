@@ -163,6 +163,26 @@ NAMES(target)
 
 /* ---- checks --------------------------------------------------------- */
 
+/* Forms that one option asks for and another one rules out. */
+static const char *decoding_contradiction(const struct nibble_options *options)
+{
+    bool nbits = options->format != NIBBLE_FORMAT_QDQ;
+    bool generic = options->target == NIBBLE_TARGET_GENERIC;
+    bool folded = options->decode == NIBBLE_DECODE_LOAD ||
+                  options->decode == NIBBLE_DECODE_PORTABLE;
+    if (nbits && generic)
+        return "--format nbits and --target generic exclude each other: MatMulNBits is "
+               "an "
+               "operator of ONNX Runtime";
+    if (nbits && folded)
+        return "--format nbits and --decode load or portable exclude each other: "
+               "MatMulNBits computes on the codes, so nothing is decoded at load";
+    if (generic && folded)
+        return "--target generic and --decode load or portable exclude each other: "
+               "generic has DequantizeLinear only";
+    return NULL;
+}
+
 /* What is chosen for each weight can't be said for all. */
 static const char *contradiction(const struct nibble_options *options)
 {
@@ -175,7 +195,7 @@ static const char *contradiction(const struct nibble_options *options)
                                   options->granularity != NIBBLE_GRANULARITY_DEFAULT))
         return "bits per weight and the least SNR choose type and granularity "
                "themselves";
-    return NULL;
+    return decoding_contradiction(options);
 }
 
 static bool invalid(struct error *err, const char *message)

@@ -64,7 +64,8 @@ static void warn(const struct settings *s, const struct nibble_report *report)
     for (size_t i = 0; i < report->weight_count; i++) {
         const struct nibble_weight *w = report->weights[i];
         if (w->warning)
-            message("warning: %s stays float: %s", w->name, w->reason);
+            message("warning: %s%s%s stays float: %s", w->graph, *w->graph ? "/" : "",
+                    w->name, w->reason);
     }
     if (report->quantized == 0)
         message("warning: %s: nothing to quantize%s", s->model,
@@ -94,8 +95,38 @@ static struct nibble_options connected(const struct settings *s,
     return options;
 }
 
+/* What is wrong with a file's place is better said before the work than after it. */
+static bool has_folder(const char *path)
+{
+    struct stat st;
+    char folder[4096];
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    size_t length = slash ? (size_t)(slash - path) : 0;
+    if (length == 0 || length >= sizeof folder)
+        return true;
+    snprintf(folder, sizeof folder, "%.*s", (int)length, path);
+    if (stat(folder, &st) == 0)
+        return true;
+    message("%s: there is no folder '%s': make it, or name another", path, folder);
+    return false;
+}
+
+static bool json_writable(const char *path)
+{
+    if (!path || strcmp(path, "-") == 0)
+        return true;
+    if (!has_folder(path))
+        return false;
+    if (access(path, W_OK) == 0 || errno == ENOENT)
+        return true;
+    message("%s: the report could not be written: %s", path, strerror(errno));
+    return false;
+}
+
 int command_quantize(const struct settings *s)
 {
+    if (!json_writable(s->json) || (!s->dry_run && !has_folder(s->output)))
+        return EXIT_FAILED;
     struct progress progress;
     struct nibble_options options = connected(s, &progress, "quantizing");
     struct nibble_report *report = NULL;
@@ -108,6 +139,7 @@ int command_quantize(const struct settings *s)
     if (status != NIBBLE_STATUS_OK)
         return failed(&error);
     warn(s, report);
+    remarks_print(s, report);
     bool written = write_text(s, report);
     written = write_json(s, report) && written;
     bool strict = s->strict && (report->missed > 0 || report->quantized == 0);
@@ -125,6 +157,8 @@ int command_inspect(const struct settings *s)
 
 int command_upgrade(const struct settings *s)
 {
+    if (!has_folder(s->output))
+        return EXIT_FAILED;
     struct progress progress;
     struct nibble_options options = connected(s, &progress, "upgrading");
     struct nibble_error error = {0};

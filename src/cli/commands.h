@@ -11,6 +11,9 @@ enum {
     EXIT_STRICT = 3, /* done, but --strict found a weight that stays float */
 };
 
+/* Warns of options that had no effect. */
+void remarks_print(const struct settings *settings, const struct nibble_report *report);
+
 int command_quantize(const struct settings *settings);
 int command_inspect(const struct settings *settings);
 int command_upgrade(const struct settings *settings);

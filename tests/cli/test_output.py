@@ -62,7 +62,9 @@ def test_directory(nibble, folder):
 
 def test_missing_directory(nibble):
     run = nibble("model.onnx", "-o", "none/out.onnx")
-    assert run.status == 1 and "none/out.onnx" in run.err
+    assert run.status == 1 and "there is no folder 'none'" in run.err
+    run = nibble("upgrade", "model.onnx", "-o", "none/out.onnx")
+    assert run.status == 1 and "there is no folder 'none'" in run.err
 
 
 def test_unwritable_directory(nibble, folder):
