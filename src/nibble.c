@@ -2,6 +2,7 @@
  * commit, report. One call a stage; what a stage does is in its own folder. */
 #include "nibble.h"
 #include "choose.h"
+#include "core/truncation.h"
 #include "emit/emit.h"
 #include "fill/fill.h"
 #include "onnx/imports.h"
@@ -55,8 +56,11 @@ static bool read_model(struct run *run, const char *path, struct error *err)
 {
     if (!path)
         return error_set(err, STATUS_INVALID, "no model is named");
-    if (!run->input)
+    if (!run->input) {
         run->input = file_open(path, run->options.cancel, err);
+        if (run->input && run->options.guard)
+            truncation_watch(&run->options.guard->files, run->input);
+    }
     run->model = run->input ? model_load(run->input, err) : NULL;
     if (!run->model)
         return false;
@@ -179,6 +183,8 @@ static bool open_output(struct run *run, const char *path, struct error *err)
  * output behind. */
 static bool report(struct run *run, struct nibble_report **out, struct error *err)
 {
+    if (!model_check_files(run->model, err))
+        return false;
     if (out && !(*out = report_make(run->model, &run->plan, &run->facts)))
         return error_memory(err);
     return true;
@@ -212,7 +218,7 @@ static bool copy(struct run *run, const char *path, const char *output,
     end_pass(run);
     if (!read_model(run, path, err) || !open_output(run, output, err) ||
         !store_copy(&run->store, run->model, err) ||
-        !store_commit(&run->store, &size, err))
+        !model_check_files(run->model, err) || !store_commit(&run->store, &size, err))
         return false;
     if (out)
         (*out)->bytes_after = (*out)->bytes_before;
@@ -236,6 +242,19 @@ static bool pass(struct run *run, const char *model, const char *output,
 }
 
 /* ---- the calls ------------------------------------------------------ */
+
+/* A file that was truncated is why a call failed, whatever the zeros in its place have
+ * looked like. */
+static void blame_file(const struct run *run, struct error *err)
+{
+    struct error changed = {0};
+    if (err->status == STATUS_OK || err->status == STATUS_CANCELLED || !run->input)
+        return;
+    bool same = run->model ? model_check_files(run->model, &changed)
+                           : file_check(run->input, &changed);
+    if (!same)
+        *err = changed;
+}
 
 static void run_end(struct run *run)
 {
@@ -290,6 +309,7 @@ enum nibble_status nibble_quantize(const char *model, const char *output,
         nibble_report_free(*out);
         *out = NULL;
     }
+    blame_file(&run, &err);
     run_end(&run);
     return finish(&err, error);
 }
@@ -307,10 +327,16 @@ enum nibble_status nibble_upgrade(const char *model, const char *output, int64_t
         ok = error_set(&err, STATUS_INVALID, "no output is named");
     if (ok && read_model(&run, model, &err) && model_upgrade(run.model, opset, &err) &&
         store_open(&run.store, output, run.model, &run.storing, &err) &&
-        store_write(&run.store, run.model, &err))
+        store_write(&run.store, run.model, &err) && model_check_files(run.model, &err))
         store_commit(&run.store, &size, &err);
+    blame_file(&run, &err);
     run_end(&run);
     return finish(&err, error);
+}
+
+bool nibble_guard_handle(const struct nibble_guard *guard, const void *address)
+{
+    return truncation_handle(&guard->files, address);
 }
 
 int64_t nibble_opset_max(void)

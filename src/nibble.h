@@ -165,6 +165,32 @@ typedef void nibble_progress_fn(void *data, uint64_t done, uint64_t total);
  * says, a weight's codes and copies take less than its float values. */
 #define NIBBLE_COPY_DEFAULT UINT64_MAX
 
+/* Guards against files that are truncated. The library maps its input files. If another
+ * program truncates one during a call, the next access to what is gone raises SIGBUS,
+ * which ends the process. The library installs no signal handlers. A program that wants
+ * an error instead installs one of its own, with SA_SIGINFO:
+ *
+ *     static struct nibble_guard guard;
+ *
+ *     static void handle(int number, siginfo_t *info, void *context)
+ *     {
+ *         if (!nibble_guard_handle(&guard, info->si_addr)) {
+ *             signal(number, SIG_DFL);
+ *             raise(number);
+ *         }
+ *     }
+ *
+ * and sets options.guard to &guard. Calls that run at the same time need a guard each. */
+struct nibble_guard {
+    void *volatile files; /* NULL to begin with; the library's own */
+};
+
+/* If the address lies in a file that a call with this guard reads, puts zeros in place of
+ * what the file has lost and returns true. The call then fails with NIBBLE_STATUS_READ.
+ */
+NIBBLE_API bool nibble_guard_handle(const struct nibble_guard *guard,
+                                    const void *address);
+
 struct nibble_options {
     /* The size of this struct in the caller's nibble.h. nibble_options_init sets it. */
     size_t size;
@@ -210,6 +236,7 @@ struct nibble_options {
     const volatile int *cancel; /* may be NULL; nonzero stops the work: the temporary
                                    file is removed and NIBBLE_STATUS_CANCELLED returned.
                                    A signal handler may set it. */
+    struct nibble_guard *guard; /* may be NULL: see struct nibble_guard */
 };
 
 /* Sets every option to its default: int4, default granularity, SEARCH. `size` is the
@@ -352,8 +379,8 @@ NIBBLE_API enum nibble_status nibble_quantize(const char *model, const char *out
 
 /* Raises MODEL's opset to `opset` (of the standard domain, 21 to
  * nibble_opset_max()) with its meaning kept, and writes it to OUTPUT. Weights
- * stay as they are. Of the options only external_data, force, progress and
- * cancel are looked at. Refuses, naming every node that can't be raised. */
+ * stay as they are. Of the options only external_data, force, progress,
+ * cancel and guard are looked at. Refuses, naming every node that can't be raised. */
 NIBBLE_API enum nibble_status nibble_upgrade(const char *model, const char *output,
                                              int64_t opset,
                                              const struct nibble_options *options,

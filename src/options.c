@@ -37,7 +37,7 @@ static const struct nibble_options defaults = {
  * padding. And zero must mean what was done before the field existed: that is what a
  * newer nibble_options_init gets from an older library. */
 _Static_assert(sizeof defaults ==
-                   offsetof(struct nibble_options, cancel) + sizeof defaults.cancel,
+                   offsetof(struct nibble_options, guard) + sizeof defaults.guard,
                "padding at the end of nibble_options");
 
 /* No struct will ever be larger. So a size that is garbage is never read that far. */

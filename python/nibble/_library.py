@@ -61,6 +61,7 @@ class Options(ctypes.Structure):
         ("progress", Progress),
         ("progress_data", c_void_p),
         ("cancel", POINTER(c_int)),
+        ("guard", c_void_p),
     ]
 
 

@@ -1,6 +1,7 @@
 /* The commands: each calls the library once, prints what came of it and returns
  * the exit status. Reads no options itself. */
 #include "cli/commands.h"
+#include "cli/guard.h"
 #include "cli/terminal.h"
 
 #include <errno.h>
@@ -91,6 +92,7 @@ static struct nibble_options connected(const struct settings *s,
     options.progress = progress_show;
     options.progress_data = progress;
     options.cancel = signals_catch();
+    options.guard = guard_install();
     options.unmeasured = s->quiet && !s->json; /* nobody reads the errors */
     return options;
 }

@@ -1,6 +1,7 @@
 /* Opens and maps input files. Reads none of their bytes but the two that mark gzip. */
 #include "core/file.h"
 #include "core/gzip.h"
+#include "core/truncation.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -269,7 +270,7 @@ struct file *file_open_beside(const struct file *model, const char *location,
         file_close(file);
         return NULL;
     }
-    guard_add(model->guard, file);
+    truncation_watch(model->watched, file);
     return file;
 }
 
@@ -292,7 +293,7 @@ struct file *file_scratch(uint64_t size, struct error *err)
     }
     file->data = data;
     file->size = size;
-    file->mapped = true;
+    file->mapped = file->is_scratch = true;
     return file;
 }
 
@@ -307,7 +308,7 @@ void file_close(struct file *file)
 {
     if (!file)
         return;
-    guard_remove(file);
+    truncation_forget(file);
     if (file->mapped)
         munmap((void *)(uintptr_t)file->data, (size_t)file->size);
     file_close_descriptor(file);
@@ -339,7 +340,7 @@ bool file_check(const struct file *file, struct error *err)
     struct stat st;
     if (file->is_truncated)
         return truncated(file, err);
-    if (file->fd < 0 || fstat(file->fd, &st) < 0)
+    if (file->is_scratch || file->fd < 0 || fstat(file->fd, &st) < 0)
         return true;
     if ((uint64_t)st.st_size < file->size)
         return truncated(file, err);

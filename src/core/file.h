@@ -5,7 +5,6 @@
 #define NIBBLE_CORE_FILE_H
 
 #include "core/error.h"
-#include "core/guard.h"
 
 #include <stdint.h>
 #include <sys/types.h>
@@ -19,10 +18,11 @@ struct file {
     dev_t device; /* of the file named, not of the temporary one */
     ino_t inode;
     bool is_stdin, mapped;
-    struct timespec modified;
-    struct guard *guard;       /* NULL: none */
-    struct file *next;         /* of the guard's */
-    volatile int is_truncated; /* set by the guard */
+    bool is_scratch;           /* of file_scratch: nibble itself changes it */
+    struct timespec modified;  /* when it was opened */
+    void *volatile *watched;   /* the list of truncation_watch that has it; NULL: none */
+    struct file *next;         /* in that list */
+    volatile int is_truncated; /* set by truncation_handle */
 };
 
 /* Maps the file at path; "-" is standard input. A gzip file, recognized by its first
@@ -30,8 +30,8 @@ struct file {
 struct file *file_open(const char *path, const volatile int *cancel, struct error *err);
 
 /* Maps `location` inside the folder of `model`: a relative name without "..",
- * no part of it a symbolic link, a regular file at its end. The model's guard guards it,
- * too. */
+ * no part of it a symbolic link, a regular file at its end. It is watched as the model's
+ * file is. */
 struct file *file_open_beside(const struct file *model, const char *location,
                               struct error *err);
 
@@ -51,7 +51,8 @@ bool file_read(const struct file *file, uint64_t offset, size_t size, void *out,
                struct error *err);
 
 /* False, with an error, if another program has truncated or changed the file since it was
- * opened. Says nothing about files that have no descriptor, unless a guard has. */
+ * opened. Says nothing about files that have no descriptor, unless a signal handler has
+ * found out. */
 bool file_check(const struct file *file, struct error *err);
 
 /* Makes an unlinked temporary file in $TMPDIR, open for reading and writing. Returns -1

@@ -26,6 +26,10 @@ struct model *model_load(const struct file *file, struct error *err);
 
 void model_free(struct model *model); /* NULL is fine */
 
+/* False, with an error, if another program has changed a file of the model since it was
+ * opened. */
+bool model_check_files(const struct model *model, struct error *err);
+
 /* The file that data lies in; NULL: none, it is in memory. */
 const struct file *model_file_of(const struct model *model, const uint8_t *data);
 

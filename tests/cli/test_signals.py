@@ -1,4 +1,5 @@
-"""Signals: the program dies of them, but not before its temporary files are gone.
+"""Signals: the program dies of them, but not before its temporary files are gone. SIGBUS
+is no signal but an error.
 Progress: on a terminal only."""
 
 import os
@@ -40,6 +41,26 @@ def test_signal(nibble, folder, large, number):
     assert out == b""
     assert sorted(os.listdir(folder)) == before
     assert (folder / "out.onnx").read_text() == "old"
+
+
+@pytest.mark.parametrize("size", [0, 5000])
+@pytest.mark.parametrize("name", ["model.onnx", "hole.bin"])
+def test_truncated_while_it_is_read(nibble, folder, name, size):
+    """The system sends SIGBUS to a program that reads what is gone; nobody may see it."""
+    models.sparse(folder, 2)
+    weights = {f"w{i}": models.integers(1024, 1024) for i in range(4)}
+    (folder / "model.onnx").write_bytes(models.chain(weights).SerializeToString())
+    before = sorted(os.listdir(folder))
+    model = "model.onnx" if name == "model.onnx" else "large.onnx"
+    process = nibble.start(model, "-o", "out.onnx", "--threads", "1", "--method", "exact")
+    wait_for_temporary(folder, process)
+    process.send_signal(signal.SIGSTOP)
+    os.truncate(folder / name, size)
+    process.send_signal(signal.SIGCONT)
+    _, text = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert f"{name}: was truncated by another program" in text.decode()
+    assert sorted(os.listdir(folder)) == before
 
 
 def test_signal_while_reading_standard_input(nibble, folder):

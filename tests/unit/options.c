@@ -62,7 +62,8 @@ static void test_older(void **state)
     (void)state;
     const size_t sizes[] = {16, offsetof(struct nibble_options, bits_per_weight),
                             offsetof(struct nibble_options, progress),
-                            offsetof(struct nibble_options, cancel)};
+                            offsetof(struct nibble_options, cancel),
+                            offsetof(struct nibble_options, guard)};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         struct nibble_report *report = run_sized(sizes[i]);
         assert_int_equal(report->quantized, 1);
