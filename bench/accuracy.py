@@ -1,134 +1,114 @@
-"""What quantizing costs: output SNR and accuracy of real models, for round to nearest
-and the search, types, layouts, and budgets of bits.
+"""What quantizing costs on real tasks: for each model of models/tasks.py bits per
+weight, SNR of the outputs, and how well the model still does its job.
 
-    python bench/accuracy.py [--nibble build/nibble] [--models build/models]
-                             [--json FILE] [MODEL ...]
+    python bench/accuracy.py [--nibble build/nibble] [--variants RE] [--json FILE]
+                             [TASK ...]
 
-SNR is that of the outputs against the float model's, on 64 inputs of models/feeds.py;
-accuracy is that of models/evaluate.py, for models that have a measure. MatMulNBits
-computes in float32. Options that the program does not know are skipped, with a word.
-Prints a Markdown table: SNR in dB, then accuracy.
+A variant with data is calibrated on the task's calibration data, through
+`nibble --data`; tests use other data. ONNX Runtime runs the models that nibble wrote.
+MatMulNBits computes in float32. Prints Markdown.
 """
 
 import argparse
-import glob
 import json
-import os
+import pathlib
+import re
 import subprocess
 import sys
 import tempfile
+import time
 
-from measure import note
-from models import HERE, feeds, session, snr
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "models"))
+import tasks  # noqa: E402
 
-import evaluate  # noqa: E402  (models put its folder on the path)
-
-LAYOUTS = {"channel": ["--per-channel"], "block 128": ["--block-size", "128"],
-           "block 32": ["--block-size", "32"]}
-METHODS = ["rtn", "search"]
-BITS = [4.5, 6]
-COUNT = 64  # inputs that SNR is taken over
-
-# (what, method): options
-VARIANTS = {(f"{kind}, {layout}", method): ["--type", kind, *options]
-            for kind in ("int4", "uint4") for layout, options in LAYOUTS.items()
-            for method in METHODS}
-VARIANTS |= {("int8, channel", method): ["--type", "int8", "--per-channel"]
-             for method in METHODS}
-VARIANTS |= {(f"{bits} bits a weight", "search"): ["--bits-per-weight", str(bits)]
-             for bits in BITS}
+CHANNEL = ["--per-channel", "--scale-type", "float16"]
+VARIANTS = {
+    "default": [],
+    "per channel": CHANNEL,
+    "4.5 bits": ["--bits-per-weight", "4.5", "--scale-type", "float16"],
+    "6 bits": ["--bits-per-weight", "6", "--scale-type", "float16"],
+    "data": ["--data"],
+    "data, per channel": ["--data", *CHANNEL],
+    "data, 4.25 bits": ["--data", "--bits-per-weight", "4.25", "--scale-type", "float16"],
+    "data, 4.5 bits": ["--data", "--bits-per-weight", "4.5", "--scale-type", "float16"],
+    "data, 5 bits": ["--data", "--bits-per-weight", "5", "--scale-type", "float16"],
+    "data, sequential, per channel": ["--data", "--sequential", *CHANNEL],
+    "data, sequential, 4.5 bits": ["--data", "--sequential", "--bits-per-weight", "4.5",
+                                   "--scale-type", "float16"],
+}
 USAGE = 2  # exit status of the program for an option that it does not know
 
 
-def quantize(nibble, model, out, options):
-    """The report, or None where the program does not know an option."""
-    report = out + ".json"
-    done = subprocess.run([nibble, "quantize", model, "-o", out, "-q", "--json", report,
-                           *options], capture_output=True, text=True)
+def quantize(nibble, task, options, folder):
+    """The report and the seconds; None where the program does not know an option."""
+    words = []
+    for option in options:
+        words += ["--data", folder / "data"] if option == "--data" else [option]
+    start = time.perf_counter()
+    done = subprocess.run([nibble, "quantize", task.model, "-o", folder / "out.onnx", "-q",
+                           "--json", folder / "report.json", *words],
+                          capture_output=True, text=True)
     if done.returncode == USAGE:
         return None
     if done.returncode:
-        sys.exit(f"{model}: {done.stderr}")
-    with open(report) as file:
-        return json.load(file)
+        sys.exit(f"{task.model}: {done.stderr}")
+    return json.loads((folder / "report.json").read_text()), time.perf_counter() - start
 
 
-def outputs(path):
-    runner = session(path, exact=True)
-    return runner.run(None, feeds.inputs(runner, COUNT))
-
-
-def metric(path):
-    """(name, value), or None where the model has no measure or its data is missing."""
-    try:
-        return evaluate.evaluate(path)
-    except (ValueError, SystemExit):
-        return None
-
-
-def measure(model, args):
-    """The rows of a model, float first."""
-    name = os.path.basename(model)[:-5]
-    reference, has_metric = outputs(model), metric(model)
-    rows = [{"model": name, "what": "float", "method": "", "bytes": os.path.getsize(model),
-             "metric": has_metric}]
-    for (what, method), options in VARIANTS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            out = os.path.join(folder, "out.onnx")
-            report = quantize(args.nibble, model, out, ["--method", method, *options])
-            if not report:
-                print(f"{what}: skipped, {options[0]} is not known", file=sys.stderr)
+def measure(name, args):
+    """The rows of a task, float first."""
+    task = tasks.TASKS[name]()
+    reference = task.answers(tasks.runner(task.model))
+    rows = [{"task": name, "what": "float", "score": task.score(reference, reference)}]
+    show(rows[0])
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        tasks.save(task.calibration(task.count), folder / "data")
+        for what, options in VARIANTS.items():
+            if not re.search(args.variants, what):
                 continue
-            rows.append({"model": name, "what": what, "method": method,
-                         "bytes": os.path.getsize(out),
+            made = quantize(args.nibble, task, options, folder)
+            if not made:
+                print(f"{what}: skipped, an option is not known", file=sys.stderr)
+                continue
+            report, seconds = made
+            answers = task.answers(tasks.runner(folder / "out.onnx"))
+            rows.append({"task": name, "what": what, "seconds": seconds,
                          "bits_per_weight": report["bits_per_weight"],
-                         "snr_db": snr(reference, outputs(out)),
-                         "metric": metric(out) if has_metric else None})
-        note(f"{name}, {what}, {method}: {cell(rows[-1])}")
+                         "bytes": (folder / "out.onnx").stat().st_size,
+                         "snr_db": task.snr(reference, answers),
+                         "score": task.score(answers, reference)})
+            show(rows[-1])
     return rows
 
 
-def number(pair):
-    """A metric for people."""
-    name, value = pair
-    return f"{value:.2f} %" if name == "top-1 %" else f"{value:.3f} bits"
-
-
-def cell(row):
-    parts = [f"{row['snr_db']:.1f}"] if "snr_db" in row else []
-    return ", ".join(parts + ([number(row["metric"])] if row["metric"] else []))
-
-
-def table(rows):
-    """A row for each variant, a column for each model."""
-    models = list(dict.fromkeys(row["model"] for row in rows))
-    print(f"| weights | method | bits a weight | {' | '.join(models)} |\n"
-          "|---|---|---:" + "|---:" * len(models) + "|")
-    for what, method in dict.fromkeys((row["what"], row["method"]) for row in rows):
-        mine = {row["model"]: row for row in rows
-                if (row["what"], row["method"]) == (what, method)}
-        bits = [row["bits_per_weight"] for row in mine.values() if "bits_per_weight" in row]
-        span = " to ".join(dict.fromkeys(f"{f(bits):.2f}" for f in (min, max))) if bits else ""
-        cells = [cell(mine[name]) if name in mine else "" for name in models]
-        print(f"| {what} | {method} | {span} | {' | '.join(cells)} |")
+def show(row):
+    score = ", ".join(f"{value:.4g} {name}" if "%" not in name else
+                      f"{value:.2f} % {name.removesuffix(', %')}"
+                      for name, value in row["score"].items())
+    cells = ["", "", ""]
+    if "snr_db" in row:
+        cells = [f"{row['bits_per_weight']:.2f}", f"{row['snr_db']:.1f}",
+                 f"{row['seconds']:.1f}"]
+    print(f"| {row['task']} | {row['what']} | {' | '.join(cells)} | {score} |", flush=True)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--nibble", default="build/nibble")
-    parser.add_argument("--models", default="build/models")
+    parser.add_argument("--variants", default=".", metavar="RE")
     parser.add_argument("--json")
-    parser.add_argument("model", nargs="*")
+    parser.add_argument("task", nargs="*")
     args = parser.parse_args()
-    # Of models that are there in two exports, one.
-    models = args.model or [path for path in sorted(
-        glob.glob(os.path.join(HERE, "..", "models", "*.onnx")) +
-        glob.glob(os.path.join(args.models, "*.onnx"))) if "dynamo" not in path]
-    rows = [row for model in models for row in measure(model, args)]
-    table(rows)
+    print("| model | weights | bits per weight | SNR, dB | seconds | on the task |\n"
+          "|---|---|---:|---:|---:|---|")
+    rows = []
+    for name in args.task or tasks.TASKS:
+        if tasks.TASKS[name].model.exists():
+            rows += measure(name, args)
     if args.json:
-        with open(args.json, "w") as out:
-            json.dump(rows, out, indent=2)
+        pathlib.Path(args.json).write_text(json.dumps(rows, indent=2))
 
 
 if __name__ == "__main__":
