@@ -8,7 +8,7 @@
  *
  * There are two steps: quant_fit finds s and z for each group, quant_encode makes the
  * codes q. Both are pure functions of their arguments. They give the same bits on any
- * CPU, and for any division of the work. docs/numbers.md has the formulas. */
+ * CPU, and for any division of the work. docs/developers/numbers.md has the formulas. */
 #ifndef NIBBLE_QUANT_QUANT_H
 #define NIBBLE_QUANT_QUANT_H
 

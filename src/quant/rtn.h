@@ -1,5 +1,5 @@
 /* Round to nearest: finds scale and zero point from the range of a group alone, without
- * reading weights. docs/numbers.md explains the formulas. */
+ * reading weights. docs/developers/numbers.md explains the formulas. */
 #ifndef NIBBLE_QUANT_RTN_H
 #define NIBBLE_QUANT_RTN_H
 

@@ -11,7 +11,7 @@ struct change {
     rewrite_fn *rewrite; /* from the form of version - 1 to that of version; NULL: none */
     const char *refusal; /* no rewrite: why such nodes can't be raised; NULL: they can,
                             there is nothing to do, and `text` says why */
-    const char *text;    /* one line for docs/opsets.md */
+    const char *text;    /* one line for docs/upgrading.md */
 };
 
 /* All changes, by version. */

@@ -16,7 +16,7 @@ from forms_check import FORMS
 
 BLOCK = 32
 LAYER = build.Layer("MatMul", (1024, 128), (1, 1024))
-# dB on Gaussian weights (docs/numbers.md), less what another seed may cost
+# dB on Gaussian weights (docs/developers/numbers.md), less what another seed may cost
 GAUSS = {"int4": 21.80, "uint4": 22.26}
 
 

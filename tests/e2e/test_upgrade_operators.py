@@ -1,4 +1,4 @@
-"""The tables of src/upgrade and docs/opsets.md against the schemas of the onnx package."""
+"""The tables of src/upgrade and docs/upgrading.md against the schemas of the onnx package."""
 
 import re
 

@@ -12,7 +12,7 @@ WITHOUT_MODEL = {("Scan", 9), ("Loop", 11), ("OptionalHasElement", 18), ("Attent
 
 
 def table():
-    """(operator, version) -> text, from docs/opsets.md."""
+    """(operator, version) -> text, from docs/upgrading.md."""
     text = (cases.ROOT / "docs" / "opsets.md").read_text(encoding="utf-8")
     return {(name, int(version)): line for name, version, line in TABLE.findall(text)}
 

@@ -1,4 +1,4 @@
-"""Models for every row of docs/opsets.md: `rows()` gives (operator, version, case) triples.
+"""Models for every row of docs/upgrading.md: `rows()` gives (operator, version, case) triples.
 
 A case is a function of a source opset that gives trials: nodes with what they need to
 run. Every source opset at which the row applies is tried.

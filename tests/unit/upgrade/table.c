@@ -1,4 +1,4 @@
-/* The tables of the upgrade: their order, each other, and docs/opsets.md. */
+/* The tables of the upgrade: their order, each other, and docs/upgrading.md. */
 #include "support.h"
 
 #include "upgrade/operators.h"
@@ -86,7 +86,7 @@ static void test_page(void **state)
 {
     (void)state;
     const struct change *rows = changes;
-    struct bytes page = load(hold_printf("%sdocs/opsets.md", root()));
+    struct bytes page = load(hold_printf("%sdocs/upgrading.md", root()));
     char *text = hold_printf("%.*s", (int)page.size, (const char *)page.data);
     char *at = strstr(text, "|---|---|---|\n");
     assert_non_null(at);
@@ -95,7 +95,7 @@ static void test_page(void **state)
         char *line = hold_printf("| %s | %lld | %s |\n", rows[i].op_type,
                                  (long long)rows[i].version, rows[i].text);
         if (strncmp(at, line, strlen(line)) != 0) {
-            printf("docs/opsets.md lacks, or has elsewhere:\n%s", line);
+            printf("docs/upgrading.md lacks, or has elsewhere:\n%s", line);
             fail();
         }
         at += strlen(line);
