@@ -19,6 +19,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODELS = ROOT / "models"
 sys.path.insert(0, str(MODELS))  # feeds, evaluate
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "helpers"))
 
 pytest.register_assert_rewrite("oracle", "verify", "damage")
 

@@ -10,7 +10,7 @@ import onnx.checker
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = os.environ.get("NIBBLE", str(ROOT / "build" / "nibble"))
 
 IR_OF_OPSET = [(8, 3), (9, 4), (10, 5), (11, 6), (14, 7), (18, 8), (20, 9), (22, 10), (23, 11),
