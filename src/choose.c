@@ -1,6 +1,7 @@
 /* Choosing. Each choice is planned for all weights and measured by the loop that fills,
  * one choice after the other: all that is kept is a table of bytes and errors. */
 #include "choose.h"
+#include "calibration.h"
 #include "core/arena.h"
 #include "core/map.h"
 
@@ -110,6 +111,9 @@ static bool enter(struct table *table, const struct plan_item *item, size_t *ind
 static double loss(const struct plan_item *item)
 {
     const struct quant_error *error = &item->error;
+    const struct solution *solution = item->solution;
+    if (solution)
+        return solution->signal > 0 ? solution->noise / solution->signal : 0;
     if (error->noise <= 0)
         return 0;
     return error->signal > 0 ? error->noise / error->signal : 1;
@@ -155,6 +159,17 @@ static bool note(struct table *table, size_t row, const struct plan_item *item)
     return !(widen || out) || plan_note(table->input->findings, item, table->err);
 }
 
+/* What each choice costs on the activations, where these are known. */
+static bool solve(const struct choose_input *input, struct plan *plan,
+                  struct solutions *solutions, struct error *err)
+{
+    const struct solutions_options options = {.kernels = input->filling->kernels,
+                                              .threads = input->filling->threads,
+                                              .cancel = input->filling->cancel};
+    return !input->options->calibration ||
+           calibration_solve(input->options->calibration, plan, &options, solutions, err);
+}
+
 static bool measure_row(struct table *table, size_t row)
 {
     const struct choose_input *input = table->input;
@@ -162,17 +177,20 @@ static bool measure_row(struct table *table, size_t row)
     struct plan_options options = *input->planning;
     struct fill_options filling = *input->filling;
     struct plan plan;
+    struct solutions solutions = {0};
     filling.measure = true;
     options.scheme.type = choice->type;
     options.granularity = choice->granularity;
     options.block_size = choice->block_size;
     bool ok = plan_make(input->model, input->index, &options, &plan, table->err) &&
               (row > 0 || table_make(table, plan.count)) &&
+              solve(input, &plan, &solutions, table->err) &&
               fill_plan(&plan, &filling, table->err);
     for (size_t i = 0; ok && i < plan.count; i++)
         if (plan.items[i].source)
             ok = note(table, row, &plan.items[i]);
     plan_free(&plan);
+    solutions_free(&solutions);
     table->choices->share.loop++;
     return ok;
 }

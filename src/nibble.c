@@ -1,6 +1,7 @@
 /* The pipeline: read, fold, choose, plan, upgrade, emit, write the skeleton, fill,
  * commit, report. One call a stage; what a stage does is in its own folder. */
 #include "nibble.h"
+#include "calibration.h"
 #include "choose.h"
 #include "core/truncation.h"
 #include "emit/emit.h"
@@ -23,6 +24,7 @@ struct run {
     struct fill_options filling;
     struct plan_findings findings; /* kept from pass to pass, */
     struct choices choices;        /* as these are */
+    struct solutions solutions;    /* of the plan */
 
     struct file *input; /* opened once: it may be a pipe */
     struct model *model;
@@ -44,6 +46,7 @@ static enum nibble_status finish(const struct error *err, struct nibble_error *e
 
 static void end_pass(struct run *run)
 {
+    solutions_free(&run->solutions);
     plan_free(&run->plan);
     graph_index_free(&run->index);
     model_free(run->model);
@@ -63,6 +66,9 @@ static bool read_model(struct run *run, const char *path, struct error *err)
     }
     run->model = run->input ? model_load(run->input, err) : NULL;
     if (!run->model)
+        return false;
+    if (run->options.calibration &&
+        !calibration_check(run->options.calibration, run->model, err))
         return false;
     run->facts.model = path;
     run->facts.ir_before = run->model->proto->ir_version;
@@ -150,6 +156,17 @@ static bool upgrade(struct run *run, struct error *err)
     return index_graph(run, err) && plan(run, err);
 }
 
+/* Codes that fit the activations, where these are known. */
+static bool solve(struct run *run, struct error *err)
+{
+    const struct solutions_options solving = {.kernels = run->filling.kernels,
+                                              .threads = run->options.threads,
+                                              .cancel = run->options.cancel};
+    return !run->options.calibration ||
+           calibration_solve(run->options.calibration, &run->plan, &solving,
+                             &run->solutions, err);
+}
+
 /* Weights that could not be quantized after all: noted for the next pass. */
 static bool note_unfit(struct run *run, struct error *err)
 {
@@ -202,7 +219,8 @@ static bool commit(struct run *run, struct nibble_report **out, struct error *er
 static bool write(struct run *run, const char *output, struct error *err)
 {
     run->facts.output = output;
-    return open_output(run, output, err) && emit_plan(run->model, &run->plan, err) &&
+    return open_output(run, output, err) && solve(run, err) &&
+           emit_plan(run->model, &run->plan, err) &&
            store_write(&run->store, run->model, err) && fill(run, err);
 }
 

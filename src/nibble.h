@@ -154,6 +154,9 @@ enum nibble_format { NIBBLE_FORMAT_QDQ, NIBBLE_FORMAT_NBITS, NIBBLE_FORMAT_NBITS
 /* Whose ways the layout suits. GENERIC: plain DequantizeLinear and nothing else. */
 enum nibble_target { NIBBLE_TARGET_ONNXRUNTIME, NIBBLE_TARGET_GENERIC };
 
+/* What is known of a model's activations (below). */
+struct nibble_calibration;
+
 /* How far the work has come; called from the calling thread's process, by one
  * thread at a time. done and total are bytes of weights. */
 typedef void nibble_progress_fn(void *data, uint64_t done, uint64_t total);
@@ -237,6 +240,8 @@ struct nibble_options {
                                    file is removed and NIBBLE_STATUS_CANCELLED returned.
                                    A signal handler may set it. */
     struct nibble_guard *guard; /* may be NULL: see struct nibble_guard */
+    struct nibble_calibration *calibration; /* NULL, or what is known of the model's
+                                               activations: codes that fit these */
 };
 
 /* Sets every option to its default: int4, default granularity, SEARCH. `size` is the
@@ -305,6 +310,9 @@ struct nibble_weight {
     /* Consumers that share codes and would be fused with copies, which would take: */
     size_t sharing;
     uint64_t sharing_bytes;
+    bool calibrated;      /* codes were found with options.calibration */
+    double output_snr_db; /* calibrated: the same of the layer's output on that data, with
+                             the input as it is in the float model; else NaN */
 };
 
 /* Weights that were quantized before, all of one kind. */
@@ -386,6 +394,70 @@ NIBBLE_API enum nibble_status nibble_upgrade(const char *model, const char *outp
                                              const struct nibble_options *options,
                                              struct nibble_error *error);
 NIBBLE_API int64_t nibble_opset_max(void);
+
+/* ---- calibration ---------------------------------------------------- */
+
+/* Weights alone do not say which errors matter: some runs of the model on real inputs do.
+ * The caller runs the model, in any runtime; nibble says which tensors it wants to see,
+ * and finds the codes.
+ *
+ *     struct nibble_calibration *c;
+ *
+ *     nibble_calibration_create(model, &options, &c, &error);
+ *     nibble_calibration_instrument(c, "observed.onnx", &error);
+ *     for each of some dozen inputs:
+ *         run observed.onnx
+ *         nibble_calibration_observe(c, arrays, count, &error);
+ *     options.calibration = c;
+ *     nibble_quantize(model, output, &options, &report, &error);
+ *     nibble_calibration_free(c);
+ *
+ * One thread at a time may use a handle. Calibration loads OpenBLAS when it begins;
+ * where there is none, _create fails with NIBBLE_STATUS_UNSUPPORTED and says what to
+ * install. The output depends on the threads' number no more than without data, but
+ * OpenBLAS may round differently on another CPU. docs/calibration.md */
+
+/* An array of one run: row-major, in the host's byte order. It is not kept. */
+struct nibble_array {
+    const char *name;
+    int type; /* as TensorProto.DataType: 1 float, 10 float16, 11 double, 16 bfloat16 */
+    const int64_t *dims;
+    size_t rank;
+    const void *data; /* may be NULL if it has no elements */
+};
+
+/* Finds out what to observe for the weights of MODEL that these options quantize. The
+ * file is read again by later calls and must not change. Having nothing to observe is a
+ * success, too. */
+NIBBLE_API enum nibble_status nibble_calibration_create(
+    const char *model, const struct nibble_options *options,
+    struct nibble_calibration **calibration, struct nibble_error *error);
+NIBBLE_API void nibble_calibration_free(struct nibble_calibration *calibration);
+
+/* The tensors to observe. Each is an input of the model, or else an output of the
+ * instrumented one. Names live as long as the handle; NULL where index is too large. */
+NIBBLE_API size_t nibble_calibration_count(const struct nibble_calibration *calibration);
+NIBBLE_API const char *nibble_calibration_tensor(
+    const struct nibble_calibration *calibration, size_t index);
+NIBBLE_API bool nibble_calibration_is_input(const struct nibble_calibration *calibration,
+                                            size_t index);
+
+/* Writes the float model with these tensors as further outputs behind its own. A branch
+ * of an If that is not taken hands out empty ones; a Loop, one behind the other, those of
+ * all iterations. */
+NIBBLE_API enum nibble_status nibble_calibration_instrument(
+    const struct nibble_calibration *calibration, const char *output,
+    struct nibble_error *error);
+
+/* Takes one run in. `arrays` has all tensors to observe; others in it are ignored. With
+ * an error (one is missing, has another shape than its weight wants, holds NaN or
+ * infinity), nothing of the run is counted. */
+NIBBLE_API enum nibble_status nibble_calibration_observe(
+    struct nibble_calibration *calibration, const struct nibble_array *arrays,
+    size_t count, struct nibble_error *error);
+
+/* Runs that were taken in, those of files included. */
+NIBBLE_API uint64_t nibble_calibration_runs(const struct nibble_calibration *calibration);
 
 #ifdef __cplusplus
 }

@@ -36,8 +36,8 @@ static const struct nibble_options defaults = {
 /* A new field goes to the end. It must begin where the struct ended before: nobody sets
  * padding. And zero must mean what was done before the field existed: that is what a
  * newer nibble_options_init gets from an older library. */
-_Static_assert(sizeof defaults ==
-                   offsetof(struct nibble_options, guard) + sizeof defaults.guard,
+_Static_assert(sizeof defaults == offsetof(struct nibble_options, calibration) +
+                                      sizeof defaults.calibration,
                "padding at the end of nibble_options");
 
 /* No struct will ever be larger. So a size that is garbage is never read that far. */

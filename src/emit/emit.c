@@ -1,6 +1,7 @@
 /* Emission, weight by weight: the table of forms, and what all of them share:
  * names, rewiring of consumers, and taking out what nobody uses any more. */
 #include "emit/emit.h"
+#include "emit/bias.h"
 #include "emit/forms.h"
 #include "onnx/names.h"
 #include "onnx/node.h"
@@ -171,8 +172,8 @@ bool emit_plan(struct model *model, struct plan *plan, struct error *err)
 {
     struct places places = {.model = model, .err = err};
     struct map attributes = {0};
-    bool ok = true;
     arena_extend(model->arena, count_uses(plan) * USE_GROWTH);
+    bool ok = emit_biases(&places, plan);
     for (size_t i = 0; ok && i < plan->count; i++)
         ok = !plan->items[i].quantize || emit_item(&places, &attributes, &plan->items[i]);
     map_free(&attributes);

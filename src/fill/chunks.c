@@ -125,7 +125,7 @@ static struct two_pass_item *two_pass_new(struct chunks *chunks, struct plan_ite
     chunks->two_pass_bytes += item->bytes;
     whole->scales = malloc(groups * sizeof *whole->scales);
     whole->zeros = malloc(groups);
-    bool pieces = item->scheme.method == QUANT_RTN;
+    bool pieces = item->scheme.method == QUANT_RTN && !item->solution;
     if (pieces)
         whole->ranges = calloc(groups, sizeof *whole->ranges);
     if (whole->scales && whole->zeros && (whole->ranges || !pieces))

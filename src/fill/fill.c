@@ -6,6 +6,7 @@
 #include "fill/pack.h"
 #include "fill/panel.h"
 #include "fill/read.h"
+#include "fill/solved.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -105,11 +106,17 @@ static bool work_fit(struct fill *fill, struct chunk *chunk, struct worker *work
     const struct plan_item *item = chunk->item;
     struct channels_read channels;
     size_t first = chunk->first_row, count = chunk->row_count;
+    float *scales = chunk->whole->scales + first;
+    uint8_t *zeros = chunk->whole->zeros + first;
+    if (item->solution) {
+        chunk->fit = item_fit(fill->options->kernels, item, (struct quant_source){0},
+                              first, count, scales, zeros);
+        return true;
+    }
     if (!read_channels(&worker->reader, item, first, count, &channels, &worker->err))
         return false;
     chunk->fit = quant_fit(fill->options->kernels, &item->scheme, channels.source,
-                           &channels.shape, channels.offset, count,
-                           chunk->whole->scales + first, chunk->whole->zeros + first);
+                           &channels.shape, channels.offset, count, scales, zeros);
     return true;
 }
 
@@ -140,9 +147,8 @@ static bool encode(struct fill *fill, struct chunk *chunk, struct worker *worker
         if (worker->packed == 0)
             worker->from = at;
         read_ahead(item, at + ahead, n, chunk->end);
-        quant_encode(kernels, &item->scheme, source, &item->shape, at, at + n,
-                     first_group, scales, zeros, codes,
-                     fill->options->measure ? &chunk->error : NULL);
+        item_encode(kernels, item, source, at, at + n, first_group, scales, zeros, codes,
+                    fill->options->measure ? &chunk->error : NULL);
         worker->packed += codes_pack(kernels, item, codes, n);
         if (worker->packed >= WRITE && !flush(chunk, worker))
             return false;
@@ -188,8 +194,8 @@ static bool work_both(struct fill *fill, struct chunk *chunk, struct worker *wor
         struct quant_source source;
         if (!read_elements(&worker->reader, item, begin, end, &source, &worker->err))
             return false;
-        chunk->fit = quant_fit(kernels, &item->scheme, source, &item->shape, row,
-                               next - row, worker->scales + group, worker->zeros + group);
+        chunk->fit = item_fit(kernels, item, source, row, next - row,
+                              worker->scales + group, worker->zeros + group);
         if (chunk->fit != QUANT_FIT_OK)
             return true;
         if (!encode(fill, chunk, worker, source, begin, end, end - begin, first,

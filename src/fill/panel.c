@@ -4,6 +4,7 @@
  * may be written side by side. Numbers are quant's. */
 #include "fill/panel.h"
 #include "fill/pack.h"
+#include "fill/solved.h"
 #include "quant/transpose.h"
 
 #include <stdlib.h>
@@ -153,14 +154,14 @@ static bool quantize(const struct fill_options *options, struct chunk *chunk,
         n = band->count - i < p->slab ? band->count - i : p->slab;
         stop = begin + n * p->height * p->columns;
         stop = stop < end ? stop : end;
-        chunk->fit = quant_fit(options->kernels, &item->scheme, source, &item->shape,
-                               first, n * p->fit_rows, scales, zeros);
+        chunk->fit = item_fit(options->kernels, item, source, first, n * p->fit_rows,
+                              scales, zeros);
         if (chunk->fit != QUANT_FIT_OK)
             return false;
         read_ahead(item, stop, stop - begin, chunk->end);
-        quant_encode(options->kernels, &item->scheme, source, &item->shape, begin, stop,
-                     first * row_width, scales, zeros, buffers->codes,
-                     options->measure ? &chunk->error : NULL);
+        item_encode(options->kernels, item, source, begin, stop, first * row_width,
+                    scales, zeros, buffers->codes,
+                    options->measure ? &chunk->error : NULL);
         if (!p->odd)
             pack_rows(p, row, (stop - begin) / p->columns, buffers);
         row += (stop - begin) / p->columns;

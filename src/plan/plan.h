@@ -116,6 +116,9 @@ struct plan_item {
     /* An earlier item of equal values, form and layout: stored once, there. */
     struct plan_item *same;
 
+    /* Codes and grids that were found beforehand; NULL: fill finds them. */
+    const struct solution *solution;
+
     /* Set by emit: reserved payloads, and what operators of forms that replace their
      * consumers take. zeros is NULL without zero points, all payloads are where the
      * plan is only measured. */

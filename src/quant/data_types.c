@@ -154,3 +154,13 @@ size_t quant_groups(const struct quant_shape *shape)
         return shape->dim;
     return shape->outer * quant_blocks(shape) * shape->inner;
 }
+
+size_t quant_group_of(const struct quant_shape *shape, size_t element)
+{
+    size_t inner = element % shape->inner;
+    size_t dim = element / shape->inner % shape->dim;
+    size_t outer = element / shape->inner / shape->dim;
+    if (shape->block == 0)
+        return dim;
+    return (outer * quant_blocks(shape) + dim / shape->block) * shape->inner + inner;
+}

@@ -64,6 +64,7 @@ struct quant_shape {
 size_t quant_elements(const struct quant_shape *shape);
 size_t quant_blocks(const struct quant_shape *shape); /* along dim; per axis: 1 */
 size_t quant_groups(const struct quant_shape *shape);
+size_t quant_group_of(const struct quant_shape *shape, size_t element);
 
 /* ---- kernels -------------------------------------------------------- */
 

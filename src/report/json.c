@@ -86,7 +86,9 @@ static bool add_outcome(cJSON *object, const struct nibble_weight *w)
            add_count(object, "sharing", w->sharing) &&
            add_count(object, "sharing_bytes", w->sharing_bytes) &&
            add_real(object, "snr_db", w->snr_db) &&
-           cJSON_AddBoolToObject(object, "exact", isinf(w->snr_db) != 0);
+           cJSON_AddBoolToObject(object, "exact", isinf(w->snr_db) != 0) &&
+           cJSON_AddBoolToObject(object, "calibrated", w->calibrated) &&
+           add_real(object, "output_snr_db", w->output_snr_db);
 }
 
 static bool add_weight(cJSON *array, const struct nibble_weight *w)

@@ -2,6 +2,7 @@
  * the names of granularities; text.c and json.c do the rest. */
 #include "report/report.h"
 #include "onnx/tensor.h"
+#include "solve/solve.h"
 
 #include <math.h>
 #include <string.h>
@@ -47,12 +48,14 @@ static const char *form_why(struct arena *arena, const struct plan_item *item)
     return arena_printf(arena, "%s; float32 scales: float16 can't hold them", why);
 }
 
+static double decibels(double signal, double noise)
+{
+    return noise > 0 ? 10 * log10(signal / noise) : (double)INFINITY;
+}
+
 static double snr_db(const struct plan_item *item)
 {
-    const struct quant_error *error = &item->error;
-    if (error->noise <= 0)
-        return (double)INFINITY;
-    return 10 * log10(error->signal / error->noise);
+    return decibels(item->error.signal, item->error.noise);
 }
 
 static bool fill_shape(struct arena *arena, const struct plan_item *item,
@@ -96,6 +99,7 @@ static bool fill_weight(struct arena *arena, const struct plan_item *item, bool 
         .bytes_before = item->copy ? 0 : item->bytes,
         .bytes_after = item->bytes,
         .snr_db = (double)NAN,
+        .output_snr_db = (double)NAN,
     };
     if (item->quantize) {
         weight->type = quant_type_info(item->scheme.type)->name;
@@ -107,6 +111,10 @@ static bool fill_weight(struct arena *arena, const struct plan_item *item, bool 
         weight->scale_type = data_type_name(data_type_of(item->scheme.scale_type));
         weight->bytes_after = item->same ? 0 : plan_bytes(item);
         weight->snr_db = measured ? snr_db(item) : (double)NAN;
+        weight->calibrated = item->solution != NULL;
+        if (item->solution)
+            weight->output_snr_db =
+                decibels(item->solution->signal, item->solution->noise);
     }
     return fill_shape(arena, item, weight) && !arena_exhausted(arena);
 }

@@ -75,17 +75,6 @@ static void tile_free(struct tile *t)
 
 /* ---- where things lie ------------------------------------------------- */
 
-/* The group of scales that an element belongs to. */
-static size_t scale_of(const struct quant_shape *s, size_t element)
-{
-    size_t inner = element % s->inner, dim = element / s->inner % s->dim;
-    size_t outer = element / s->inner / s->dim;
-    if (s->block == 0)
-        return dim;
-    size_t blocks = s->dim / s->block + (s->dim % s->block != 0);
-    return (outer * blocks + dim / s->block) * s->inner + inner;
-}
-
 static size_t element_of(const struct solve_weight *w, size_t group, size_t output,
                          size_t input)
 {
@@ -98,7 +87,7 @@ static bool set_blocks(const struct solve_weight *w, size_t group, struct blocks
     if (!scales)
         return false;
     for (size_t k = 0; k < w->inputs; k++)
-        scales[k] = scale_of(&w->shape, element_of(w, group, 0, k));
+        scales[k] = quant_group_of(&w->shape, element_of(w, group, 0, k));
     bool ok = blocks_make(scales, w->inputs, blocks);
     free(scales);
     return ok;
@@ -254,7 +243,8 @@ static void store(const struct tile *t, const struct attempt *a, size_t m)
     }
     for (size_t b = 0; b < blocks; b++) {
         size_t input = t->blocks.sorted[t->blocks.begin[b]];
-        size_t at = scale_of(&w->shape, element_of(w, t->group, t->first + m, input));
+        size_t at =
+            quant_group_of(&w->shape, element_of(w, t->group, t->first + m, input));
         s->scales[at] = scales[b];
         s->zeros[at] = zeros[b];
     }
@@ -285,7 +275,6 @@ static void choose(struct tile *t)
         s->plain += true_noise(t, none->noise[m], none->left, m);
         s->noise += true_noise(t, best->noise[m], best->left, m);
         s->better += best == data;
-        s->outputs++;
         store(t, best, m);
         if (s->bias)
             s->bias[t->group * t->weight->outputs + t->first + m] =
@@ -374,7 +363,9 @@ bool solve_group(const struct solver *solver, const struct solve_weight *weight,
 bool solution_make(const struct solve_weight *w, bool bias, struct solution *s)
 {
     const size_t groups = quant_groups(&w->shape);
-    *s = (struct solution){.codes = malloc(quant_elements(&w->shape)),
+    *s = (struct solution){.groups = w->groups,
+                           .outputs = w->outputs,
+                           .codes = malloc(quant_elements(&w->shape)),
                            .scales = malloc(groups * sizeof *s->scales),
                            .zeros = malloc(groups)};
     if (bias)

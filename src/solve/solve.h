@@ -22,14 +22,15 @@ struct solve_weight {
 };
 
 struct solution {
-    uint8_t *codes;           /* by element of the source, one a byte */
-    float *scales;            /* by group of the shape, */
-    uint8_t *zeros;           /* and these, too */
-    float *bias;              /* [groups * outputs] to be added; NULL: not asked for */
-    double noise, signal;     /* E |W x - Q x - bias|^2 and E |W x|^2, over all outputs */
-    double plain;             /* the noise of codes found without data */
-    uint64_t outputs, better; /* how many are there, and with data better than without */
-    enum quant_fit fit;       /* other than OK: the rest is void */
+    uint8_t *codes; /* by element of the source, one a byte */
+    float *scales;  /* by group of the shape, */
+    uint8_t *zeros; /* and these, too */
+    float *bias;    /* [groups][outputs] to be added; NULL: not asked for */
+    size_t groups, outputs;
+    double noise, signal; /* E |W x - Q x - bias|^2 and E |W x|^2, over all outputs */
+    double plain;         /* the noise of codes found without data */
+    size_t better;        /* outputs that data made better */
+    enum quant_fit fit;   /* other than OK: the rest is void */
 };
 
 struct solver {

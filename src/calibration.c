@@ -1,0 +1,217 @@
+/* Calibration as nibble.h has it: what to observe, the instrumented model, and runs. */
+#include "calibration.h"
+#include "calibrate/identity.h"
+#include "options.h"
+#include "plan/fold.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static enum nibble_status finish(const struct error *err, struct nibble_error *error)
+{
+    if (error) {
+        *error = (struct nibble_error){.status = (enum nibble_status)err->status};
+        memcpy(error->message, err->message, sizeof error->message);
+    }
+    return (enum nibble_status)err->status;
+}
+
+/* ---- the model --------------------------------------------------------- */
+
+/* A model with its plan, read anew by each call that needs it. */
+struct session {
+    struct file *file;
+    struct model *model;
+    struct graph_index index;
+    struct plan_options planning;
+    struct plan plan;
+};
+
+static void session_end(struct session *s)
+{
+    plan_free(&s->plan);
+    graph_index_free(&s->index);
+    options_free(&s->planning);
+    model_free(s->model);
+    file_close(s->file);
+}
+
+static bool session_fold(struct session *s, struct error *err)
+{
+    bool changed;
+    if (!graph_index(s->model, &s->index, err) ||
+        !fold_constants(s->model, &s->index, &s->planning, &changed, err))
+        return false;
+    if (!changed)
+        return true;
+    graph_index_free(&s->index);
+    return graph_index(s->model, &s->index, err);
+}
+
+static bool session_begin(struct session *s, const struct nibble_calibration *c,
+                          struct error *err)
+{
+    *s = (struct session){0};
+    if (!options_planning(&c->options, &s->planning, err) ||
+        !(s->file = file_open(c->model, c->options.cancel, err)))
+        return false;
+    if (c->options.guard)
+        truncation_watch(&c->options.guard->files, s->file);
+    s->model = model_load(s->file, err);
+    return s->model != NULL;
+}
+
+static bool session_plan(struct session *s, struct error *err)
+{
+    return session_fold(s, err) &&
+           plan_make(s->model, &s->index, &s->planning, &s->plan, err);
+}
+
+bool calibration_check(const struct nibble_calibration *c, const struct model *model,
+                       struct error *err)
+{
+    return model_identity(model) == c->identity ||
+           error_set(err, STATUS_INVALID,
+                     "%s: is not the model that the calibration is of, which was %s",
+                     model->file->path, c->model);
+}
+
+/* ---- the handle -------------------------------------------------------- */
+
+static bool copy_text(char **out, const char *from, struct error *err)
+{
+    *out = from ? strdup(from) : NULL;
+    return *out || !from || error_memory(err);
+}
+
+static bool copy_options(struct nibble_calibration *c,
+                         const struct nibble_options *options, struct error *err)
+{
+    if (!options_read(options, &c->options, err) ||
+        !copy_text(&c->include, c->options.include, err) ||
+        !copy_text(&c->exclude, c->options.exclude, err) ||
+        !copy_text(&c->cpu, c->options.cpu, err))
+        return false;
+    c->options.include = c->include;
+    c->options.exclude = c->exclude;
+    c->options.cpu = c->cpu;
+    c->options.calibration = NULL;
+    return true;
+}
+
+static bool create(struct nibble_calibration *c, const char *model,
+                   const struct nibble_options *options, struct error *err)
+{
+    struct session session = {0};
+    if (!model)
+        return error_set(err, STATUS_INVALID, "no model is named");
+    bool ok = copy_text(&c->model, model, err) && copy_options(c, options, err) &&
+              (c->algebra = algebra_open(err)) && session_begin(&session, c, err);
+    if (ok)
+        c->identity = model_identity(session.model);
+    ok = ok && session_plan(&session, err) &&
+         observer_make(session.model, &session.index, &session.plan, &c->observer, err);
+    session_end(&session);
+    return ok;
+}
+
+enum nibble_status nibble_calibration_create(const char *model,
+                                             const struct nibble_options *options,
+                                             struct nibble_calibration **calibration,
+                                             struct nibble_error *error)
+{
+    struct error err = {0};
+    struct nibble_calibration *c = calloc(1, sizeof *c);
+    *calibration = NULL;
+    if (!c)
+        error_memory(&err);
+    else if (create(c, model, options, &err))
+        *calibration = c;
+    else
+        nibble_calibration_free(c);
+    return finish(&err, error);
+}
+
+void nibble_calibration_free(struct nibble_calibration *c)
+{
+    if (!c)
+        return;
+    observer_free(&c->observer);
+    algebra_close(c->algebra);
+    free(c->model);
+    free(c->include);
+    free(c->exclude);
+    free(c->cpu);
+    free(c);
+}
+
+size_t nibble_calibration_count(const struct nibble_calibration *c)
+{
+    return c->observer.tensor_count;
+}
+
+const char *nibble_calibration_tensor(const struct nibble_calibration *c, size_t index)
+{
+    return index < c->observer.tensor_count ? c->observer.tensors[index].name : NULL;
+}
+
+bool nibble_calibration_is_input(const struct nibble_calibration *c, size_t index)
+{
+    return index < c->observer.tensor_count && c->observer.tensors[index].is_input;
+}
+
+uint64_t nibble_calibration_runs(const struct nibble_calibration *c)
+{
+    return c->observer.statistics.runs;
+}
+
+/* ---- the instrumented model -------------------------------------------- */
+
+static bool write_model(struct model *model, const struct nibble_options *options,
+                        const char *output, struct error *err)
+{
+    struct store_options storing = options_storing(options);
+    struct store store = {0};
+    uint64_t size;
+    bool ok = store_open(&store, output, model, &storing, err) &&
+              store_write(&store, model, err) && store_commit(&store, &size, err);
+    store_close(&store);
+    return ok;
+}
+
+enum nibble_status nibble_calibration_instrument(const struct nibble_calibration *c,
+                                                 const char *output,
+                                                 struct nibble_error *error)
+{
+    struct error err = {0};
+    struct session session = {0};
+    struct observer again = {0};
+    bool ok = output || error_set(&err, STATUS_INVALID, "no output is named");
+    if (ok && session_begin(&session, c, &err) &&
+        calibration_check(c, session.model, &err) && session_plan(&session, &err) &&
+        observer_make(session.model, &session.index, &session.plan, &again, &err))
+        write_model(session.model, &c->options, output, &err);
+    observer_free(&again);
+    session_end(&session);
+    return finish(&err, error);
+}
+
+/* ---- runs and solutions ------------------------------------------------ */
+
+enum nibble_status nibble_calibration_observe(struct nibble_calibration *c,
+                                              const struct nibble_array *arrays,
+                                              size_t count, struct nibble_error *error)
+{
+    struct error err = {0};
+    observer_run(&c->observer, c->algebra, arrays, count, c->options.threads, &err);
+    return finish(&err, error);
+}
+
+bool calibration_solve(const struct nibble_calibration *c, struct plan *plan,
+                       const struct solutions_options *options,
+                       struct solutions *solutions, struct error *err)
+{
+    struct solutions_options own = *options;
+    own.algebra = c->algebra;
+    return solutions_make(plan, &c->observer.statistics, &own, solutions, err);
+}

@@ -1,0 +1,11 @@
+/* Corrections of biases, for weights whose codes were found with data. */
+#ifndef NIBBLE_EMIT_BIAS_H
+#define NIBBLE_EMIT_BIAS_H
+
+#include "onnx/place.h"
+#include "plan/plan.h"
+
+/* Adds what the solutions of all items say to biases, before their operators change. */
+bool emit_biases(struct places *places, const struct plan *plan);
+
+#endif
