@@ -1,6 +1,7 @@
 /* Calibration as nibble.h has it: what to observe, the instrumented model, and runs. */
 #include "calibration.h"
 #include "calibrate/identity.h"
+#include "core/truncation.h"
 #include "options.h"
 #include "plan/fold.h"
 
