@@ -6,12 +6,12 @@
 #include <stdlib.h>
 
 enum {
-    CHUNK_ELEMENTS = 256 << 10, /* of a chunk, at least */
-    CHUNK_ROWS = 4, /* of it, where they are short: what is next can be fetched ahead */
-    SHORT_ROW = 256 << 10,
-    RANGE_ELEMENTS = 1 << 20, /* many rows: joining costs as much as one */
-    PANEL_ROWS = 128,         /* they become a cache line of packed codes each */
-    PANEL_BYTES = 8 << 20,    /* of a panel as it is stored, made in memory */
+    CHUNK_ELEMENTS = 256 << 10, /* least elements of a chunk */
+    CHUNK_ROWS = 4,        /* least rows, if they are short: the next one is prefetched */
+    SHORT_ROW = 256 << 10, /* most elements of a short row */
+    RANGE_ELEMENTS = 1 << 20, /* of a CHUNK_RANGE: joining it costs as much as a row */
+    PANEL_ROWS = 128,         /* packed, they become one cache line of each stored row */
+    PANEL_BYTES = 8 << 20,    /* most bytes of a panel as it is stored */
 };
 
 static bool push(struct chunk **list, size_t *count, size_t *room, struct chunk chunk,
@@ -68,7 +68,7 @@ size_t packing_unit(const struct plan_item *item)
                                                            : units[item->packing];
 }
 
-/* Groups that a piece of stored zero points must be a multiple of. */
+/* The number of groups in a piece of stored zero points must be a multiple of this. */
 static size_t zeros_unit(const struct plan_item *item)
 {
     if (!plan_has_zeros(item) || item->packing != PACK_PAIRS)
@@ -87,10 +87,10 @@ size_t row_begin(const struct plan_item *item, size_t row)
     return (row / blocks * shape->dim + row % blocks * shape->block) * shape->inner;
 }
 
-/* ---- weights that are fitted first ------------------------------------ */
+/* ---- weights in two passes: fitted first, then encoded ------------------- */
 
-/* The first element that stays in memory until it is encoded. Those up to the end of the
- * weight do, as far as the others that are worked on together leave room. */
+/* The first element that stays in memory until it is encoded. All behind it do, too. The
+ * weights that were added before have taken their part of the memory. */
 static size_t first_kept(const struct chunks *chunks, const struct plan_item *item)
 {
     size_t size = (size_t)(item->bytes / item->elements), room = 0;
@@ -147,7 +147,7 @@ static bool cut_fits(struct chunks *chunks, struct two_pass_item *whole,
     return true;
 }
 
-/* Pieces of `step` elements each. */
+/* Adds copies of a chunk for pieces of `step` elements each. */
 static bool cut_elements(struct chunks *chunks, struct chunk chunk, size_t step,
                          struct error *err)
 {
@@ -181,7 +181,7 @@ static bool cut_two_pass(struct chunks *chunks, struct plan_item *item, struct e
     return true;
 }
 
-/* ---- weights whose groups are short ------------------------------------ */
+/* ---- weights in one pass: their groups are short -------------------------- */
 
 size_t rows_upto(const struct plan_item *item, size_t first, size_t last, size_t elements,
                  size_t code_unit, size_t group_unit)
@@ -223,9 +223,10 @@ static bool cut_rows(struct chunks *chunks, struct plan_item *item, struct error
 
 /* ---- weights that are stored transposed --------------------------------- */
 
-/* Rows of quant_fit's counting in one panel: all of them if that is not too much, else
- * an even number, so that what they become in the stored rows are whole bytes. That
- * can't be where those have an odd number of elements: then one panel takes all. */
+/* How many rows, as quant_fit counts them, one panel has. All of them if that is not too
+ * much. Otherwise an even number: each stored row gets whole bytes from a panel. If
+ * stored rows have an odd number of elements, that is impossible, and one panel has all
+ * rows. */
 static size_t panel_step(const struct plan_item *item)
 {
     size_t rows = (size_t)item->tensor->dims[0], columns = (size_t)item->tensor->dims[1];

@@ -12,21 +12,23 @@
  * groups reach over all of it (channels along columns, one scale for all) is fitted
  * first and encoded then. */
 enum chunk_work {
-    CHUNK_RANGE, /* the part of fitting that can be done piece by piece, for rtn */
-    CHUNK_FIT,
-    CHUNK_ENCODE,
-    CHUNK_BOTH,
-    CHUNK_PANEL, /* both, and stored transposed: rows become columns */
+    CHUNK_RANGE, /* finds ranges, for round to nearest: that can be done piece by piece */
+    CHUNK_FIT,   /* finds scales and zero points */
+    CHUNK_ENCODE, /* makes codes */
+    CHUNK_BOTH,   /* does both for the groups of the chunk */
+    CHUNK_PANEL,  /* the same, for a weight that is stored transposed */
     CHUNK_WORKS,
 };
 
 struct chunk {
     enum chunk_work work;
-    struct two_pass_item
-        *whole; /* RANGE, FIT, ENCODE: the parameters of the whole weight */
+    /* The parameters of the whole weight. NULL for BOTH and PANEL. */
+    struct two_pass_item *whole;
     struct plan_item *item;
-    size_t first_row, row_count; /* FIT, BOTH, PANEL: as quant_fit counts them */
-    size_t begin, end;           /* all but FIT: elements; begin is even */
+    /* Rows as quant_fit counts them. Not for RANGE and ENCODE. */
+    size_t first_row, row_count;
+    /* Elements. Not for FIT. `begin` is even. */
+    size_t begin, end;
 
     /* Results. */
     struct quant_error error;
@@ -42,44 +44,45 @@ struct two_pass_item {
     struct two_pass_item *next;
     struct plan_item *item;
     size_t kept; /* elements from here on stay in memory until they are encoded */
-    struct quant_range *ranges; /* NULL: fitted in one go */
-    atomic_flag joining;        /* a worker adds to the ranges */
+    struct quant_range *ranges; /* NULL if there are no CHUNK_RANGE */
+    atomic_flag joining;        /* set while a worker adds to the ranges */
     float *scales;
     uint8_t *zeros;
 };
 
 /* The chunks of some weights that are worked on together. */
 struct chunks {
-    struct chunk *fits; /* all of them before any of works */
+    struct chunk *fits; /* RANGE and FIT: all of them come before any of `works` */
     size_t fit_count, fit_room;
-    struct chunk *works; /* by weight */
+    struct chunk *works; /* the others, weight by weight */
     size_t work_count, work_room;
     struct two_pass_item *two_pass_items;
-    uint64_t two_pass_bytes; /* of the weights that are fitted first */
+    uint64_t two_pass_bytes; /* of the weights of these */
 };
 
 /* Adds the chunks of one weight. */
 bool chunks_add(struct chunks *chunks, struct plan_item *item, struct error *err);
-void chunks_clear(struct chunks *chunks); /* keeps the room */
+void chunks_clear(struct chunks *chunks); /* keeps the lists' memory for new chunks */
 void chunks_free(struct chunks *chunks);
 
-/* A buffer of that many bytes at least, in place of one that has `room`, whose contents
- * are lost where it must grow. NULL when out of memory. */
+/* A buffer of at least `size` bytes, in place of one of *room bytes. If it must grow, its
+ * contents are lost. NULL when out of memory. */
 void *buffer_grown(void *buffer, size_t *room, size_t size);
 
 size_t item_rows(const struct plan_item *item);      /* as quant_fit counts them */
 size_t item_row_width(const struct plan_item *item); /* groups of such a row */
 
-/* The element that a row begins with: rows are channels or, with blocks, (outer,
- * block) pairs, of which the last of each outer may be shorter. */
+/* The element that a row begins with. Rows are channels or, with blocks, pairs of an
+ * index of `outer` and a block; the last block for each index of `outer` may be shorter.
+ */
 size_t row_begin(const struct plan_item *item, size_t row);
 
-/* The row that rows from `first` on reach, up to `last`, when they are to have so many
- * elements at least and end with whole units of codes and of groups. */
+/* Where to end rows that begin with `first`, so that they have at least so many elements
+ * and end with whole units of codes and of groups. Never behind `last`. */
 size_t rows_upto(const struct plan_item *item, size_t first, size_t last, size_t elements,
                  size_t code_unit, size_t group_unit);
 
-/* Elements that a piece of packed codes must be a multiple of. */
+/* The number of elements in a piece of packed codes must be a multiple of this. */
 size_t packing_unit(const struct plan_item *item);
 
 #endif

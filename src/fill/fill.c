@@ -1,5 +1,5 @@
-/* The parallel loop that quantizes chunks into the file. Numbers are quant's,
- * places are the writer's; this joins the two. */
+/* The parallel loop that quantizes chunks and writes them into the file. quant computes
+ * the numbers; the writer has chosen the offsets. */
 #include "fill/fill.h"
 #include "core/parallel.h"
 #include "core/sizes.h"
@@ -13,21 +13,24 @@
 #include <string.h>
 
 enum {
-    SEGMENT = 64 << 10,  /* codes made and packed at a time */
-    WRITE = 256 << 10,   /* bytes of them written at a time */
-    PIECE = 64 << 10,    /* elements fitted at a time, whose floats stay in the cache */
-    BATCH_CHUNKS = 4096, /* weights are worked on in batches of about so many chunks */
+    SEGMENT = 64 << 10, /* elements that are encoded and packed at a time */
+    WRITE = 256 << 10,  /* bytes of packed codes that are written at a time */
+    PIECE = 64 << 10,   /* elements that are fitted at a time: floats stay in the cache */
+    BATCH_CHUNKS = 4096, /* about so many chunks are cut and worked on together */
 };
 
 /* What one worker keeps between its chunks. */
 struct worker {
-    float *scales; /* of a CHUNK_BOTH */
+    /* The parameters of a CHUNK_BOTH, with room for so many groups. */
+    float *scales;
     uint8_t *zeros, *scratch;
-    size_t groups; /* that those have room for */
+    size_t groups;
+    /* Codes from element `from` on. The first `packed` bytes are not written yet. */
     uint8_t *codes;
     size_t code_room;
-    size_t from, packed; /* the element of the first of them, bytes that are packed */
-    struct quant_range *ranges; /* of a CHUNK_RANGE */
+    size_t from, packed;
+    /* The ranges of a CHUNK_RANGE. */
+    struct quant_range *ranges;
     size_t range_room;
     struct panel_buffers panel;
     struct reader reader;
@@ -75,7 +78,8 @@ static void workers_free(struct worker *workers, int count)
 
 /* ---- chunks --------------------------------------------------------- */
 
-/* What a piece says of all groups, joined with what other pieces have said. */
+/* Finds the ranges of all groups in a piece, and joins them with those of other pieces.
+ */
 static bool work_range(struct fill *fill, struct chunk *chunk, struct worker *worker)
 {
     const struct plan_item *item = chunk->item;
@@ -127,9 +131,10 @@ static bool flush(const struct chunk *chunk, struct worker *worker)
     return codes_write(chunk->item, worker->from, worker->codes, size, &worker->err);
 }
 
-/* Codes of elements [begin, end), whole packing units but for the end of a weight,
- * segment by segment; written many at a time, the last by flush. The elements that lie
- * `ahead` elements further are likely to be read next. */
+/* Makes the codes of elements [begin, end), segment by segment. These are whole packing
+ * units, except at the end of the weight. Codes are written when there are enough of
+ * them; the caller flushes the rest. The elements that lie `ahead` elements further are
+ * likely to be read next. */
 static bool encode(struct fill *fill, struct chunk *chunk, struct worker *worker,
                    struct quant_source source, size_t begin, size_t end, size_t ahead,
                    size_t first_group, const float *scales, const uint8_t *zeros)
@@ -213,7 +218,7 @@ static bool work_panel(struct fill *fill, struct chunk *chunk, struct worker *wo
                       &worker->err);
 }
 
-/* Tells how far things are. */
+/* Adds the chunk to what is done, and reports progress. */
 static void finish(struct fill *fill, const struct chunk *chunk)
 {
     const struct plan_item *item = chunk->item;
@@ -263,7 +268,8 @@ static bool loop(struct fill *fill, struct chunk *chunks, size_t count, int thre
     return false;
 }
 
-/* Joins results in the order of chunks, whoever did them. */
+/* Joins the chunks' results. Always in the order of chunks, so that sums are the same
+ * whichever worker did which chunk. */
 static void gather(struct chunk *chunks, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -275,7 +281,7 @@ static void gather(struct chunk *chunks, size_t count)
     }
 }
 
-/* Scales and zero points of weights whose ranges are complete. */
+/* Finds scales and zero points from the ranges, which are complete. */
 static void fit_ranges(const struct kernels *kernels, struct chunks *chunks)
 {
     for (struct two_pass_item *whole = chunks->two_pass_items; whole; whole = whole->next)
@@ -285,8 +291,8 @@ static void fit_ranges(const struct kernels *kernels, struct chunks *chunks)
                 quant_groups(&whole->item->shape), whole->scales, whole->zeros);
 }
 
-/* Squares of values below 1e-22 vanish in float. A weight of nothing but such, whose
- * codes are all zero, has lost everything: 0 dB. */
+/* Squares of values below 1e-22 are zero in float. If a weight has only such values, its
+ * codes are all zero, and nothing is left of it: its error is 0 dB. */
 static bool check_vanished(struct plan_item *item, struct reader *reader,
                            struct error *err)
 {
@@ -325,7 +331,7 @@ static bool run_batch(struct fill *fill, struct chunks *chunks, int threads,
     return true;
 }
 
-/* Those of equal weights are their first one's. */
+/* Equal weights are stored once: only the first one is filled. */
 static bool is_filled(const struct plan_item *item)
 {
     return item->quantize && !item->same;

@@ -12,17 +12,18 @@ struct fill_options {
     int threads;  /* 0: one for each CPU */
     bool measure; /* find the weights' errors, too, which takes longer */
     const volatile int *cancel;
-    void (*progress)(void *data, uint64_t done,
-                     uint64_t total); /* in bytes; may be NULL */
+    /* May be NULL. `done` and `total` are bytes. */
+    void (*progress)(void *data, uint64_t done, uint64_t total);
     void *progress_data;
 };
 
-/* Writes codes, scales and zero points of every quantized item, and sets its
- * fit and, if measured, its error. A weight whose fit is not OK has undefined contents:
- * the caller must plan again without it. False on a failed write or a cancel.
+/* Writes codes, scales and zero points of every quantized item. Sets its fit and, if
+ * options->measure is set, its error. If a fit is not OK, what was written for that
+ * weight is undefined, and the caller must plan again without it. False if reading or
+ * writing fails, or on a cancel.
  *
- * On a plan that nothing was emitted for nothing is written: errors and fits are those
- * that filling would set. */
+ * If nothing was emitted for the plan, nothing is written. Fits and errors are the same
+ * as they would be. */
 bool fill_plan(struct plan *plan, const struct fill_options *options, struct error *err);
 
 #endif

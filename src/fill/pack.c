@@ -1,8 +1,8 @@
-/* Storing. Quantizes nothing. */
+/* Packing and writing. Computes no code, scale or zero point. */
 #include "fill/pack.h"
 #include "core/output.h"
 
-/* Without a payload nothing is kept: the plan is only measured. */
+/* Without a payload the plan is only measured, and nothing is written. */
 static bool write_at(const struct payload *payload, uint64_t offset, const void *data,
                      size_t size, struct error *err)
 {
@@ -12,7 +12,8 @@ static bool write_at(const struct payload *payload, uint64_t offset, const void 
 
 /* ---- codes ---------------------------------------------------------- */
 
-/* The first half of a row, the longer one, in low nibbles, the second in high. */
+/* The first half of a row, which may be longer by one, goes into low nibbles, and the
+ * second half into high nibbles. */
 static size_t pack_halves(uint8_t *codes, size_t count, size_t row)
 {
     size_t half = (row + 1) / 2, rest = row - half;
@@ -53,7 +54,7 @@ size_t codes_pack(const struct kernels *kernels, const struct plan_item *item,
     }
 }
 
-/* Rows to their places; the bytes between them are left as they are, zero. */
+/* Writes row by row. The bytes between rows stay zero. */
 static bool write_rows(const struct plan_item *item, size_t begin, const uint8_t *packed,
                        size_t size, struct error *err)
 {
@@ -80,7 +81,7 @@ bool codes_write(const struct plan_item *item, size_t begin, const uint8_t *pack
 
 /* ---- parameters ----------------------------------------------------- */
 
-/* Zero points in rows of `width` groups, each beginning with a whole byte. */
+/* Writes zero points in rows of `width` groups. Each row begins with a whole byte. */
 static bool write_zeros(const struct kernels *kernels, const struct plan_item *item,
                         uint64_t offset, const uint8_t *zeros, size_t count, size_t width,
                         uint8_t *scratch, struct error *err)

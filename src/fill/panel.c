@@ -1,7 +1,7 @@
-/* Panels. Rows are worked on in bands: fitted, encoded, packed and turned while they
- * are in the cache. A panel that is a whole weight is then written as it is; the rows
- * of others go to their places, whose bytes are their own, so that panels of one weight
- * may be written side by side. Numbers are quant's. */
+/* Panels. Rows are fitted, encoded, packed and transposed band by band, while a band is
+ * in the cache. A panel that is a whole weight is written with one call. Otherwise each
+ * of its stored rows is a part of a row in the file, and is written by itself. No two
+ * panels share a byte of the file, so several threads may write panels of one weight. */
 #include "fill/panel.h"
 #include "fill/pack.h"
 #include "fill/solved.h"
@@ -11,10 +11,10 @@
 #include <string.h>
 
 enum {
-    SEARCH_ROWS = 8,  /* so many channels are searched side by side */
-    BAND_ROWS = 128,  /* a band's codes, packed, become a cache line in each stored row */
-    ODD_COLUMNS = 64, /* columns turned at a time where rows are odd in number */
-    PACKED_MARGIN = 64 /* between packed rows, which else share sets of the cache */
+    SEARCH_ROWS = 8,   /* channels that are searched side by side */
+    BAND_ROWS = 128,   /* packed, they become one cache line of each stored row */
+    ODD_COLUMNS = 64,  /* columns transposed at a time, if the number of rows is odd */
+    PACKED_MARGIN = 64 /* bytes between packed rows, which else share sets of the cache */
 };
 
 /* ---- buffers --------------------------------------------------------- */
@@ -25,7 +25,7 @@ void panel_buffers_free(struct panel_buffers *buffers)
     free(buffers->packed);
     free(buffers->scales);
     free(buffers->zeros);
-    free(buffers->turned);
+    free(buffers->transposed);
     free(buffers->stored_codes);
     free(buffers->stored_scales);
     free(buffers->stored_zeros);
@@ -34,16 +34,16 @@ void panel_buffers_free(struct panel_buffers *buffers)
 
 /* ---- shapes ------------------------------------------------------------ */
 
-/* A panel: rows of the weight, and of its groups as a matrix. What is stored has a row
- * for each column of either. */
+/* A panel: some rows of the weight, and of the matrix of its groups. Each column of
+ * either becomes a stored row. */
 struct panel {
     const struct plan_item *item;
     size_t columns, first, rows;                   /* of the weight */
     size_t group_columns, group_first, group_rows; /* of its groups */
     size_t height;   /* rows of the weight that share groups */
     size_t fit_rows; /* rows, as quant_fit counts them, in a row of groups */
-    size_t slab;     /* rows of groups quantized at a time: of an even number of rows */
-    size_t band;     /* rows of groups turned at a time */
+    size_t slab;     /* rows of groups quantized at a time; an even number of rows */
+    size_t band;     /* rows of groups transposed at a time */
     bool packed;     /* two codes a byte */
     bool odd;        /* rows of what is stored begin within a byte */
     size_t code_row, scale_row; /* bytes of the panel in each stored row */
@@ -100,28 +100,30 @@ static bool reserve(struct panel_buffers *b, const struct panel *p, struct error
         buffer_grown(b->packed, &b->room[1], lines * (p->columns + PACKED_MARGIN));
     b->scales = buffer_grown(b->scales, &b->room[2], groups * sizeof *b->scales);
     b->zeros = buffer_grown(b->zeros, &b->room[3], groups);
-    b->turned =
-        buffer_grown(b->turned, &b->room[4],
+    b->transposed =
+        buffer_grown(b->transposed, &b->room[4],
                      p->band * sizeof *b->scales + (p->odd ? p->rows * ODD_COLUMNS : 0));
     b->stored_codes = buffer_grown(b->stored_codes, &b->room[5], stored);
     b->stored_scales =
         buffer_grown(b->stored_scales, &b->room[6], p->scale_row * p->group_columns);
     b->stored_zeros =
         buffer_grown(b->stored_zeros, &b->room[7], p->zero_row * p->group_columns + 1);
-    return (b->codes && b->packed && b->scales && b->zeros && b->turned &&
+    return (b->codes && b->packed && b->scales && b->zeros && b->transposed &&
             b->stored_codes && b->stored_scales && b->stored_zeros) ||
            error_memory(err);
 }
 
 /* ---- one band ---------------------------------------------------------- */
 
-/* Rows of groups [at, at + count) of a panel, and what they are in the weight. */
+/* Rows of groups [at, at + count) of a panel, and their rows of the weight, counted from
+ * the panel's first one. */
 struct band {
     size_t at, count;
-    size_t row, rows; /* counted from the panel's first */
+    size_t row, rows;
 };
 
-/* Codes of `rows` rows, the band's from `row` on, packed as the stored rows are. */
+/* Packs the codes of `rows` rows of the band, from `row` on: two rows into one, because
+ * the elements of a column lie one behind the other in a stored row. */
 static void pack_rows(const struct panel *p, size_t row, size_t rows,
                       const struct panel_buffers *buffers)
 {
@@ -135,7 +137,8 @@ static void pack_rows(const struct panel *p, size_t row, size_t rows,
                         buffers->packed + (row + r) / 2 * stride);
 }
 
-/* A few rows at a time, while their values and codes are in the first-level cache. */
+/* Quantizes a few rows at a time. Their values and codes stay in the first-level cache.
+ */
 static bool quantize(const struct fill_options *options, struct chunk *chunk,
                      const struct panel *p, const struct band *band,
                      struct quant_source source, struct panel_buffers *buffers)
@@ -169,9 +172,9 @@ static bool quantize(const struct fill_options *options, struct chunk *chunk,
     return true;
 }
 
-/* Column c of the codes becomes part of the stored row c. */
-static void turn_codes(const struct panel *p, const struct band *band,
-                       struct panel_buffers *buffers)
+/* Column c of the codes becomes a part of stored row c. */
+static void transpose_codes(const struct panel *p, const struct band *band,
+                            struct panel_buffers *buffers)
 {
     size_t each = p->packed ? 2 : 1;
 
@@ -180,28 +183,28 @@ static void turn_codes(const struct panel *p, const struct band *band,
                     p->code_row);
 }
 
-/* The same where a stored row may begin within a byte: the band is all rows. */
-static void turn_odd(const struct kernels *kernels, const struct panel *p,
-                     struct panel_buffers *buffers)
+/* The same if stored rows may begin within a byte. Then the band has all rows. */
+static void transpose_odd(const struct kernels *kernels, const struct panel *p,
+                          struct panel_buffers *buffers)
 {
     size_t stride = p->item->row_bytes ? 2 * p->code_row : p->rows;
 
     for (size_t c = 0, n; c < p->columns; c += n) {
         n = p->columns - c < ODD_COLUMNS ? p->columns - c : ODD_COLUMNS;
-        quant_transpose(buffers->codes + c, p->rows, n, p->columns, buffers->turned,
+        quant_transpose(buffers->codes + c, p->rows, n, p->columns, buffers->transposed,
                         p->rows);
         for (size_t i = 0; i < n; i++)
             nibbles_put(kernels, buffers->stored_codes, (c + i) * stride,
-                        buffers->turned + i * p->rows, p->rows);
+                        buffers->transposed + i * p->rows, p->rows);
     }
 }
 
-static void turn_scales(const struct kernels *kernels, const struct panel *p,
-                        const struct band *band, struct panel_buffers *buffers)
+static void transpose_scales(const struct kernels *kernels, const struct panel *p,
+                             const struct band *band, struct panel_buffers *buffers)
 {
     enum real_type type = p->item->scheme.scale_type;
     uint8_t *out = buffers->stored_scales + band->at * real_size(type);
-    float *column = (float *)(void *)buffers->turned;
+    float *column = (float *)(void *)buffers->transposed;
 
     for (size_t c = 0; c < p->group_columns; c++, out += p->scale_row) {
         for (size_t r = 0; r < band->count; r++)
@@ -210,10 +213,10 @@ static void turn_scales(const struct kernels *kernels, const struct panel *p,
     }
 }
 
-static void turn_zeros(const struct kernels *kernels, const struct panel *p,
-                       const struct band *band, struct panel_buffers *buffers)
+static void transpose_zeros(const struct kernels *kernels, const struct panel *p,
+                            const struct band *band, struct panel_buffers *buffers)
 {
-    uint8_t *column = buffers->turned;
+    uint8_t *column = buffers->transposed;
 
     for (size_t c = 0; c < p->group_columns; c++) {
         size_t at = c * p->zero_row + band->at;
@@ -227,30 +230,30 @@ static void turn_zeros(const struct kernels *kernels, const struct panel *p,
     }
 }
 
-static void turn(const struct kernels *kernels, const struct panel *p,
-                 const struct band *band, struct panel_buffers *buffers)
+static void transpose(const struct kernels *kernels, const struct panel *p,
+                      const struct band *band, struct panel_buffers *buffers)
 {
     if (p->odd)
-        turn_odd(kernels, p, buffers);
+        transpose_odd(kernels, p, buffers);
     else
-        turn_codes(p, band, buffers);
-    turn_scales(kernels, p, band, buffers);
+        transpose_codes(p, band, buffers);
+    transpose_scales(kernels, p, band, buffers);
     if (p->item->zeros)
-        turn_zeros(kernels, p, band, buffers);
+        transpose_zeros(kernels, p, band, buffers);
 }
 
 /* ---- the panel --------------------------------------------------------- */
 
-/* `count` stored rows, of which the panel has made `row` bytes each; in all of the weight
- * they lie `stride` apart, those of the panel from `first` on. */
+/* The panel's part of `count` stored rows: `row` bytes of each. In the file the rows lie
+ * `stride` bytes apart, and the part begins `first` bytes behind the begin of a row. */
 struct stored {
     const struct payload *payload;
     const uint8_t *made;
     size_t count, row, first, stride;
 };
 
-/* Row by row, unless the panel is all of the weight: that is as fast as a mapping of the
- * output, whose pages would stay. */
+/* Writes with one call if the panel is the whole weight, otherwise row by row. That is as
+ * fast as mapping the output, but leaves no pages in memory. */
 static bool store(const struct stored *s, bool whole, struct error *err)
 {
     const struct payload *payload = s->payload;
@@ -312,7 +315,7 @@ bool panel_work(const struct fill_options *options, struct chunk *chunk,
         if (!quantize(options, chunk, &p, &band, source, buffers))
             return true;
         if (p.item->codes) /* otherwise the plan is only measured */
-            turn(options->kernels, &p, &band, buffers);
+            transpose(options->kernels, &p, &band, buffers);
     }
     return store_all(&p, buffers, err);
 }

@@ -1,5 +1,5 @@
-/* Panels: weights that are stored transposed. Some rows are fitted, encoded and
- * turned in memory, and then written as columns of the stored matrix. */
+/* Panels: weights whose codes are stored transposed. Some rows are fitted, encoded and
+ * transposed in memory. Then they are written as columns of the stored matrix. */
 #ifndef NIBBLE_FILL_PANEL_H
 #define NIBBLE_FILL_PANEL_H
 
@@ -9,13 +9,13 @@
 
 /* What a worker keeps between panels. */
 struct panel_buffers {
-    /* Of a band of rows: codes as they are made, then packed; scales and zeros. */
+    /* For a band of rows. `transposed` holds some columns of it. */
     uint8_t *codes, *packed;
     float *scales;
-    uint8_t *zeros, *turned;
-    /* Of the panel, as they are stored. */
+    uint8_t *zeros, *transposed;
+    /* For the panel, as it is stored. */
     uint8_t *stored_codes, *stored_scales, *stored_zeros;
-    size_t room[8]; /* of each, in bytes */
+    size_t room[8]; /* the bytes of each of these */
 };
 
 bool panel_work(const struct fill_options *options, struct chunk *chunk,

@@ -1,4 +1,4 @@
-/* Reading weights. Looks at no value. */
+/* Reading weights. Never looks at their values. */
 #include "fill/read.h"
 #include "core/sizes.h"
 #include "fill/chunks.h"
@@ -6,13 +6,13 @@
 #include <stdlib.h>
 
 enum {
-    MAPPED_BYTES = 32 << 20, /* of a weight whose columns are read from the mapping, at
-                              * most: a copy takes a third more time, but less memory */
-    COPIED_BYTES = 16 << 20, /* of columns that are copied together, at most ... */
-    COLUMNS_MIN = 64, /* ... but no fewer than so many, some cache lines of each row */
-    MAPPED_COLUMNS_MIN = 512, /* whole cache lines, long runs */
-    FIT_ELEMENTS =
-        64 << 10, /* of other channels: floats stay in the second-level cache */
+    /* A weight of no more bytes is read from the mapping, even if its channels are
+     * columns. Larger ones are copied, which takes a third more time, but less memory. */
+    MAPPED_BYTES = 32 << 20,
+    COPIED_BYTES = 16 << 20,   /* most bytes of columns that are copied together ... */
+    COPIED_COLUMNS_MIN = 64,   /* ... unless there are no more columns than these */
+    MAPPED_COLUMNS_MIN = 512,  /* least columns fitted together: long runs of each row */
+    MAPPED_ELEMENTS = 64 << 10 /* of other channels: floats stay in the cache */
 };
 
 void reader_free(struct reader *reader)
@@ -61,10 +61,10 @@ static bool is_copied(const struct plan_item *item)
 size_t read_channels_step(const struct plan_item *item)
 {
     const struct quant_shape *shape = &item->shape;
-    size_t each = (size_t)item->elements / shape->dim, step = FIT_ELEMENTS / each;
+    size_t each = (size_t)item->elements / shape->dim, step = MAPPED_ELEMENTS / each;
     if (is_copied(item))
         step = size_max(COPIED_BYTES / (each * element_size(item)),
-                        COLUMNS_MIN / shape->inner);
+                        COPIED_COLUMNS_MIN / shape->inner);
     else
         step = size_max(step, MAPPED_COLUMNS_MIN / shape->inner);
     return size_max(step, 1);

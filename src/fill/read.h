@@ -1,12 +1,13 @@
-/* Reading weights for quant, piece by piece: from the mapping of their file, or where the
- * elements of a piece lie far apart, into a buffer. */
+/* Reading weights for quant, piece by piece. Most are read from the mapping of their
+ * file. Columns of large weights, whose elements lie far apart, are copied into a buffer.
+ */
 #ifndef NIBBLE_FILL_READ_H
 #define NIBBLE_FILL_READ_H
 
 #include "core/pages.h"
 #include "plan/plan.h"
 
-/* A worker's; zeroed to begin with. */
+/* What one worker reads. Zeroed to begin with. */
 struct reader {
     struct pages pages;
     uint8_t *buffer;
@@ -15,13 +16,14 @@ struct reader {
 
 void reader_free(struct reader *reader);
 
-/* The weight, of which elements [begin, end) are read next. False, with an error, if its
- * file was truncated. */
+/* Sets *source to the weight. The worker reads elements [begin, end) of it next. False,
+ * with an error, if its file was truncated. */
 bool read_elements(struct reader *reader, const struct plan_item *item, size_t begin,
                    size_t end, struct quant_source *source, struct error *err);
 
-/* The same for all channels of a weight with one scale for each, from `first` on. `shape`
- * and `offset` say where they are in the source: it may be a copy that has no others. */
+/* Reads `count` channels, from `first` on, of a weight with one scale for each channel.
+ * The source may be a copy that has these channels only. So `shape` is the source's, and
+ * `offset` the first channel's index there. */
 struct channels_read {
     struct quant_source source;
     struct quant_shape shape;
