@@ -251,9 +251,9 @@ static bool fit_bits(struct table *table)
     if (least <= room)
         return budget_fit(table->weights, table->chosen, (uint64_t)room, table->err);
     return error_set(table->err, STATUS_INVALID,
-                     "%s: --bits-per-weight %g is too little: its weights take at least "
-                     "%.3f bits each, scales included: give that, or lower it with "
-                     "--scale-type float16 or --exclude",
+                     "%s: --bits-per-weight %g is too little: codes and scales of its "
+                     "weights take %.3f bits each at the least; give that, or lower it "
+                     "with --scale-type float16 or --exclude",
                      table->input->model->file->path, bits,
                      ceil(8000 * least / elements) / 1000);
 }

@@ -75,7 +75,7 @@ WRONG = [
     ("model.onnx -o out --format nbits-int8 --decode portable", ["--decode"]),
     ("model.onnx -o out --format nbits --target generic", ["--target generic"]),
     ("inspect model.onnx --target generic --decode load", ["--target generic", "--decode"]),
-    ("model.onnx -o out --bits-per-weight 2", ["at least 4.", "--scale-type float16"]),
+    ("model.onnx -o out --bits-per-weight 2", ["bits each at the least", "--scale-type float16"]),
     ("model.onnx -o out -q -v", ["--quiet and --verbose"]),
     ("model.onnx -o out --opset 21", ["--opset", "nibble upgrade"]),
     ("inspect model.onnx -o out", ["--output", "nibble quantize", "nibble inspect"]),
