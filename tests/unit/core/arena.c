@@ -1,4 +1,4 @@
-/* The arena: alignment, zeroes, the cap, and what happens beyond it. */
+/* Tests of the arena: alignment, zeroed memory, and the cap. */
 #include "core/arena.h"
 #include "support.h"
 
@@ -46,10 +46,11 @@ static void test_cap(void **state)
     struct arena *arena = arena_create(1000);
     assert_non_null(arena_alloc(arena, 900));
     assert_false(arena_exhausted(arena));
-    assert_null(arena_alloc(arena, 100)); /* 904 are taken: sizes are rounded up to 8 */
+    assert_null(
+        arena_alloc(arena, 100)); /* 904 bytes are used: sizes are rounded up to 8 */
     assert_true(arena_exhausted(arena));
-    assert_non_null(arena_alloc(arena, 96)); /* what is left may still be had ... */
-    assert_true(arena_exhausted(arena));     /* ... but the flag stays */
+    assert_non_null(arena_alloc(arena, 96)); /* the rest can still be allocated ... */
+    assert_true(arena_exhausted(arena));     /* ... but the flag stays set */
     assert_null(arena_alloc(arena, 8));
     arena_destroy(arena);
 
@@ -59,8 +60,8 @@ static void test_cap(void **state)
     arena_destroy(arena);
 }
 
-/* Large allocations come back, to the system and to the cap; small ones don't, and all
- * that is not given back keeps its contents. */
+/* Releasing a large allocation frees its memory and raises the cap. Releasing a small one
+ * does nothing. All other allocations keep their contents. */
 static void test_release(void **state)
 {
     (void)state;

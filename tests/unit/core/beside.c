@@ -1,4 +1,5 @@
-/* External data files: only what lies below the model's folder, by no link. */
+/* Tests of external data files: they must lie below the model's folder, and no part of
+ * the path may be a symbolic link. */
 #include "core/file.h"
 #include "support.h"
 
@@ -6,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A folder that has all kinds of things in it, and the model there. */
+/* Makes a folder with files, links and folders in it, and opens a model there. */
 static struct file *model_in_folder(void)
 {
     struct error err = {0};
@@ -89,7 +90,7 @@ static void test_refused(void **state)
     file_close(model);
 }
 
-/* The folder is that of the model's path as given, be it relative or "/". */
+/* The folder is that of the model's path as given, which may be relative or "/". */
 static void test_relative_model(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* Errors: the first wins, the prefix names a file, nothing overflows. */
+/* Tests of errors: the first one wins, the prefix names a file, and nothing overflows. */
 #include "core/error.h"
 #include "support.h"
 
@@ -35,7 +35,8 @@ static void test_prefix(void **state)
     assert_int_equal(err.status, STATUS_READ);
 }
 
-/* Names may be as long as a path or longer: cut, terminated, nothing beyond. */
+/* Names may be longer than a message. They are cut, terminated, and never written
+ * beyond. */
 static void test_truncation(void **state)
 {
     (void)state;
@@ -60,7 +61,7 @@ static void test_truncation(void **state)
         assert_int_equal(box.guard[i], 0x5a);
 }
 
-/* A message that has a conversion in it is not formatted again. */
+/* A message that contains a conversion is not formatted a second time. */
 static void test_percent(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* gzip: what comes in goes out, damage is told, equal input gives equal bytes. */
+/* Tests of gzip: data survive both ways, damage is reported, and equal input gives equal
+ * bytes. */
 #include "core/gzip.h"
 #include "core/file.h"
 #include "support.h"
@@ -10,7 +11,7 @@
 
 enum { SIZE = 300000 };
 
-/* Half of it compresses well, half does not. */
+/* Makes data of which one half compresses well and the other does not. */
 static uint8_t *contents(void)
 {
     uint8_t *data = hold(SIZE);
@@ -19,7 +20,7 @@ static uint8_t *contents(void)
     return data;
 }
 
-/* One gzip member, by zlib itself. */
+/* Writes one gzip member with zlib. */
 static struct bytes compress_member(const void *data, size_t size)
 {
     z_stream z = {0};
@@ -42,7 +43,8 @@ static bool inflate_file(const char *path, struct bytes *out, struct error *err)
     int in = open(path, O_RDONLY), fd = open(to, O_RDWR | O_CREAT | O_TRUNC, 0600);
     int files = open_files();
     bool ok = gzip_inflate(in, fd, path, NULL, err);
-    assert_int_equal(open_files(), files); /* both are still open, nothing else is */
+    assert_int_equal(open_files(),
+                     files); /* both are still open, and no other descriptor is */
     close(in);
     close(fd);
     *out = load(to);
@@ -62,7 +64,7 @@ static void test_inflate(void **state)
     assert_memory_equal(out.data, data, SIZE);
 }
 
-/* As from `cat a.gz b.gz`, an empty member among them. */
+/* Several members, as from `cat a.gz b.gz`. One of them is empty. */
 static void test_members(void **state)
 {
     (void)state;
@@ -102,7 +104,7 @@ static void test_damaged(void **state)
     }
 }
 
-/* file_open inflates what begins like gzip, whatever its name. */
+/* file_open inflates any file that begins like gzip, whatever its name. */
 static void test_open(void **state)
 {
     (void)state;
@@ -129,20 +131,20 @@ static void test_deflate(void **state)
         struct error err = {0};
         const char *to = temp_path(hold_printf("out-%d", i));
         int fd = open(to, O_RDWR | O_CREAT, 0600);
-        assert_true(
-            gzip_deflate(in, fd, to, NULL, &err)); /* in: from its start each time */
+        assert_true(gzip_deflate(in, fd, to, NULL,
+                                 &err)); /* `in` is read from its start each time */
         close(fd);
         results[i] = load(to);
         assert_true(inflate_file(to, &out, &err));
         assert_int_equal(out.size, SIZE);
         assert_memory_equal(out.data, data, SIZE);
         if (i == 0)
-            sleep(1); /* no time of day may get into it */
+            sleep(1); /* the time must not be stored */
     }
     close(in);
     assert_int_equal(results[0].size, results[1].size);
     assert_memory_equal(results[0].data, results[1].data, results[0].size);
-    for (size_t i = 3; i < 8; i++) /* no name, no time */
+    for (size_t i = 3; i < 8; i++) /* neither name nor time */
         assert_int_equal(results[0].data[i], 0);
 }
 
@@ -169,7 +171,8 @@ static void test_disk_full(void **state)
     struct error err = {0}, again = {0};
     uint8_t *data = contents();
     struct bytes packed = compress_member(data, SIZE);
-    int full = open("/dev/full", O_WRONLY); /* never to be replaced: only a descriptor */
+    int full =
+        open("/dev/full", O_WRONLY); /* only a descriptor: an output would replace it */
     if (full < 0)
         skip();
     int in = open(save("in", packed.data, packed.size), O_RDONLY);

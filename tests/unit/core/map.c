@@ -1,4 +1,5 @@
-/* The hash map: what is put can be got, through growth and replacement. */
+/* Tests of the hash map: it returns what was put into it, also after growth and
+ * replacement. */
 #include "core/map.h"
 #include "support.h"
 
@@ -11,7 +12,7 @@ static void test_empty(void **state)
     assert_null(map_get(&map, "absent"));
     assert_null(map_get(&map, ""));
     map_free(&map);
-    map_free(&map); /* free again is harmless: an empty map */
+    map_free(&map); /* freeing an empty map again is harmless */
     assert_int_equal(map.count, 0);
 }
 
@@ -28,7 +29,7 @@ static void test_thousands(void **state)
     assert_int_equal(map.count, MANY);
     assert_true(map.capacity > map.count);
     for (int i = 0; i < MANY; i++) {
-        /* By contents, not by address. */
+        /* Keys are compared by contents, not by address. */
         assert_ptr_equal(map_get(&map, hold_printf("layers.%d.weight", i)), keys[i]);
         assert_null(map_get(&map, hold_printf("layers.%d.bias", i)));
     }
@@ -50,7 +51,7 @@ static void test_replace(void **state)
     map_free(&map);
 }
 
-/* Growth happens between any two puts: every key stays reachable. */
+/* The map may grow at any put. Every key must stay reachable. */
 static void test_growth(void **state)
 {
     (void)state;
@@ -67,7 +68,7 @@ static void test_growth(void **state)
     map_free(&map);
 }
 
-/* Bytes above 127 and keys that are each other's prefixes. */
+/* Keys with bytes above 127, and keys that are prefixes of others. */
 static void test_odd_keys(void **state)
 {
     (void)state;

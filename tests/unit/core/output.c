@@ -1,4 +1,4 @@
-/* Outputs: whole or not at all, whatever stood there before. */
+/* Tests of outputs: they appear whole or not at all, whatever was there before. */
 #include "core/output.h"
 #include "support.h"
 
@@ -63,7 +63,8 @@ static void test_new_file(void **state)
     umask(mask);
     struct stat st;
     assert_int_equal(stat(path, &st), 0);
-    assert_int_equal(st.st_mode & 07777, 0666 & ~mask); /* as any program would make it */
+    assert_int_equal(st.st_mode & 07777,
+                     0666 & ~mask); /* the mode that any program gives a new file */
 }
 
 static void test_old_file_stays(void **state)
@@ -140,7 +141,7 @@ static void test_refused(void **state)
     assert_int_equal(entries_of(temp_folder()), 1);
 }
 
-/* Names as long as the file system allows, and ones that hold odd bytes. */
+/* Names as long as the file system allows, and names with unusual bytes. */
 static void test_names(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* The parallel loop: every index once, on a worker of its own, and it stops. */
+/* Tests of the parallel loop: it visits every index once, no worker does two items at a
+ * time, and it stops after a failure. */
 #include "core/parallel.h"
 #include "support.h"
 
@@ -9,11 +10,11 @@ enum { MOST = 5000, WORKERS = 64 };
 
 struct work {
     atomic_int seen[MOST];
-    atomic_int on_worker[WORKERS]; /* calls that run on it at this moment */
+    atomic_int on_worker[WORKERS]; /* calls that this worker is running now */
     atomic_bool clash, bad_worker;
     atomic_size_t calls;
     int threads;
-    size_t stop_at; /* the index that fails; MOST: none */
+    size_t stop_at; /* the index that fails; MOST if none does */
 };
 
 static bool visit(void *context, size_t index, int worker)
@@ -56,7 +57,7 @@ static void test_every_index_once(void **state)
     }
 }
 
-/* Nothing begins after a failure has been seen; nothing runs twice. */
+/* No item begins after a failure was seen, and none runs twice. */
 static void test_stops(void **state)
 {
     (void)state;
@@ -68,7 +69,8 @@ static void test_stops(void **state)
             assert_true(work->seen[i] <= 1);
         assert_int_equal(work->seen[10], 1);
     }
-    struct work *last = work_new(3, MOST - 1); /* failing at the very end is failing */
+    struct work *last =
+        work_new(3, MOST - 1); /* a failure of the last item counts, too */
     assert_false(parallel_for(MOST, 3, visit, last));
 }
 

@@ -1,4 +1,4 @@
-/* The set: what was added is there, through growth, and nothing else. */
+/* Tests of the set: it has what was added to it, also after growth, and nothing else. */
 #include "core/set.h"
 #include "support.h"
 
@@ -9,7 +9,7 @@ static void test_empty(void **state)
     assert_false(set_has(&set, ""));
     assert_false(set_has(&set, "absent"));
     set_free(&set);
-    set_free(&set); /* free again is harmless: an empty set */
+    set_free(&set); /* freeing an empty set again is harmless */
 }
 
 static void test_thousands(void **state)

@@ -1,4 +1,4 @@
-/* Outputs that are no regular file, or a compressed one, and copies into them. */
+/* Tests of outputs to streams and to compressed files, and of copying into them. */
 #include "core/output.h"
 #include "support.h"
 
@@ -49,7 +49,7 @@ static void test_dev_null(void **state)
     assert_int_equal(output_size(output), 1000);
     output_free(output);
     assert_int_equal(lstat(path, &st), 0);
-    assert_true(S_ISCHR(st.st_mode)); /* was not replaced */
+    assert_true(S_ISCHR(st.st_mode)); /* the pipe was not replaced */
 }
 
 static void test_dev_full(void **state)
@@ -66,7 +66,7 @@ static void test_dev_full(void **state)
     output_free(output);
 }
 
-/* Counts the bytes of a pipe and adds them up, in another process. */
+/* In another process, counts the bytes that come through a pipe and adds them up. */
 static pid_t drain(const char *path, const char *result)
 {
     pid_t child = fork();
@@ -104,7 +104,7 @@ static void test_pipe(void **state)
     assert_true(S_ISFIFO(st.st_mode));
 }
 
-/* Nothing arrives before the commit. */
+/* No byte arrives before the commit. */
 static void test_standard_output(void **state)
 {
     (void)state;
@@ -193,8 +193,8 @@ static void test_copy(void **state)
     file_close(file);
 }
 
-/* From a compressed file the bytes come that were mapped, not those on disk; and
- * between file systems they go through memory. */
+/* From a compressed file, the mapped bytes are copied, not those on disk. Between file
+ * systems the copy goes through memory. */
 static void test_copy_elsewhere(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
-/* Tests of the kernels that convert: widening, narrowing and packing, each against its
- * definition and all tables against the scalar one, of all lengths, flush against
- * unmapped pages. */
+/* Tests of the kernels that convert and pack. Each is compared with its definition,
+ * and each table with the scalar one. Lengths vary, and buffers end right at unmapped
+ * pages. */
 #include "quant_support.h"
 
 static const struct kernels *others[4];
@@ -14,7 +14,7 @@ static int setup(void **state)
 
 static float value16(enum real_type type, uint16_t bits)
 {
-    uint64_t room = bits; /* of any type's size, as compilers see it */
+    uint64_t room = bits; /* large enough for any type */
     return source_value((struct quant_source){&room, type}, 0);
 }
 
@@ -53,7 +53,7 @@ static void test_widen(void **state)
                 check_widen(types[t], length_at(l), placements[p]);
 }
 
-/* All 65536 halves and bfloat16, on every table. */
+/* All 65536 values of float16 and bfloat16, with every table. */
 static void test_widen_all(void **state)
 {
     static const enum real_type types[] = {REAL_FLOAT16, REAL_BFLOAT16};
@@ -76,8 +76,8 @@ static void test_widen_all(void **state)
 
 /* ---- narrowing ------------------------------------------------------ */
 
-/* Whether bits are those of the value that is nearest, by a walk to its neighbours in
- * exact arithmetic: of two as near, the even one. */
+/* Whether these are the bits of the nearest value. Compares it with its neighbours in
+ * exact arithmetic. If two values are equally near, the even one is right. */
 static bool is_nearest(enum real_type type, float value, uint16_t bits)
 {
     const double largest = type == REAL_FLOAT16 ? 65520 : 0x1.ffp127;
@@ -104,7 +104,8 @@ static float random_float(void)
     return value;
 }
 
-/* Any bits, values that the type has, and those half way between two, or next to it. */
+/* Random bits, values of the type, and floats at or next to the middle between two
+ * values. */
 static float narrow_value(enum real_type type)
 {
     uint16_t bits = (uint16_t)random_bits();
@@ -147,7 +148,7 @@ static void check_narrow(enum real_type type, size_t n, struct placement place)
     guarded_free(&b);
 }
 
-/* Floats are aligned here: they are scales of our own. */
+/* Scales are always aligned, so these floats are, too. */
 static void test_narrow(void **state)
 {
     static const enum real_type types[] = {REAL_FLOAT16, REAL_BFLOAT16};
@@ -158,7 +159,7 @@ static void test_narrow(void **state)
                 check_narrow(types[t], length_at(l), (struct placement){end == 1, 0});
 }
 
-/* Rounding and storing many scales is rounding and storing each. */
+/* Rounding and storing many scales gives the same as doing it one by one. */
 static void test_scales(void **state)
 {
     (void)state;
@@ -187,7 +188,8 @@ static void check_pack4(const struct kernels *kernels, size_t n, bool at_end)
     struct guarded in = guarded_make(n, at_end, 0);
     struct guarded out = guarded_make((n + 1) / 2, at_end, 0);
     for (size_t i = 0; i < n; i++)
-        in.data[i] = (uint8_t)random_bits(); /* high nibbles are the sign's */
+        in.data[i] =
+            (uint8_t)random_bits(); /* the high nibbles hold copies of the sign */
     quant_pack4(kernels, in.data, n, out.data);
     for (size_t i = 0; i < n; i++)
         assert_int_equal(out.data[i / 2] >> (i % 2 * 4) & 15, in.data[i] & 15);

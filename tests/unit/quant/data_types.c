@@ -1,5 +1,5 @@
-/* Tests of quant/data_types.c: the type table and the conversions of reals, against
- * brute force over every half and bfloat16. */
+/* Tests of quant/data_types.c: the table of types, and the conversions of reals, which
+ * are compared with brute force over every float16 and bfloat16. */
 #include "quant_support.h"
 
 static void test_table(void **state)
@@ -54,7 +54,7 @@ static float value16(enum real_type type, uint16_t bits)
     return source_value((struct quant_source){&bits, type}, 0);
 }
 
-/* Every value of the type is itself when rounded and stored. */
+/* Rounding and storing a value of the type does not change it. */
 static void check_round_trip(enum real_type type)
 {
     for (unsigned bits = 0; bits < 65536; bits++) {
@@ -76,15 +76,16 @@ static void test_round_trip(void **state)
     check_round_trip(REAL_BFLOAT16);
 }
 
-/* Between neighbours: the nearer one; half way, the even one. The value above the
- * largest is taken to be the next power of two, whose place infinity has. */
+/* Values between two neighbours round to the nearer one, or to the even one if both are
+ * equally near. Above the largest value comes infinity; for rounding it counts as the
+ * next power of two. */
 static void check_neighbours(enum real_type type, uint16_t infinity, double overflow)
 {
     for (unsigned bits = 0; bits < infinity; bits++) {
         float low = value16(type, (uint16_t)bits);
         double next = value16(type, (uint16_t)(bits + 1));
         double high = isinf(next) ? overflow : next;
-        float half_way = (float)((low + high) / 2); /* exact: one bit more */
+        float half_way = (float)((low + high) / 2); /* exact, with one bit more */
         uint16_t even = (uint16_t)(bits + (bits & 1));
         if (half_way == 0) /* below float32's smallest */
             continue;
@@ -128,7 +129,7 @@ static void test_store(void **state)
     }
 }
 
-/* Every half and bfloat16, and doubles that float32 can't hold. */
+/* Every float16 and bfloat16, and doubles that float32 can't hold. */
 static void test_load(void **state)
 {
     static const double wide[] = {0.1, 1e-50, 1e50, -3.5};

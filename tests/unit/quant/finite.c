@@ -1,5 +1,5 @@
-/* Tests that no NaN and no infinity is lost: at every place of every layout, in
- * vectors and tails, of all source types. */
+/* Tests that every NaN and every infinity is found: at every position of every layout, in
+ * whole vectors and in tails, for all source types. */
 #include "quant_support.h"
 
 static const char *const kernel_names[] = {"scalar", NULL};
@@ -31,7 +31,7 @@ static void check_found(const char *name, const struct quant_shape *shape, float
     x[at] = good;
 }
 
-/* One bad value at every place of every layout and of every length of tail. */
+/* One bad value, at every position of every layout and with every length of tail. */
 static void test_not_finite(void **state)
 {
     const float bad[] = {INFINITY,
@@ -57,7 +57,7 @@ static void test_not_finite(void **state)
     }
 }
 
-/* A double beyond float32 is infinite once rounded. */
+/* A double beyond the range of float32 rounds to infinity. */
 static void test_double_overflow(void **state)
 {
     static const double fits[] = {3.4e38, -1}, over[] = {1, 3.5e38};
@@ -79,7 +79,7 @@ static void test_double_overflow(void **state)
     }
 }
 
-/* The same in types that are widened first. */
+/* The same in types that are converted first. */
 static void test_narrow(void **state)
 {
     static const struct {

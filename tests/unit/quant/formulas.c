@@ -1,5 +1,5 @@
-/* Tests of the formulas: worked examples, groups at the limits of float32 and
- * float16, and the error of Gaussian weights. NaN and infinity: finite.c. */
+/* Tests of the formulas: worked examples, groups at the limits of float32 and float16,
+ * and the error of Gaussian weights. finite.c tests NaN and infinity. */
 #include "quant_support.h"
 
 #include <float.h>
@@ -88,7 +88,7 @@ static void test_worked_asymmetric(void **state)
     }
 }
 
-/* Scales and zero points of [-1, 3] for each type, both ways. */
+/* Scales and zero points of [-1, 3] for each type, symmetric and asymmetric. */
 static void test_types(void **state)
 {
     static const float x[] = {-1, 3, 0};
@@ -109,11 +109,11 @@ static void test_types(void **state)
             quantize(NULL, scheme_of(cases[c].type, cases[c].symmetric), x, LENGTH(x));
         assert_true(r.scale == (float)cases[c].scale);
         assert_int_equal(r.zero, (uint8_t)cases[c].zero);
-        assert_int_equal(r.codes[2], r.zero); /* zero is exact */
+        assert_int_equal(r.codes[2], r.zero); /* zero is represented exactly */
     }
 }
 
-/* The extreme lies on the end of the grid that is 8 steps, or 128, away. */
+/* The extreme gets the end of the grid that is 8 or 128 steps away from zero. */
 static void test_mirrored(void **state)
 {
     static const float down[] = {-4, 3, 0}, up[] = {-3, 4, 0}, both[] = {-4, 4, 0};
@@ -162,7 +162,8 @@ static void check_flat(const float *x, size_t n)
     }
 }
 
-/* All zero, or with a scale below FLT_MIN: one scale for all, codes are z. */
+/* Groups of zeros, or with a scale below FLT_MIN, get the scale 1, and all codes are
+ * z. */
 static void test_flat(void **state)
 {
     static const float zero[] = {0, -0.0f, 0, 0, -0.0f};
@@ -181,7 +182,8 @@ static void test_least_scale(void **state)
     assert_int_equal(r.codes[0], 7);
     assert_true(r.error.noise == 0 && r.error.signal > 0);
     r = quantize(NULL, scheme_of(QUANT_INT4, true), &below, 1);
-    assert_true(r.scale == FLT_MIN || r.scale == 1); /* as the quotient rounds */
+    assert_true(r.scale == FLT_MIN ||
+                r.scale == 1); /* the same rounding as that of the quotient */
     r = quantize(NULL, scheme_of(QUANT_INT4, true), (float[]){6.9f * FLT_MIN}, 1);
     assert_true(r.scale == 1);
     assert_int_equal(r.codes[0], 0);
@@ -203,7 +205,7 @@ static void test_huge(void **state)
     }
 }
 
-/* Codes of 1e-38, where scale and quotient are at the edge of subnormals. */
+/* Codes of values near 1e-38, where the scale is close to subnormal. */
 static void test_small(void **state)
 {
     static const float x[] = {1e-36f, -1e-36f, 1e-38f, 1e-40f, 5e-37f};
@@ -222,12 +224,14 @@ static void test_small(void **state)
 static void test_scale_range(void **state)
 {
     static const struct {
-        float largest; /* of a symmetric int4 group: 7 scales */
+        float
+            largest; /* the largest value of a symmetric int4 group, which is 7 scales */
         enum real_type type;
         enum quant_fit fit;
     } cases[] = {
         {60000.0f, REAL_FLOAT16, QUANT_FIT_OK},
-        {65504.0f, REAL_FLOAT16, QUANT_FIT_SCALE_RANGE}, /* 7 x 9360 is infinite */
+        {65504.0f, REAL_FLOAT16,
+         QUANT_FIT_SCALE_RANGE}, /* 7 x 9360 is infinite in float16 */
         {7 * 65504.0f, REAL_FLOAT16, QUANT_FIT_SCALE_RANGE},
         {7 * 65520.0f, REAL_FLOAT16, QUANT_FIT_SCALE_RANGE},
         {3e38f, REAL_FLOAT16, QUANT_FIT_SCALE_RANGE},
@@ -235,13 +239,14 @@ static void test_scale_range(void **state)
         {7 * 0x1p-24f, REAL_FLOAT16, QUANT_FIT_OK}, /* subnormal, but exact */
         {7 * 1.5f * 0x1p-24f, REAL_FLOAT16, QUANT_FIT_SCALE_RANGE},
         {7 * 33.0f * 0x1p-24f, REAL_FLOAT16, QUANT_FIT_OK},
-        {7 * 16.4f * 0x1p-24f, REAL_FLOAT16, QUANT_FIT_OK},           /* 1/41 off */
-        {7 * 10.49f * 0x1p-24f, REAL_FLOAT16, QUANT_FIT_SCALE_RANGE}, /* 1/21 off */
-        {7 * 0x1p-26f, REAL_FLOAT16, QUANT_FIT_SCALE_RANGE},          /* to 0 */
+        {7 * 16.4f * 0x1p-24f, REAL_FLOAT16, QUANT_FIT_OK}, /* the scale is 1/41 off */
+        {7 * 10.49f * 0x1p-24f, REAL_FLOAT16,
+         QUANT_FIT_SCALE_RANGE},                             /* the scale is 1/21 off */
+        {7 * 0x1p-26f, REAL_FLOAT16, QUANT_FIT_SCALE_RANGE}, /* the scale is 0 */
         {1e-30f, REAL_FLOAT16, QUANT_FIT_SCALE_RANGE},
-        {1e-40f, REAL_FLOAT16, QUANT_FIT_OK}, /* as if all zero */
+        {1e-40f, REAL_FLOAT16, QUANT_FIT_OK}, /* treated as a group of zeros */
         {0.0f, REAL_FLOAT16, QUANT_FIT_OK},
-        {FLT_MAX, REAL_BFLOAT16, QUANT_FIT_SCALE_RANGE}, /* decoded to infinity */
+        {FLT_MAX, REAL_BFLOAT16, QUANT_FIT_SCALE_RANGE}, /* decodes to infinity */
         {3e38f, REAL_BFLOAT16, QUANT_FIT_OK},
         {8 * FLT_MIN, REAL_BFLOAT16, QUANT_FIT_OK},
     };
@@ -255,7 +260,7 @@ static void test_scale_range(void **state)
     }
 }
 
-/* The scale is rounded first, and codes are made with the rounded one. */
+/* Codes are made with the rounded scale. */
 static void test_rounded_first(void **state)
 {
     (void)state;

@@ -1,5 +1,6 @@
-/* Tests of fitting under weights: against brute force, on every layout against the same
- * group alone, never worse than round to nearest, and weights that say nothing. */
+/* Tests of fitting with importance. Compared with brute force. On every layout, a group
+ * gets the same result as alone. Nothing is worse than round to nearest. Equal importance
+ * changes nothing. */
 #include "quant_support.h"
 
 #include <float.h>
@@ -19,7 +20,7 @@ static struct quant_scheme random_scheme(enum quant_method method)
                                  REAL_FLOAT32, symmetric && random_below(2) != 0};
 }
 
-/* From none at all to a hundred times the usual. */
+/* Random importance, from 0 to a hundred times the usual. */
 static void random_weights(float *w, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -38,7 +39,8 @@ static double error_at(const float *x, const float *w, size_t n, float scale, in
     return sum;
 }
 
-/* Fits one group; `seen` is what the method is given. */
+/* Fits one group. `seen` is the importance that the method gets; errors count with the
+ * real one. */
 static struct found find(struct quant_scheme scheme, const float *x, const float *w,
                          const float *seen, size_t n)
 {
@@ -46,18 +48,17 @@ static struct found find(struct quant_scheme scheme, const float *x, const float
     const struct quant_shape shape = {1, 1, n, 0};
     const struct quant_importance importance = {seen, 0, 0, 1};
     struct found f;
-    int level;
     assert_int_equal(quant_fit_weighted(quant_kernels(NULL), &scheme,
                                         (struct quant_source){x, REAL_FLOAT32},
                                         seen ? &importance : NULL, &shape, 0, 1, &f.scale,
                                         &f.zero),
                      QUANT_FIT_OK);
-    level = (uint8_t)(f.zero - type->lo);
+    int level = (uint8_t)(f.zero - type->lo);
     f.error = error_at(x, w, n, f.scale, -level, type->hi - type->lo - level);
     return f;
 }
 
-/* The least error of 2000 scales with each zero point that is allowed. */
+/* The least error of 2000 scales, each with every allowed zero point. */
 static double brute_force(struct quant_scheme scheme, const float *x, const float *w,
                           size_t n)
 {
@@ -121,7 +122,7 @@ static void test_long(void **state)
         struct found rtn, search, exact, unweighted;
         random_fill(x, n, KIND_NORMAL);
         for (size_t k = 0; k < n; k++)
-            w[k] = expf(-x[k] * x[k]); /* the tails do not matter */
+            w[k] = expf(-x[k] * x[k]); /* the tails have no importance */
         rtn = find(scheme, x, w, w, n);
         scheme.method = QUANT_SEARCH;
         search = find(scheme, x, w, w, n);
@@ -144,7 +145,7 @@ struct weight {
     float *x;
 };
 
-/* Each group has the scale and zero point that it has alone. */
+/* Each group gets the same scale and zero point as alone. */
 static void check_groups(const struct weight *w, struct quant_scheme scheme,
                          const float *scales, const uint8_t *zeros)
 {
@@ -205,7 +206,8 @@ static void test_layouts(void **state)
         struct weight weight = {{outer, dim, inner, block}, {w, 0, 0, 0}, x};
         random_fill(x, n, KIND_NORMAL);
         random_weights(w, n);
-        switch (random_below(4)) { /* one for each index of one axis, or of all */
+        /* One value for each index of one axis, or for each element. */
+        switch (random_below(4)) {
         case 0:
             weight.importance.outer = 1;
             break;
@@ -242,7 +244,7 @@ static void test_no_weights(void **state)
         scheme.method = random_below(2) ? QUANT_SEARCH : QUANT_EXACT;
         got = find(scheme, x, w, w, n);
         assert_true(got.scale == rtn.scale && got.zero == rtn.zero);
-        for (size_t i = 0; i < n; i++) /* all the same, however large */
+        for (size_t i = 0; i < n; i++) /* equal importance, of any magnitude */
             w[i] = random_below(2) && i == 0 ? 0x1p100f : i == 0 ? 0x1p-100f : w[0];
         got = find(scheme, x, w, w, n);
         plain = find(scheme, x, w, NULL, n);
@@ -253,7 +255,7 @@ static void test_no_weights(void **state)
     }
 }
 
-/* What round to nearest takes can't depend on weights. */
+/* Round to nearest ignores importance. */
 static void test_rtn(void **state)
 {
     float x[64], w[64];

@@ -1,6 +1,6 @@
-/* Tests of the kernels: every table against the scalar one, bit for bit, on random
- * and hostile floats of all lengths, at any alignment and flush against unmapped
- * pages. Widening, narrowing and packing: conversions.c. */
+/* Tests of the kernels. Every table must give the same bits as the scalar one, on random
+ * and hostile floats of all lengths, at any alignment and right beside unmapped pages.
+ * conversions.c tests widening, narrowing and packing. */
 #include "quant_support.h"
 
 static const struct kernels *others[4];
@@ -17,7 +17,7 @@ static enum quant_type random_type(void)
     return (enum quant_type)random_below(QUANT_TYPES);
 }
 
-/* Scales near those that fit would choose, and zero points of the type. */
+/* Scales near those that quant_fit would choose, and zero points of the type. */
 static void random_params(const float_u *x, size_t n, const struct quant_type_info *type,
                           float *scales, uint8_t *zeros, size_t groups)
 {
@@ -103,7 +103,7 @@ static void test_runs(void **state)
     }
 }
 
-/* Many runs at once, as blocks come. */
+/* Many short runs at once, as for blocks. */
 static void test_blocks(void **state)
 {
     static const size_t blocks[] = {8, 16, 31, 32, 33, 64, 128};
@@ -151,7 +151,8 @@ static void check_range_columns(const float_u *x, struct matrix m)
     }
 }
 
-/* Codes of a matrix against those expected; what lies between its rows stays. */
+/* Compares the codes of a matrix with the expected ones. Bytes between rows must not
+ * change. */
 static void check_codes_columns(const struct kernels *kernels, const void *x,
                                 enum real_type real, struct matrix m,
                                 const struct quant_type_info *type, const float *scales,
@@ -217,7 +218,7 @@ static void test_columns(void **state)
 
 /* ---- other types, and ties ------------------------------------------ */
 
-/* Values of a type: random ones, stored in it. */
+/* Random values, stored in the type. */
 static void random_reals(enum real_type real, void *out, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -226,8 +227,8 @@ static void random_reals(enum real_type real, void *out, size_t n)
     }
 }
 
-/* Ranges and codes of each table, from values as they lie, against the scalar kernels
- * on the same values as float32. */
+/* Each table computes ranges and codes from values of the type. They must equal those of
+ * the scalar kernels from the same values as float32. */
 static void check_reals(enum real_type real, size_t run, size_t count, size_t slack)
 {
     const struct quant_type_info *type = quant_type_info(random_type());
@@ -279,7 +280,7 @@ static void test_reals(void **state)
                 check_reals(reals[t], run, 1 + random_below(20), slack);
 }
 
-/* Infinities and NaNs of a type are seen by every table, wherever they are. */
+/* Every table finds infinities and NaNs of any type, at any position. */
 static void test_not_finite(void **state)
 {
     static const enum real_type reals[] = {REAL_FLOAT32, REAL_FLOAT16, REAL_BFLOAT16,
@@ -306,8 +307,8 @@ static void test_not_finite(void **state)
     }
 }
 
-/* Ties between two codes, and the floats around them, for scales of most magnitudes:
- * where a quotient that is rounded otherwise would show. */
+/* Ties between two codes, and the floats next to them, for scales of most magnitudes. A
+ * quotient that is rounded differently would show here. */
 static void test_ties(void **state)
 {
     enum { N = 16 * 9 };

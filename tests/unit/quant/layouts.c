@@ -1,9 +1,9 @@
-/* Tests of quant_fit and quant_encode on every layout: against a plain reference
- * that follows the definitions element by element, with every table of kernels,
- * all types, and ranges that begin and end anywhere. */
+/* Tests of quant_fit and quant_encode on every layout. The reference is plain code that
+ * follows the definitions element by element. Covers every table of kernels, all types,
+ * and ranges that begin and end anywhere. */
 #include "quant_support.h"
 
-/* A weight, what fit and encode made of it, and what the definition says. */
+/* A weight, the results of fit and encode, and the results by definition. */
 struct weight {
     struct quant_shape shape;
     struct quant_scheme scheme;
@@ -48,10 +48,9 @@ static enum quant_fit reference_params(struct weight *w, size_t group, double mi
     bool mirrored = w->scheme.symmetric && w->scheme.mirrored;
     float s = w->scheme.symmetric ? (float)(largest / (type->hi - middle + mirrored))
                                   : (float)((max - min) / (type->hi - type->lo));
-    float rounded;
     if (!isnormal(s))
         s = 1;
-    rounded = real_round(w->scheme.scale_type, s);
+    float rounded = real_round(w->scheme.scale_type, s);
     if (isinf(rounded) || rounded == 0)
         return QUANT_FIT_SCALE_RANGE;
     if (w->scheme.scale_type == REAL_FLOAT16 && rounded < 0x1p-14f &&
@@ -64,7 +63,7 @@ static enum quant_fit reference_params(struct weight *w, size_t group, double mi
         double z = nearbyint((double)((float)-min / rounded)) + type->lo;
         w->zeros[group] = (uint8_t)(int)fmax(type->lo, fmin(type->hi, z));
     }
-    /* What the extremes are decoded to must be finite in the scale's type. */
+    /* The extremes must be finite in the scale's type once they are decoded. */
     for (int side = 0; side < 2; side++) {
         int z = code_value(type, w->zeros[group]);
         float x = (float)(side ? max : min);
@@ -105,9 +104,8 @@ static struct quant_error reference_encode(struct weight *w)
         float x = source_value(w->source, i), s = w->scales[g];
         int z = code_value(type, w->zeros[g]);
         double q = nearbyint((double)(x / s)) + z;
-        double e;
         q = fmax(type->lo, fmin(type->hi, q));
-        e = (double)x - (q - z) * (double)s;
+        double e = (double)x - (q - z) * (double)s;
         w->codes[i] = (uint8_t)(int)q;
         error.signal += (double)x * (double)x;
         error.noise += e * e;
@@ -134,7 +132,8 @@ static enum quant_fit fit_pieces(struct weight *w, const struct kernels *kernels
     return result;
 }
 
-/* The groups of elements [begin, end), which first_group may skip up to. */
+/* Finds the groups of elements [begin, end). first_group may skip the groups before
+ * them. */
 static size_t least_group(const struct quant_shape *s, size_t begin, size_t end)
 {
     size_t least = (size_t)-1;
@@ -159,7 +158,7 @@ static struct quant_error encode_pieces(struct weight *w, const struct kernels *
     return error;
 }
 
-/* Errors are taken of x / s as a float, hence a little off where there are none. */
+/* Errors use x / s as a float. So they are not exactly 0 where they should be. */
 static bool error_close(struct quant_error a, struct quant_error b)
 {
     return fabs(a.signal - b.signal) <= 1e-4 * b.signal &&
@@ -175,7 +174,8 @@ static void print_weight(const struct weight *w, const char *kernels)
                   w->scheme.symmetric ? "symmetric" : "asymmetric", kernels);
 }
 
-/* Compares kernels with the reference; `error` and later tables with the first. */
+/* Compares kernels with the reference. Errors of later tables are compared with those of
+ * the first. */
 static void check_kernels(struct weight *w, struct weight *expected,
                           enum quant_fit expected_fit,
                           const struct quant_error *reference,
@@ -236,9 +236,9 @@ static struct quant_scheme random_scheme(void)
         scales[random_below(LENGTH(scales))], random_below(2) != 0};
 }
 
-/* Elements of the source's own type, whatever its finite bits: through float32, so
- * that extremes of float32 become those of the narrower type. Sits flush against
- * an unmapped page, misaligned at times. */
+/* Makes elements of the source's type with any finite bits. They are converted from
+ * float32, so extremes of float32 become extremes of a narrower type. The data end right
+ * at an unmapped page, and may be misaligned. */
 static struct guarded random_source(size_t n, enum real_type type, enum weight_kind kind)
 {
     size_t size = real_size(type);
@@ -262,7 +262,7 @@ static void check_random(struct quant_shape shape, enum weight_kind kind)
     guarded_free(&data);
 }
 
-/* Layouts of every sort, small enough to meet all their corners. */
+/* Layouts of every kind, small enough to reach all corner cases. */
 static void test_small_shapes(void **state)
 {
     (void)state;
@@ -275,7 +275,7 @@ static void test_small_shapes(void **state)
     }
 }
 
-/* Sizes that cross segments, strips and the groups fitted at a time. */
+/* Sizes larger than a segment, a strip, and the groups fitted at once. */
 static void test_large_shapes(void **state)
 {
     static const struct quant_shape shapes[] = {
@@ -292,7 +292,8 @@ static void test_large_shapes(void **state)
             check_random(shapes[s], (enum weight_kind)random_below(KINDS));
 }
 
-/* A hand-made case for the order of groups: each its own scale, and all exact. */
+/* A hand-made case for the order of groups. Each group has its own scale, and all codes
+ * are exact. */
 static void test_order(void **state)
 {
     static const struct quant_shape shapes[] = {{2, 4, 3, 0}, {2, 4, 3, 2}, {3, 5, 1, 2}};
@@ -320,7 +321,7 @@ static void test_order(void **state)
     }
 }
 
-/* Weights without elements: scales of 1 where there are groups, nothing else. */
+/* Weights without elements. Groups, if there are any, get the scale 1. */
 static void test_empty(void **state)
 {
     static const struct quant_shape shapes[] = {

@@ -1,6 +1,6 @@
-/* Tests of search and exact on every layout: no group is worse than with round to
- * nearest, all kernels and any split of the work give the same bits. How good they
- * are: search.c. */
+/* Tests of the methods search and exact on every layout. No group is worse than with
+ * round to nearest. All kernels, and any division of the work, give the same bits.
+ * search.c tests how good the results are. */
 #include "quant_support.h"
 
 #include <float.h>
@@ -15,7 +15,7 @@ struct result {
     enum quant_fit fit;
     float *scales;
     uint8_t *zeros;
-    double *errors; /* of each group */
+    double *errors; /* one for each group */
 };
 
 static struct result result_make(size_t groups)
@@ -47,7 +47,7 @@ static void fit(const struct weight *w, const struct quant_scheme *scheme,
     }
 }
 
-/* Errors of encode's codes, as a runtime has them. */
+/* The errors of quant_encode's codes, as a runtime decodes them. */
 static void measure(const struct weight *w, const struct quant_scheme *scheme,
                     struct result *r)
 {
@@ -59,12 +59,11 @@ static void measure(const struct weight *w, const struct quant_scheme *scheme,
     for (size_t i = 0; i < w->elements; i++) {
         size_t g = group_of(&w->shape, i);
         int q = codes[i], z = r->zeros[g];
-        double e;
         if (quant_type_info(scheme->type)->lo < 0) {
             q = (int8_t)codes[i];
             z = (int8_t)r->zeros[g];
         }
-        e = (double)source_value(w->source, i) - (q - z) * (double)r->scales[g];
+        double e = (double)source_value(w->source, i) - (q - z) * (double)r->scales[g];
         r->errors[g] += e * e;
     }
     free(codes);
@@ -170,7 +169,7 @@ static void test_small_shapes(void **state)
     }
 }
 
-/* Sizes that cross tiles, pieces and what there is room for. */
+/* Sizes larger than a tile, a piece and the buffers. */
 static void test_large_shapes(void **state)
 {
     static const struct quant_shape shapes[] = {

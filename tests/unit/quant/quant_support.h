@@ -1,6 +1,6 @@
-/* For the tests of quant/: random numbers with a printed seed, buffers flush
- * against unmapped pages, and weights of any type. Included once by each program;
- * NIBBLE_SEED in the environment repeats a run. */
+/* Support for the tests of quant/: random numbers with a printed seed, buffers right
+ * beside unmapped pages, and weights of any type. Each test program includes it once. Set
+ * NIBBLE_SEED in the environment to repeat a run. */
 #ifndef NIBBLE_TESTS_QUANT_QUANT_SUPPORT_H
 #define NIBBLE_TESTS_QUANT_QUANT_SUPPORT_H
 
@@ -62,7 +62,7 @@ INLINE double random_normal(void)
     return sqrt(-2 * log(random_unit())) * cos(6.283185307179586 * random_unit());
 }
 
-/* Kinds of weights, from tame to hostile; all of them finite. */
+/* Kinds of weights, from tame to hostile. All of them are finite. */
 enum weight_kind {
     KIND_NORMAL,
     KIND_TIES,  /* multiples of a half */
@@ -72,7 +72,7 @@ enum weight_kind {
     KIND_BITS,  /* any finite bit pattern */
     KIND_ZERO,
     KIND_POSITIVE,
-    KIND_MIXED, /* each group of neighbours is another kind */
+    KIND_MIXED, /* neighbouring elements come in groups of different kinds */
     KINDS
 };
 
@@ -130,11 +130,10 @@ INLINE struct guarded guarded_make(size_t size, bool at_end, size_t slack)
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t inside = (size + slack + page - 1) / page * page;
     struct guarded g = {.map_size = inside + 2 * page};
-    unsigned char *bytes;
     g.map = mmap(NULL, g.map_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
                  -1, 0);
     assert_true(g.map != MAP_FAILED);
-    bytes = g.map;
+    unsigned char *bytes = g.map;
     assert_int_equal(mprotect(bytes, page, PROT_NONE), 0);
     assert_int_equal(mprotect(bytes + page + inside, page, PROT_NONE), 0);
     g.data = at_end ? bytes + page + inside - slack - size : bytes + page + slack;
@@ -146,7 +145,8 @@ INLINE void guarded_free(struct guarded *g)
     munmap(g->map, g->map_size);
 }
 
-/* Where a test puts its numbers: flush against either end, aligned or not. */
+/* Where a test puts its numbers: right at either end of the buffer, or a few bytes
+ * away. */
 struct placement {
     bool at_end;
     size_t slack;
@@ -157,7 +157,7 @@ static const struct placement placements[] = {
     {false, 0}, {false, 1}, {false, 2}, {false, 3},
 };
 
-/* How many: 0..70, and a few large ones. */
+/* Lengths to test: 0..70, and a few large ones. */
 static const size_t large[] = {95, 127, 128, 129, 255, 1000, 1023, 4095, 4096};
 enum { LENGTHS = 71 + LENGTH(large) };
 
@@ -168,7 +168,7 @@ INLINE size_t length_at(size_t i)
 
 /* ---- weights -------------------------------------------------------- */
 
-/* Where n bytes differ from others: the first index, or n. */
+/* Returns the index of the first of n bytes that differs, or n. */
 INLINE size_t first_difference(const void *a, const void *b, size_t n)
 {
     const unsigned char *x = a, *y = b;
@@ -178,7 +178,7 @@ INLINE size_t first_difference(const void *a, const void *b, size_t n)
     return i;
 }
 
-/* Element i of a source as float32, by the definition of its type. */
+/* Converts element i of a source to float32, by the definition of its type. */
 INLINE float source_value(struct quant_source source, size_t i)
 {
     const unsigned char *at =
@@ -219,7 +219,7 @@ INLINE size_t blocks_in(const struct quant_shape *s)
     return (s->dim + s->block - 1) / s->block;
 }
 
-/* The number of an element's group, by the definition. */
+/* Returns the number of an element's group, by the definition. */
 INLINE size_t group_of(const struct quant_shape *s, size_t element)
 {
     size_t i = element % s->inner, d = element / s->inner % s->dim,
@@ -227,7 +227,7 @@ INLINE size_t group_of(const struct quant_shape *s, size_t element)
     return s->block == 0 ? d : (o * blocks_in(s) + d / s->block) * s->inner + i;
 }
 
-/* The kernels other than scalar that this CPU has. */
+/* Lists the kernels other than scalar that this CPU can run. */
 INLINE size_t other_kernels(const struct kernels **out)
 {
     static const char *const names[] = {"avx2", "avx512"};

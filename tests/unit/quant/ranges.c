@@ -1,15 +1,15 @@
-/* Tests of ranges taken piece by piece: the same scales and zero points as quant_fit's,
- * however a weight is cut, in whatever order and by however many threads. */
+/* Tests of ranges found piece by piece. Scales and zero points must equal those of
+ * quant_fit for any pieces, in any order, by any number of threads. */
 #include "quant_support.h"
 
 struct pieces {
     struct quant_source source;
     struct quant_shape shape;
-    struct quant_range *ranges[2]; /* as if of two threads */
+    struct quant_range *ranges[2]; /* one for each of two imagined threads */
 };
 
-/* Extends one of the two by elements [begin, end), in pieces that are cut anywhere and
- * taken from either end. */
+/* Extends either of the two by elements [begin, end), in random pieces taken from either
+ * end. */
 static void extend(struct pieces *p, const struct kernels *kernels, size_t begin,
                    size_t end)
 {

@@ -1,6 +1,6 @@
-/* Tests of how good search and exact are: the gates of three distributions, against
- * each other, against brute force on short groups, and groups that are hostile.
- * That nothing is worse than round to nearest, on any layout: methods.c. */
+/* Tests of how good the methods search and exact are: on three distributions with
+ * required ratios, against each other, against brute force on short groups, and on
+ * hostile groups. methods.c tests that nothing is worse than round to nearest. */
 #include "quant_support.h"
 
 #include <float.h>
@@ -13,7 +13,7 @@ static struct quant_scheme scheme_of(enum quant_type type, enum quant_method met
     return (struct quant_scheme){type, symmetric, method, REAL_FLOAT32, symmetric};
 }
 
-/* The ratio of signal to noise of n weights, in dB. */
+/* The signal-to-noise ratio of n weights, in dB. */
 static double snr(struct quant_scheme scheme, const float *x, size_t n, size_t block)
 {
     const struct kernels *kernels = quant_kernels(NULL);
@@ -46,7 +46,7 @@ static double laplace(void)
     return random_below(2) ? magnitude : -magnitude;
 }
 
-static double student(void) /* of 5 degrees of freedom */
+static double student(void) /* with 5 degrees of freedom */
 {
     double sum = 0;
     for (int i = 0; i < 5; i++) {
@@ -91,8 +91,9 @@ static const struct {
       {QUANT_INT4, ROW, 15.10}}},
 };
 
-/* Gates are the published optima of these distributions less 0.03 dB or so. For
- * Student's, samples of this size differ by 0.06 dB at 1024: this is a typical one. */
+/* The gates are the published optima of these distributions, minus about 0.03 dB.
+ * Samples of Student's distribution of this size differ by 0.06 dB at 1024; this one
+ * is typical. */
 static void test_gates(void **state)
 {
     float *x = malloc(ROWS * ROW * sizeof *x);
@@ -120,7 +121,7 @@ static void test_gates(void **state)
     free(x);
 }
 
-/* What no published figures are known for: other grids, types of scales, and groups that
+/* Cases without published figures: other grids, other types of scales, and groups that
  * are searched by histograms. */
 static void test_close_to_exact(void **state)
 {
@@ -192,20 +193,19 @@ static struct found find(struct quant_scheme scheme, const float *x, size_t n)
     const struct quant_type_info *type = quant_type_info(scheme.type);
     struct quant_shape shape = {1, 1, n, 0};
     struct found f;
-    int level;
     f.fit =
         quant_fit(quant_kernels(NULL), &scheme, (struct quant_source){x, REAL_FLOAT32},
                   &shape, 0, 1, &f.scale, &f.zero);
     if (f.fit != QUANT_FIT_OK)
         return f;
-    level = (uint8_t)(f.zero - type->lo);
+    int level = (uint8_t)(f.zero - type->lo);
     assert_true(isnormal(f.scale) && f.scale > 0);
     f.error = error_at(x, n, f.scale, -level, type->hi - type->lo - level);
     assert_true(isfinite(f.error));
     return f;
 }
 
-/* The least error of 2000 scales with each zero point that is allowed. */
+/* The least error of 2000 scales, each with every allowed zero point. */
 static double brute_force(struct quant_scheme scheme, const float *x, size_t n)
 {
     double largest = 0, best = INFINITY;
@@ -250,8 +250,8 @@ static void test_brute_force(void **state)
     assert_true(searched < 1.15 * optimal);
 }
 
-/* Scales are tried as their type rounds them: against all bfloat16 that come into
- * question, whose steps are large for codes of 8 bits. */
+/* Scales are rounded to their type before they are tried. Compared with all possible
+ * bfloat16 scales; their steps are large for codes of 8 bits. */
 static void test_rounded_scales(void **state)
 {
     struct quant_scheme scheme = {QUANT_INT8, true, QUANT_SEARCH, REAL_BFLOAT16, false};
@@ -276,7 +276,7 @@ static void test_rounded_scales(void **state)
     random_state = seed;
     print_message("error of search over that of all bfloat16: %.4f\n",
                   searched / optimal);
-    assert_true(searched < 1.015 * optimal); /* 1.020 if they were not */
+    assert_true(searched < 1.015 * optimal); /* 1.020 if they were not rounded first */
 }
 
 /* ---- hostile groups ------------------------------------------------- */
@@ -361,7 +361,7 @@ static void test_hostile(void **state)
     }
 }
 
-/* Groups that a grid holds exactly: the search must not lose that. */
+/* A grid can represent these groups exactly. The search must keep that. */
 static void test_representable(void **state)
 {
     (void)state;
@@ -380,7 +380,8 @@ static void test_representable(void **state)
     }
 }
 
-/* Where few of many weights are far off on one side, z is not where the range says. */
+/* If a few of many weights are far off on one side, the best z is not the one that
+ * follows from the range. */
 static void test_one_sided_outliers(void **state)
 {
     float *x = malloc(8192 * sizeof *x);
