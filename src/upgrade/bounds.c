@@ -1,12 +1,12 @@
-/* Attributes that became inputs of the type of the data: the bounds of Clip and the
- * value of Pad. Attributes are float, whatever the data is. */
+/* Attributes that became inputs with the type of the data: the bounds of Clip and the
+ * value of Pad. The attributes are always float. */
 #include "upgrade/families.h"
 
 #include <float.h>
 #include <string.h>
 
-/* A bound that was left out was the largest float. Now it is the largest number of the
- * data's type; where that is another one, and only there, the bound is said. */
+/* An absent bound used to mean the largest float. Now it means the largest number of the
+ * data's type. If these differ, the bound is written out. */
 static bool clip_default(struct rewrite *r, Onnx__NodeProto *node, const char *name,
                          float absent, const char **value)
 {
@@ -35,8 +35,8 @@ bool upgrade_clip_11(struct rewrite *r, Onnx__NodeProto *node)
     return true;
 }
 
-/* True where the value has no effect: other modes don't pad with one, and the one
- * that is taken without is 0. */
+/* Whether the node needs no value: only mode constant pads with a value, and 0 is the
+ * default. */
 static bool pad_needs_no_value(const Onnx__NodeProto *node)
 {
     const Onnx__AttributeProto *mode = node_attribute(node, "mode");

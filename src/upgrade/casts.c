@@ -1,9 +1,10 @@
-/* Integer types that operators lost: they are cast to a float type and back, which
- * cuts off the fraction as before. Unknown types are taken for floats, which models
- * have here; where they aren't, the model doesn't load. */
+/* Integer types that operators no longer support. The input is cast to a float type and
+ * the result is cast back, which drops the fraction as before. Unknown types are taken to
+ * be floats, because models nearly always have floats here. If the type is an integer
+ * after all, the upgraded model does not load. */
 #include "upgrade/families.h"
 
-/* Puts casts around the node, to `inner` and back. */
+/* Casts the input to `inner`, and the output back to `outer`. */
 static bool cast_around(struct rewrite *r, Onnx__NodeProto *node, int inner, int outer)
 {
     const char *const input[] = {node_input(node, 0)};

@@ -1,5 +1,5 @@
-/* Attributes that became inputs: int64 lists and scalars. Where the attribute is
- * absent or an empty list, the input is left out. */
+/* Attributes that became inputs: int64 lists and scalars. If the attribute is absent or
+ * an empty list, the input is left out. */
 #include "upgrade/families.h"
 
 /* Moves a list of integers from an attribute to input `index`. */
@@ -16,7 +16,7 @@ bool upgrade_squeeze_13(struct rewrite *r, Onnx__NodeProto *node)
     return list_to_input(r, node, "axes", 1);
 }
 
-/* All ten reductions: no axes means all of them, before and after. */
+/* All ten reductions. Absent axes mean all axes, before and after. */
 bool upgrade_reduce(struct rewrite *r, Onnx__NodeProto *node)
 {
     return list_to_input(r, node, "axes", 1);
@@ -27,14 +27,14 @@ bool upgrade_split_13(struct rewrite *r, Onnx__NodeProto *node)
     return list_to_input(r, node, "split", 1);
 }
 
-/* From here on exactly one of the sizes and the number of parts must be given. */
+/* From opset 18 on, exactly one of the sizes and the number of parts must be given. */
 bool upgrade_split_18(struct rewrite *r, Onnx__NodeProto *node)
 {
     return *node_input(node, 1) ||
            node_set_int(r->model, node, "num_outputs", (int64_t)node->n_output);
 }
 
-/* Here the list may be empty, but not left out. */
+/* This list may be empty, but it must be present. */
 bool upgrade_unsqueeze_13(struct rewrite *r, Onnx__NodeProto *node)
 {
     const char *value;
@@ -45,8 +45,8 @@ bool upgrade_unsqueeze_13(struct rewrite *r, Onnx__NodeProto *node)
     return value && node_set_input(r->model, node, 1, value);
 }
 
-/* Says which axes are meant where that was left to the length of the other lists: the
- * new text counts axes by the data, not by the lists. */
+/* Writes absent axes out. They used to follow from the length of the other lists. The new
+ * operator takes all axes of the data instead. */
 static bool slice_axes(struct rewrite *r, Onnx__NodeProto *node)
 {
     const Onnx__AttributeProto *starts = node_attribute(node, "starts");
@@ -84,7 +84,7 @@ bool upgrade_topk_10(struct rewrite *r, Onnx__NodeProto *node)
            (!*value || node_set_input(r->model, node, 1, value));
 }
 
-/* The axis is always said: what it is without has changed from 1 to -2. */
+/* The axis is always written out, because its default changed from 1 to -2. */
 bool upgrade_dft_20(struct rewrite *r, Onnx__NodeProto *node)
 {
     const char *value;

@@ -1,11 +1,11 @@
-/* Normalizations and Dropout: what their attributes and further outputs meant. Nodes
+/* Normalizations and Dropout: the meaning of their attributes and further outputs. Nodes
  * in training mode stay in it. */
 #include "onnx/names.h"
 #include "upgrade/families.h"
 
 /* ---- BatchNormalization --------------------------------------------- */
 
-/* With spatial = 0 each feature has statistics of its own: the same as channels of a
+/* With spatial = 0 each feature has its own statistics. This equals channels of a
  * flattened input. */
 static bool flatten_features(struct rewrite *r, Onnx__NodeProto *node)
 {
@@ -32,18 +32,18 @@ static bool flatten_features(struct rewrite *r, Onnx__NodeProto *node)
 bool upgrade_batch_normalization_9(struct rewrite *r, Onnx__NodeProto *node)
 {
     if (is_reference(node_attribute(node, "spatial")))
-        return refuse(r, node,
-                      "attribute spatial went, and callers of the function give it");
+        return refuse(
+            r, node, "attribute spatial was removed, and callers of the function set it");
     bool spatial = node_int(node, "spatial", 1) != 0;
     node_remove(node, "spatial");
     if (spatial)
         return true;
     if (node->n_output > 1)
-        return refuse(r, node, "spatial = 0 together with outputs of training");
+        return refuse(r, node, "spatial = 0 can't be combined with outputs of training");
     return flatten_features(r, node);
 }
 
-/* True where one of the outputs from `first` on is there and used. */
+/* Sets *used: whether any output from number `first` on is present and used. */
 static bool uses_outputs(struct rewrite *r, const Onnx__NodeProto *node, size_t first,
                          bool *used)
 {
@@ -63,7 +63,7 @@ static bool has_outputs(const Onnx__NodeProto *node, size_t first)
     return false;
 }
 
-/* Further outputs, used or not, meant training: statistics of the batch itself. */
+/* Further outputs, even unused ones, meant training with the statistics of the batch. */
 bool upgrade_batch_normalization_14(struct rewrite *r, Onnx__NodeProto *node)
 {
     bool used;
@@ -73,7 +73,7 @@ bool upgrade_batch_normalization_14(struct rewrite *r, Onnx__NodeProto *node)
         return false;
     if (used)
         return refuse(r, node,
-                      "outputs saved_mean and saved_var went, and they are used");
+                      "outputs saved_mean and saved_var were removed, and they are used");
     while (node->n_output < 3) {
         static char none[] = "";
         void *added = none;
@@ -95,8 +95,8 @@ bool upgrade_batch_normalization_14(struct rewrite *r, Onnx__NodeProto *node)
 
 /* ---- GroupNormalization --------------------------------------------- */
 
-/* One entry a group, each as often as the group has channels:
- * Reshape(Expand(Unsqueeze(entries, 1), [groups, channels / groups]), -1). */
+/* Repeats each group's entry for each of its channels: Reshape(Expand(Unsqueeze(entries,
+ * 1), [groups, channels / groups]), -1). */
 static const char *repeat_entries(struct rewrite *r, const Onnx__NodeProto *node,
                                   const char *entries, const char *shape,
                                   const char *list)
@@ -114,7 +114,7 @@ static const char *repeat_entries(struct rewrite *r, const Onnx__NodeProto *node
     return reshape ? node_output(reshape, 0) : NULL;
 }
 
-/* [groups, channels / groups], by the shapes of the data and of the scale. */
+/* Computes [groups, channels / groups] from the shapes of the data and of the scale. */
 static const char *shape_of_groups(struct rewrite *r, const Onnx__NodeProto *node)
 {
     const char *const data[] = {node_input(node, 0)}, *const scale[] = {
@@ -142,7 +142,7 @@ bool upgrade_group_normalization_21(struct rewrite *r, Onnx__NodeProto *node)
         if (!repeated || !node_set_input(r->model, node, i, repeated))
             return false;
     }
-    /* From now on the first stage is computed in float unless said otherwise. */
+    /* From opset 21 on, the first stage is computed in float by default. */
     bool is_double =
         type_of(&r->place->types, node_input(node, 0)).element == DATA_DOUBLE;
     return list && shape &&
@@ -151,7 +151,8 @@ bool upgrade_group_normalization_21(struct rewrite *r, Onnx__NodeProto *node)
 
 /* ---- Dropout -------------------------------------------------------- */
 
-/* Without training the data passes unchanged, and what the mask holds was left open. */
+/* Without training, Dropout passes its data unchanged, and the contents of the mask were
+ * unspecified. */
 static bool drop_mask(struct rewrite *r, Onnx__NodeProto *node, const char *reason)
 {
     bool used;
@@ -162,11 +163,11 @@ static bool drop_mask(struct rewrite *r, Onnx__NodeProto *node, const char *reas
 
 bool upgrade_dropout_10(struct rewrite *r, Onnx__NodeProto *node)
 {
-    return drop_mask(r, node, "the mask's type changed, and the mask is used");
+    return drop_mask(r, node, "the type of the mask changed, and the mask is used");
 }
 
 bool upgrade_dropout_12(struct rewrite *r, Onnx__NodeProto *node)
 {
     node_remove(node, "ratio");
-    return drop_mask(r, node, "what the mask holds changed, and the mask is used");
+    return drop_mask(r, node, "the contents of the mask changed, and the mask is used");
 }

@@ -1,6 +1,6 @@
-/* Every operator of the standard domain, up to opset 28, sorted by name. Says
- * nothing of what operators do. tests/e2e/test_upgrade_operators.py compares the
- * rows with the schemas of the onnx package. */
+/* All operators of the standard domain up to opset 28, sorted by name.
+ * tests/e2e/test_upgrade_operators.py compares the rows with the schemas of the onnx
+ * package. */
 #include "upgrade/operators.h"
 
 #include <stdlib.h>

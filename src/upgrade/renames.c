@@ -1,4 +1,4 @@
-/* Other names for the same thing, and defaults that are said from now on. */
+/* New names for the same thing, and defaults that are written out. */
 #include "upgrade/families.h"
 
 bool upgrade_scatter_11(struct rewrite *r, Onnx__NodeProto *node)
@@ -19,15 +19,17 @@ bool upgrade_grid_sample_20(struct rewrite *r, Onnx__NodeProto *node)
 {
     static const char *const names[][2] = {{"bilinear", "linear"}, {"bicubic", "cubic"}};
     if (is_reference(node_attribute(node, "mode")))
-        return refuse(r, node,
-                      "attribute mode has other values now, and callers give it");
+        return refuse(
+            r, node,
+            "attribute mode has other values now, and callers of the function set it");
     for (size_t i = 0; i < 2; i++)
         if (node_string_is(node, "mode", names[i][0], ""))
             return node_set_string(r->model, node, "mode", names[i][1]);
     return true;
 }
 
-/* The default is the same, but said: onnx's checker can't expand the node without. */
+/* The default did not change. It is written out because onnx's checker can't expand the
+ * node otherwise. */
 bool upgrade_mean_variance_13(struct rewrite *r, Onnx__NodeProto *node)
 {
     static const int64_t axes[] = {0, 2, 3};

@@ -1,5 +1,6 @@
 /* Upsample and Resize: where pixels lie, and which one is the nearest. Results are
- * those of the old operators in every runtime; their text says less. */
+ * those that all runtimes gave for the old operators; the old specification leaves
+ * more open. */
 #include "upgrade/families.h"
 
 #include <string.h>
@@ -13,7 +14,7 @@ bool upgrade_upsample_9(struct rewrite *r, Onnx__NodeProto *node)
 
 /* ---- into the form of opset 11 -------------------------------------- */
 
-/* (X, scales) -> (X, no roi, scales), pixels as before 11. */
+/* From (X, scales) to (X, no roi, scales), with pixels as before opset 11. */
 static bool to_asymmetric(struct rewrite *r, Onnx__NodeProto *node, const char *scales,
                           const char *nearest_mode)
 {
@@ -24,8 +25,8 @@ static bool to_asymmetric(struct rewrite *r, Onnx__NodeProto *node, const char *
            node_set_string(r->model, node, "nearest_mode", nearest_mode);
 }
 
-/* Upsample only ever grows: the nearest pixel is the one before. Opset 10 can't say
- * that with its Resize, so this goes straight to 11. */
+/* Upsample only enlarges, and takes the pixel before as the nearest. Resize of opset 10
+ * can't express this, so the node goes straight to opset 11. */
 bool upgrade_upsample_10(struct rewrite *r, Onnx__NodeProto *node)
 {
     char *name = arena_string(r->model->arena, "Resize");
@@ -38,7 +39,8 @@ bool upgrade_upsample_10(struct rewrite *r, Onnx__NodeProto *node)
 
 enum growth { GROWS, SHRINKS, MIXED };
 
-/* Which way the scales go, where they are constant; scales of 1 go either way. */
+/* Whether constant scales enlarge or shrink. Scales of 1 count as both. MIXED if
+ * unknown. */
 static bool growth_of(struct rewrite *r, const char *scales, enum growth *growth)
 {
     const Onnx__TensorProto *tensor = type_of(&r->place->types, scales).constant;
@@ -60,7 +62,7 @@ static bool growth_of(struct rewrite *r, const char *scales, enum growth *growth
     return true;
 }
 
-/* The scales, but none below 1 (Max) or none above (Min). */
+/* The scales, with those below 1 (Max) or above 1 (Min) replaced by 1. */
 static const char *cut_scales(struct rewrite *r, const Onnx__NodeProto *node,
                               const char *op_type, const char *scales)
 {
@@ -71,7 +73,7 @@ static const char *cut_scales(struct rewrite *r, const Onnx__NodeProto *node,
     return cut ? node_output(cut, 0) : NULL;
 }
 
-/* First all that grows, then all that shrinks. */
+/* Uses two nodes: the first enlarges, the second shrinks. */
 static bool resize_twice(struct rewrite *r, Onnx__NodeProto *node)
 {
     const char *scales = node_input(node, 1);
@@ -85,14 +87,14 @@ static bool resize_twice(struct rewrite *r, Onnx__NodeProto *node)
            to_asymmetric(r, node, down, "ceil");
 }
 
-/* Opset 10 took the pixel before for dimensions that grow, and the one behind for those
+/* Opset 10 took the pixel before in dimensions that grow, and the pixel behind in those
  * that shrink. */
 bool upgrade_resize_11(struct rewrite *r, Onnx__NodeProto *node)
 {
     enum growth growth = GROWS;
     if (is_reference(node_attribute(node, "mode")))
         return refuse(r, node,
-                      "the form depends on mode, which callers of the function give");
+                      "the new form depends on mode, which callers of the function set");
     bool nearest = node_string_is(node, "mode", "nearest", "nearest");
     if (nearest && !growth_of(r, node_input(node, 1), &growth))
         return false;
@@ -104,8 +106,8 @@ bool upgrade_resize_11(struct rewrite *r, Onnx__NodeProto *node)
 
 /* ---- from 11 to 13 -------------------------------------------------- */
 
-/* tf_half_pixel_for_nn looked half a pixel further than half_pixel does. Rounding the
- * other way makes up for it where that is possible. */
+/* tf_half_pixel_for_nn looks half a pixel further than half_pixel. For some modes the
+ * other rounding makes up for this. */
 static bool replace_tf_half_pixel(struct rewrite *r, Onnx__NodeProto *node)
 {
     static const char *const rounding[][2] = {{"floor", "round_prefer_ceil"},
@@ -119,9 +121,9 @@ static bool replace_tf_half_pixel(struct rewrite *r, Onnx__NodeProto *node)
             return node_set_string(r->model, node, mode, rounding[i][1]) &&
                    node_set_string(r->model, node, "coordinate_transformation_mode",
                                    "half_pixel");
-    return refuse(
-        r, node,
-        "tf_half_pixel_for_nn went, and has no equal for this mode and rounding");
+    return refuse(r, node,
+                  "tf_half_pixel_for_nn was removed, and nothing equals it for this mode "
+                  "and rounding");
 }
 
 static bool is_empty(struct rewrite *r, const char *name)
@@ -130,7 +132,8 @@ static bool is_empty(struct rewrite *r, const char *name)
     return tensor && tensor->n_dims == 1 && tensor->dims[0] == 0;
 }
 
-/* An empty tensor stood for "not given"; now only one of the two may be there. */
+/* An empty tensor used to mean "not given". Now only one of scales and sizes may be
+ * present. */
 static bool keep_scales_or_sizes(struct rewrite *r, Onnx__NodeProto *node)
 {
     if (!*node_input(node, 3))
@@ -143,7 +146,9 @@ bool upgrade_resize_13(struct rewrite *r, Onnx__NodeProto *node)
 {
     static const char transformation[] = "coordinate_transformation_mode";
     if (is_reference(node_attribute(node, transformation)))
-        return refuse(r, node, "tf_half_pixel_for_nn went, and callers may ask for it");
+        return refuse(
+            r, node,
+            "tf_half_pixel_for_nn was removed, and callers of the function may set it");
     if (!keep_scales_or_sizes(r, node))
         return false;
     return !node_string_is(node, transformation, "tf_half_pixel_for_nn", "") ||

@@ -1,5 +1,5 @@
-/* The parts that rewrites share: refusals, new nodes, constants. Knows no operator
- * but Constant, CastLike and Reshape, which it makes itself. */
+/* What the rewrites share: refusals, new nodes and constants. It makes Constant, CastLike
+ * and Reshape nodes, and knows no other operator. */
 #include "upgrade/rewrite.h"
 #include "onnx/names.h"
 
@@ -64,7 +64,7 @@ bool is_reference(const Onnx__AttributeProto *attribute)
 
 /* ---- new nodes ------------------------------------------------------ */
 
-/* What fresh names begin with. */
+/* Finds a base for fresh names: the first output, or the operator. */
 static const char *base_of(const Onnx__NodeProto *node)
 {
     for (size_t i = 0; i < node->n_output; i++)
@@ -122,8 +122,8 @@ const char *node_detach(struct rewrite *r, Onnx__NodeProto *node)
 
 /* ---- constants ------------------------------------------------------ */
 
-/* What a constant holds. `data` is in its type, but for scalars of float16, bfloat16
- * and double: there it is a float. */
+/* The value of a constant. `data` has the type `type`, except for scalars of float16,
+ * bfloat16 and double: their data is a float. */
 struct literal {
     int type;
     size_t rank; /* 0 or 1 */
@@ -132,7 +132,8 @@ struct literal {
     size_t size;
 };
 
-/* A key for small constants, so that equal ones are kept once; "" for long ones. */
+/* Makes a key for a small constant, so that equal ones are stored once. "" for long
+ * ones. */
 static void key_of(char *key, size_t size, const struct literal *literal)
 {
     static const char digits[] = "0123456789abcdef";
@@ -158,15 +159,16 @@ static const char *constant_known(const struct place *place, const char *key)
     return name;
 }
 
-/* A Constant node. It needs nothing, so it goes right to where the place has come to:
- * before the node, and before all that is made for it. */
+/* Makes a Constant node. It has no inputs, so it is appended to the place's nodes at
+ * once. So it comes before the rewritten node and before all nodes that are made for
+ * it. */
 static Onnx__NodeProto *constant_node(struct rewrite *r, const char *output)
 {
     Onnx__NodeProto *made = make(r, "Constant", output, NULL, 0, output);
     return made && list_append(r->model, &r->place->nodes, made) ? made : NULL;
 }
 
-/* Where the tensor is to live. */
+/* Puts the tensor where it belongs: into an initializer or a Constant node. */
 static bool constant_place(struct rewrite *r, Onnx__TensorProto *tensor, const char *name)
 {
     struct place *place = r->place;
@@ -196,7 +198,7 @@ static Onnx__TensorProto *literal_tensor(struct model *model, const char *name,
     return tensor_set_values(model, tensor, copy, literal->size) ? tensor : NULL;
 }
 
-/* The name of a constant with that value: one that is there, or a new one. */
+/* Returns the name of a constant with that value: an existing one, or a new one. */
 static const char *constant_add(struct rewrite *r, const Onnx__NodeProto *node,
                                 const char *suffix, const struct literal *literal)
 {
@@ -238,7 +240,7 @@ const char *constant_floats(struct rewrite *r, const Onnx__NodeProto *node,
         &(struct literal){DATA_FLOAT, 1, (int64_t)count, values, count * sizeof *values});
 }
 
-/* A value of float cast to the type of `like`, which isn't known here. */
+/* Casts a float value to the type of `like`, which isn't known here. */
 static const char *cast_like(struct rewrite *r, const Onnx__NodeProto *node,
                              const char *value, const char *like)
 {
@@ -262,7 +264,7 @@ const char *constant_like(struct rewrite *r, const Onnx__NodeProto *node,
 /* ---- attributes that become inputs ----------------------------------- */
 
 static const struct form_row {
-    const char *constant; /* the attribute of Constant that holds such a value */
+    const char *constant; /* the attribute of Constant for such a value */
     Onnx__AttributeProto__AttributeType type;
 } form_rows[] = {
     [FORM_INTS] = {"value_ints", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS},
@@ -271,7 +273,8 @@ static const struct form_row {
     [FORM_ONE] = {"value_int", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT},
 };
 
-/* A Constant node that gives the value which the function's caller gives. */
+/* Makes a Constant node that refers to an attribute of the function, which callers
+ * set. */
 static const char *reference_value(struct rewrite *r, const Onnx__NodeProto *node,
                                    const Onnx__AttributeProto *attribute,
                                    const char *constant,
@@ -292,7 +295,8 @@ static const char *reference_value(struct rewrite *r, const Onnx__NodeProto *nod
     return name;
 }
 
-/* True where a reference surely has a value; refuses otherwise. */
+/* Whether every caller gives the referenced attribute, or it has a default. Otherwise
+ * refuses. */
 static bool reference_is_sure(struct rewrite *r, const Onnx__NodeProto *node,
                               const Onnx__AttributeProto *attribute)
 {

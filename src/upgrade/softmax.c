@@ -1,8 +1,9 @@
-/* Softmax, LogSoftmax and Hardmax: up to opset 12 the input was seen as a matrix, cut
- * at `axis`; from 13 on they work along one axis. The same for the last axis only. */
+/* Softmax, LogSoftmax and Hardmax. Up to opset 12 they flatten the input to a matrix, cut
+ * at `axis`. From 13 on they work along one axis. Both are the same for the last axis
+ * only. */
 #include "upgrade/families.h"
 
-/* True where only the last axis lies behind the cut. */
+/* Whether only the last axis lies behind the cut. */
 static bool cuts_last(struct rewrite *r, const Onnx__NodeProto *node)
 {
     const Onnx__AttributeProto *axis = node_attribute(node, "axis");
@@ -11,8 +12,8 @@ static bool cuts_last(struct rewrite *r, const Onnx__NodeProto *node)
     return !is_reference(axis) && (cut == -1 || (rank > 0 && cut == rank - 1));
 }
 
-/* Always right, with nothing known of the input:
- * Reshape(Op(Flatten(x, axis), -1), Shape(x)). */
+/* Without knowing the shape of the input, this is always right: Reshape(Op(Flatten(x,
+ * axis), -1), Shape(x)). */
 bool upgrade_softmax_13(struct rewrite *r, Onnx__NodeProto *node)
 {
     if (cuts_last(r, node))
@@ -23,7 +24,8 @@ bool upgrade_softmax_13(struct rewrite *r, Onnx__NodeProto *node)
     const char *output = node_detach(r, node);
     if (!shape || !flat || !output)
         return false;
-    /* The attribute goes over as it is, a reference as well: both default to 1. */
+    /* The attribute moves unchanged, even if it is a reference. Both operators default to
+     * 1. */
     void *axis = node_take(node, "axis");
     if (axis && !list_insert(r->model, &flat->attribute, &flat->n_attribute, 0, &axis, 1))
         return false;

@@ -1,6 +1,6 @@
-/* Every change of an operator of the standard domain, from opset 8 to 28, that takes
- * something away or looks as if it did. Operators that only got new types, new
- * attributes with the old meaning as default, or new words aren't listed. */
+/* Every change of an operator of the standard domain, from opset 8 to 28, that removes
+ * something or looks as if it did. Operators that only got new types, clearer words, or
+ * new attributes that keep the old meaning by default are not listed. */
 #include "upgrade/table.h"
 #include "upgrade/families.h"
 
@@ -10,59 +10,60 @@
 
 const struct change changes[] = {
     {"BatchNormalization", 9, upgrade_batch_normalization_9, NULL,
-     "spatial went: 1 is dropped, 0 becomes Flatten and Reshape around the node"},
+     "spatial was removed: 1 is dropped, 0 becomes Flatten and Reshape around the node"},
     {"Scan", 9, NULL, "Scan of opset 8 has a batch axis that no later Scan has",
-     "refused: the batch axis and sequence_lens went"},
+     "refused: the batch axis and sequence_lens were removed"},
     {"Upsample", 9, upgrade_upsample_9, NULL, "scales becomes input 1"},
 
     {"Dropout", 10, upgrade_dropout_10, NULL,
-     "the mask became bool: dropped where unused, refused where used"},
+     "the mask became bool: an unused mask is dropped, a used one is refused"},
     {"Slice", 10, upgrade_slice_10, NULL,
-     "starts, ends and axes become inputs; axes left out are said"},
+     "starts, ends and axes become inputs; absent axes are written out"},
     {"TopK", 10, upgrade_topk_10, NULL, "k becomes input 1, a list of one"},
     {"Upsample", 10, upgrade_upsample_10, NULL,
-     "went: becomes Resize, asymmetric, nearest_mode floor"},
+     "was removed: becomes Resize, asymmetric, nearest_mode floor"},
 
     {"Clip", 11, upgrade_clip_11, NULL,
      "min and max become inputs 1 and 2, scalars of the data's type"},
     {"ConvTranspose", 11, NOTHING,
-     "nothing: SAME_UPPER and SAME_LOWER were swapped in the text only"},
+     "nothing: only the specification had swapped SAME_UPPER and SAME_LOWER"},
     {"Loop", 11, NOTHING, "nothing: it may now do without loop-carried values"},
     {"OneHot", 11, NOTHING,
-     "nothing: runtimes counted negative indices from the end before"},
+     "nothing: runtimes already counted negative indices from the end"},
     {"Pad", 11, upgrade_pad_11, NULL,
-     "pads becomes input 1; value becomes input 2, a scalar of the data's type, "
-     "left out where it is 0 or the mode doesn't use it"},
+     "pads becomes input 1; value becomes input 2, a scalar of the data's type, left out "
+     "if it is 0 or the mode doesn't use it"},
     {"Resize", 11, upgrade_resize_11, NULL,
-     "asymmetric from now on; nearest: floor where it grows, ceil where it shrinks, two "
-     "nodes where both happen or scales aren't constant"},
-    {"Scatter", 11, upgrade_scatter_11, NULL, "went: becomes ScatterElements"},
+     "becomes asymmetric; nearest: floor if it enlarges, ceil if it shrinks, two nodes "
+     "if it does both or scales aren't constant"},
+    {"Scatter", 11, upgrade_scatter_11, NULL, "was removed: becomes ScatterElements"},
 
     {"Constant", 12, NOTHING, "nothing: exactly one value attribute, as before"},
     {"Dropout", 12, upgrade_dropout_12, NULL,
-     "ratio is dropped; the mask is dropped where unused, refused where used"},
+     "ratio is dropped; an unused mask is dropped, a used one is refused"},
 
-    {"Cast", 13, NOTHING, "nothing: the text now says what runtimes did"},
+    {"Cast", 13, NOTHING, "nothing: the specification now says what runtimes did"},
     {"DequantizeLinear", 13, NOTHING, "nothing: axis is for more than one scale"},
-    {"Erf", 13, upgrade_erf_13, NULL, "integer types went: Cast to float and back"},
+    {"Erf", 13, upgrade_erf_13, NULL,
+     "integer types were removed: Cast to float and back"},
     {"Hardmax", 13, upgrade_softmax_13, NULL, "one axis: as Softmax"},
     {"LogSoftmax", 13, upgrade_softmax_13, NULL, "one axis: as Softmax"},
     {"MeanVarianceNormalization", 13, upgrade_mean_variance_13, NULL,
-     "axes is said where it was left to the default, which is the same"},
+     "absent axes are written out; the default is the same"},
     {"QuantizeLinear", 13, NOTHING, "nothing: axis is for more than one scale"},
     {"ReduceSum", 13, upgrade_reduce, NULL, "axes becomes input 1"},
     {"Resize", 13, upgrade_resize_13, NULL,
-     "tf_half_pixel_for_nn becomes half_pixel with the other rounding, or is refused; an "
-     "empty scales or sizes is left out"},
+     "tf_half_pixel_for_nn becomes half_pixel with the other rounding, or is refused; "
+     "empty scales or sizes are left out"},
     {"Softmax", 13, upgrade_softmax_13, NULL,
-     "one axis: axis = -1 where the cut was before the last one, else Flatten before and "
-     "Reshape behind"},
+     "one axis: axis = -1 if the cut was before the last axis, else Flatten before and "
+     "Reshape after the node"},
     {"Split", 13, upgrade_split_13, NULL, "split becomes input 1"},
     {"Squeeze", 13, upgrade_squeeze_13, NULL, "axes becomes input 1"},
     {"Unsqueeze", 13, upgrade_unsqueeze_13, NULL, "axes becomes input 1"},
 
     {"BatchNormalization", 14, upgrade_batch_normalization_14, NULL,
-     "five outputs meant training: training_mode = 1 and three outputs, refused where "
+     "five outputs meant training: training_mode = 1 and three outputs; refused if "
      "saved_mean or saved_var is used"},
     {"GRU", 14, NOTHING, "nothing: layout is 0 by default"},
     {"LSTM", 14, NOTHING, "nothing: layout is 0 by default"},
@@ -70,9 +71,9 @@ const struct change changes[] = {
     {"Reshape", 14, NOTHING, "nothing: allowzero is 0 by default"},
 
     {"RoiAlign", 16, upgrade_roi_align_16, NULL,
-     "coordinate_transformation_mode output_half_pixel is said"},
+     "coordinate_transformation_mode output_half_pixel is written out"},
 
-    {"OptionalHasElement", 18, NOTHING, "nothing: it takes more than before"},
+    {"OptionalHasElement", 18, NOTHING, "nothing: it accepts more than before"},
     {"ReduceL1", 18, upgrade_reduce, NULL, "axes becomes input 1"},
     {"ReduceL2", 18, upgrade_reduce, NULL, "axes becomes input 1"},
     {"ReduceLogSum", 18, upgrade_reduce, NULL, "axes becomes input 1"},
@@ -83,34 +84,33 @@ const struct change changes[] = {
     {"ReduceProd", 18, upgrade_reduce, NULL, "axes becomes input 1"},
     {"ReduceSumSquare", 18, upgrade_reduce, NULL, "axes becomes input 1"},
     {"Split", 18, upgrade_split_18, NULL,
-     "num_outputs is said where input 1 isn't there"},
+     "num_outputs is written out if input 1 is absent"},
 
     {"AveragePool", 19, NOTHING, "nothing: dilations are 1 by default"},
 
-    {"DFT", 20, upgrade_dft_20, NULL, "axis becomes input 2, and is always said"},
+    {"DFT", 20, upgrade_dft_20, NULL, "axis becomes input 2, and is always written out"},
     {"GridSample", 20, upgrade_grid_sample_20, NULL,
      "mode bilinear becomes linear, bicubic becomes cubic"},
 
     {"GroupNormalization", 21, upgrade_group_normalization_21, NULL,
-     "scale and bias are repeated from one entry a group to one a channel; stash_type "
-     "double "
-     "for double data"},
+     "scale and bias are repeated, from one entry for each group to one for each "
+     "channel; stash_type double for double data"},
 
     {"AveragePool", 22, NOTHING,
-     "nothing: runtimes left out windows that begin in the padding before"},
+     "nothing: runtimes already left out windows that begin in the padding"},
     {"MaxPool", 22, NOTHING,
-     "nothing: runtimes left out windows that begin in the padding before"},
+     "nothing: runtimes already left out windows that begin in the padding"},
 
     {"Attention", 24, NOTHING, "nothing: nonpad_kv_seqlen may be absent"},
-    {"Cast", 24, NOTHING, "nothing: infinity saturates in float8 types, as it did"},
+    {"Cast", 24, NOTHING, "nothing: infinity saturates in float8 types, as before"},
 
-    {"Range", 27, NOTHING, "nothing: stash_type is for types that are new"},
+    {"Range", 27, NOTHING, "nothing: stash_type concerns new types only"},
 
     {"Mod", 28, NOTHING, "nothing: fmod = 0 now takes floats, too"},
     {"ReduceLogSum", 28, upgrade_reduce_log_28, NULL,
-     "integer types went: Cast to double and back"},
+     "integer types were removed: Cast to double and back"},
     {"ReduceLogSumExp", 28, upgrade_reduce_log_28, NULL,
-     "integer types went: Cast to double and back"},
+     "integer types were removed: Cast to double and back"},
 };
 
 const size_t change_count = sizeof changes / sizeof *changes;

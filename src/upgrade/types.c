@@ -1,5 +1,5 @@
-/* Types and ranks of values: what the model declares, and simple rules for what
- * lies between. No sizes of dimensions, no evaluation. */
+/* Types and ranks of values: what the model declares, and simple rules for values in
+ * between. Ignores sizes of dimensions, and evaluates nothing. */
 #include "upgrade/types.h"
 #include "onnx/node.h"
 #include "onnx/tensor.h"
@@ -24,7 +24,7 @@ void types_free(struct types *types)
     map_free(&types->map);
 }
 
-/* Sets what is known of a value, but never less than was known before. */
+/* Adds to what is known about a value. Known facts are never lost or changed. */
 static bool learn(struct types *types, struct arena *arena, const char *name,
                   struct value_type type)
 {
@@ -88,7 +88,7 @@ bool types_of_graph(struct types *types, struct arena *arena,
         if (!types_of_constant(types, arena, graph->initializer[i]))
             return false;
     for (size_t i = 0; i < graph->n_input; i++) {
-        /* Callers may give such an initializer another value. */
+        /* Callers may override an initializer that is also an input. */
         struct value_type *type = map_get(&types->map, text(graph->input[i]->name));
         if (type)
             type->constant = NULL;
@@ -106,7 +106,7 @@ bool types_of_function(struct types *types, struct arena *arena,
 
 /* ---- element types of a node's outputs ------------------------------ */
 
-/* If, Loop and Scan: what the body declares for that output. */
+/* For If, Loop and Scan: the type that the body declares for that output. */
 static int element_from_body(const Onnx__NodeProto *node, size_t output)
 {
     for (size_t i = 0; i < node->n_attribute; i++) {
@@ -141,11 +141,11 @@ static int element_of(const struct types *types, const Onnx__NodeProto *node,
 /* ---- ranks ---------------------------------------------------------- */
 
 enum rank_rule {
-    RANK_SAME,   /* that of input 0 */
-    RANK_WIDEST, /* the highest of all inputs': they are broadcast */
+    RANK_SAME,   /* the rank of input 0 */
+    RANK_WIDEST, /* the highest rank of all inputs, because they are broadcast */
     RANK_ONE,
     RANK_TWO,
-    RANK_LENGTH, /* the length of input 1, a constant list */
+    RANK_LENGTH, /* the length of input 1, if that is a constant list */
 };
 
 static const struct rank_row {

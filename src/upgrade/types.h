@@ -1,5 +1,5 @@
-/* What is known of values while a graph is walked: element type, rank, and the
- * tensor where the value is constant. Never guessed: what isn't sure is unknown. */
+/* What is known about values during an upgrade: element type, rank, and the tensor if the
+ * value is constant. Never guesses: anything uncertain is unknown. */
 #ifndef NIBBLE_UPGRADE_TYPES_H
 #define NIBBLE_UPGRADE_TYPES_H
 
@@ -8,29 +8,30 @@
 struct value_type {
     int element; /* a TensorProto.DataType; 0: unknown, or no tensor */
     int rank;    /* -1: unknown */
-    const Onnx__TensorProto *constant; /* its value, if it always has the same one */
+    const Onnx__TensorProto *constant; /* its value if it is constant; else NULL */
 };
 
 /* The values of one scope. */
 struct types {
-    const struct types *outer; /* whose values are seen here; NULL: none */
+    const struct types
+        *outer; /* the scope around this one, whose values are visible here; NULL: none */
     struct map map;
 };
 
-/* All that a graph or a function declares. */
+/* Learns what a graph or a function declares. */
 bool types_of_graph(struct types *types, struct arena *arena,
                     const Onnx__GraphProto *graph);
 bool types_of_function(struct types *types, struct arena *arena,
                        const Onnx__FunctionProto *function);
 
-/* The outputs of a node, by those of its inputs that are known. */
+/* Learns about the outputs of a node from what is known about its inputs. */
 bool types_of_node(struct types *types, struct arena *arena, const Onnx__NodeProto *node);
 
-/* A constant that was added to the scope. */
+/* Learns about a constant that was added to the scope. */
 bool types_of_constant(struct types *types, struct arena *arena,
                        const Onnx__TensorProto *tensor);
 
-/* What is known of a value; of "" and of names never met, nothing. */
+/* What is known about a value. Nothing is known about "" and unknown names. */
 struct value_type type_of(const struct types *types, const char *name);
 
 void types_free(struct types *types);
