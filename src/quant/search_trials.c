@@ -1,6 +1,7 @@
 /* Decides what the search tries: a series of scales first, then scales and zero points
- * near the best so far. The first dozen trials find most of the gain; docs/developers/numbers.md has
- * figures. Never reads weights; the kernels compute the sums (kernels/search_tile.h). */
+ * near the best so far. The first dozen trials find most of the gain;
+ * docs/developers/numbers.md has figures. Never reads weights; the kernels compute the
+ * sums (kernels/search_tile.h). */
 #include "quant/kernels/kernels.h"
 #include "quant/search.h"
 
