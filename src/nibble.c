@@ -216,12 +216,31 @@ static bool commit(struct run *run, struct nibble_report **out, struct error *er
     return ok;
 }
 
+/* Whether nodes and names take more than weights save. Then small weights stay float in
+ * the next pass, those that save less than a weight costs in the mean; in the end all. */
+static bool is_too_large(struct run *run)
+{
+    uint64_t size = model_size(run->model), saved = 0, *least = &run->planning.least_gain;
+    if (size <= run->model->bytes)
+        return false;
+    for (size_t i = 0; i < run->plan.count; i++) {
+        const struct plan_item *item = &run->plan.items[i];
+        if (item->quantize && !item->copy)
+            saved += item->bytes - plan_bytes(item);
+    }
+    uint64_t mean = (size - run->model->bytes + saved) / run->plan.quantized;
+    *least = mean > *least * 2 ? mean : *least * 2 + 1;
+    return true;
+}
+
 static bool write(struct run *run, const char *output, struct error *err)
 {
     run->facts.output = output;
-    return open_output(run, output, err) && solve(run, err) &&
-           emit_plan(run->model, &run->plan, err) &&
-           store_write(&run->store, run->model, err) && fill(run, err);
+    if (!open_output(run, output, err) || !solve(run, err) ||
+        !emit_plan(run->model, &run->plan, err))
+        return false;
+    run->again = is_too_large(run);
+    return run->again || (store_write(&run->store, run->model, err) && fill(run, err));
 }
 
 /* Nothing is quantized: the model goes out as it came in. It is read again, since folding

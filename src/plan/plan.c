@@ -176,9 +176,12 @@ static bool add_group(void *context, const struct leaf *first, bool alone, bool 
         item.sharing = p->shared->own;
         item.sharing_bytes = p->shared->copy_bytes;
     }
-    item.quantize = plan_bytes(&item) < item.bytes;
+    uint64_t bytes = plan_bytes(&item);
+    item.quantize = bytes < item.bytes && item.bytes - bytes >= p->options->least_gain;
     if (!item.quantize)
-        item.reason = "scales and codes would take more room than it does";
+        item.reason = bytes < item.bytes
+                          ? "nodes and names would take more room than it saves"
+                          : "scales and codes would take more room than it does";
     return add_item(p, &item);
 }
 

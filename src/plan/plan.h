@@ -63,6 +63,7 @@ struct plan_options {
     bool int8_activations; /* of MatMulNBits */
     bool wide_embeddings;  /* 8-bit rows though the type has 4 bits */
     uint64_t copy_bytes;   /* what copies of codes may take in all; COPY_BYTES_DEFAULT */
+    uint64_t least_gain;   /* bytes that a weight must save */
     bool half_scales;      /* float16 scales for weights of float and double */
     /* Weights whose values turned out not to allow it, by plan_key: reasons to stay
      * float, and (of anything) that float16 can't hold the scales. */

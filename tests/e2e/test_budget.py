@@ -208,6 +208,10 @@ def test_min_snr(name, more, subject):
     one = subject(name, *more)
     for least in SNR:
         outcomes = one.outcomes(one.quantize("--min-snr", least))
+        if one.report()["quantized"] == 0:
+            # All of it is better than this, or weights that were folded would have to be
+            # stored as floats, which takes more than the others save.
+            break
         left = 0
         for key, made in outcomes.items():
             assert made.snr >= least - CLOSE

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import forms_models as models
-from forms_check import check
+from forms_check import FORMS, check
 from forms_models import node
 from oracle import Scheme
 
@@ -170,3 +170,41 @@ def test_report_says_what_sharing_costs(run, tmp_path):
                "--copy-below", 10 ** 6)
     said = (done.stdout + done.stderr).decode()
     assert "copies     2 of codes" in said and "share codes" not in said
+
+
+# ---- small weights -------------------------------------------------------------------
+
+def small(shapes):
+    """A MatMul for each weight of these shapes, summed up."""
+    nodes, tensors, parts = [], [], []
+    rng = np.random.default_rng(1)
+    for i, (k, n) in enumerate(shapes):
+        name = f"model.decoder.layers.{i}.a.rather.long.name.weight"
+        tensors.append(onnx.numpy_helper.from_array(rng.standard_normal((k, n), np.float32), name))
+        tensors.append(onnx.numpy_helper.from_array(np.arange(k), f"i{i}"))
+        nodes += [node("Gather", ["X", f"i{i}"], f"x{i}", axis=1),
+                  node("MatMul", [f"x{i}", name], f"m{i}"),
+                  node("ReduceMax", [f"m{i}"], f"r{i}")]
+        parts.append(f"r{i}")
+    nodes.append(node("Sum", parts, "Y"))
+    x = helper.make_tensor_value_info("X", TensorProto.FLOAT, [2, 256])
+    y = helper.make_tensor_value_info("Y", TensorProto.FLOAT, None)
+    graph = helper.make_graph(nodes, "small", [x], [y], tensors)
+    return helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 21)])
+
+
+@pytest.mark.parametrize("form", ["run", "load", "portable", "nbits", "auto"])
+def test_small_weights(form, quantize):
+    """Nodes and names of forms count, too: such a model is left as it is."""
+    result = quantize(small([(16, 4)] * 40), "--min-elements", 1, *FORMS[form])
+    assert result.output.stat().st_size <= result.model.stat().st_size
+    assert not result.report["quantized"]
+    assert "more room than it saves" in result.report["weights"][0]["reason"]
+
+
+@pytest.mark.parametrize("form", ["run", "load", "portable", "nbits", "auto"])
+def test_small_beside_middling(form, quantize):
+    result = quantize(small([(16, 4)] * 60 + [(64, 32)]), "--min-elements", 1, *FORMS[form])
+    assert result.output.stat().st_size <= result.model.stat().st_size
+    large, = [row for row in result.report["weights"] if row["dims"] == [64, 32]]
+    assert large["quantized"]
