@@ -28,7 +28,8 @@ struct error {
 bool error_set(struct error *err, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Sets the error in place of one that says less. Returns false. */
+/* Sets the error even if one is set already, because this one says more. Returns
+ * false. */
 bool error_replace(struct error *err, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

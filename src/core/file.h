@@ -11,17 +11,18 @@
 #include <time.h>
 
 struct file {
-    const char *path; /* as messages name it */
-    const uint8_t *data;
-    uint64_t size;
-    int fd;       /* of the mapped bytes; -1: given back */
-    dev_t device; /* of the file named, not of the temporary one */
-    ino_t inode;
-    bool is_stdin, mapped;
-    bool is_scratch;           /* of file_scratch: nibble itself changes it */
-    struct timespec modified;  /* when it was opened */
-    void *volatile *watched;   /* the list of truncation_watch that has it; NULL: none */
-    struct file *next;         /* in that list */
+    const char *path;    /* as messages name it */
+    const uint8_t *data; /* the mapping */
+    uint64_t size;       /* bytes of the mapping */
+    int fd;              /* the descriptor of the mapped bytes; -1: closed */
+    dev_t device;        /* of the named file, not of a temporary copy */
+    ino_t inode;         /* likewise */
+    bool is_stdin;
+    bool mapped;               /* false for empty files */
+    bool is_scratch;           /* made by file_scratch, so nibble itself changes it */
+    struct timespec modified;  /* the time of the last change, when it was opened */
+    void *volatile *watched;   /* the list of truncation_watch with this file; or NULL */
+    struct file *next;         /* the next file of that list */
     volatile int is_truncated; /* set by truncation_handle */
 };
 
@@ -29,30 +30,30 @@ struct file {
  * bytes, is inflated. Returns NULL on failure, with an error that names the file. */
 struct file *file_open(const char *path, const volatile int *cancel, struct error *err);
 
-/* Maps `location` inside the folder of `model`: a relative name without "..",
- * no part of it a symbolic link, a regular file at its end. It is watched as the model's
- * file is. */
+/* Maps the file `location` in the folder of `model`. The name must be relative and
+ * without "..", no part of it may be a symbolic link, and it must be a regular file. If
+ * the model's file is watched for truncation, this file is, too. */
 struct file *file_open_beside(const struct file *model, const char *location,
                               struct error *err);
 
-/* A new file of that size in $TMPDIR, without a name, mapped for reading and
- * writing: its data may be written to. */
+/* Makes an unnamed file of that size in $TMPDIR, and maps it. Its data may be written
+ * to. */
 struct file *file_scratch(uint64_t size, struct error *err);
 
-/* Gives the descriptor back: the mapping needs none, and models may have more files
- * of external data than a process may have open. */
+/* Closes the descriptor. The mapping stays. A model may have more files of external data
+ * than a process may have open. */
 void file_close_descriptor(struct file *file);
 
 void file_close(struct file *file); /* NULL is fine */
 
-/* Reads bytes [offset, offset + size) without the mapping. The file must have its
- * descriptor. */
+/* Reads bytes [offset, offset + size) without the mapping. The descriptor must still be
+ * open. */
 bool file_read(const struct file *file, uint64_t offset, size_t size, void *out,
                struct error *err);
 
-/* False, with an error, if another program has truncated or changed the file since it was
- * opened. Says nothing about files that have no descriptor, unless a signal handler has
- * found out. */
+/* Returns false and sets an error if another program has truncated or changed the file
+ * since it was opened. If the descriptor is closed, only truncation_handle can detect
+ * that. */
 bool file_check(const struct file *file, struct error *err);
 
 /* Makes an unlinked temporary file in $TMPDIR, open for reading and writing. Returns -1

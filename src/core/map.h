@@ -16,7 +16,7 @@ struct map {
 /* A zeroed struct map is an empty map. */
 void *map_get(const struct map *map, const char *key); /* NULL if absent */
 
-/* Sets the value of a key, which must not be NULL. Returns false if out of memory. */
+/* Sets the value of a key. The value must not be NULL. Returns false if out of memory. */
 bool map_put(struct map *map, const char *key, void *value);
 
 void map_free(struct map *map); /* frees neither keys nor values */

@@ -157,15 +157,15 @@ bool output_write(struct output *output, uint64_t offset, const void *data, size
     return true;
 }
 
-/* Copies what is left through memory, from the mapping. */
+/* Copies the rest through memory, from the mapping. */
 static bool copy_mapped(struct output *output, uint64_t offset, const struct file *file,
                         const uint8_t *data, uint64_t size, struct error *err)
 {
-    enum { STEP = 1 << 20 };
+    enum { COPY_PIECE = 1 << 20 };
     struct pages pages = {0};
     bool ok = true;
     for (uint64_t at = 0, n; ok && at < size; at += n) {
-        n = size - at < STEP ? size - at : STEP;
+        n = size - at < COPY_PIECE ? size - at : COPY_PIECE;
         pages_read(&pages, file, data + at, n);
         ok = !cancelled(output->cancel, err) &&
              output_write(output, offset + at, data + at, (size_t)n, err);
@@ -183,7 +183,7 @@ bool output_copy(struct output *output, uint64_t offset, const struct file *file
         size_t step = left < (64u << 20) ? (size_t)left : 64u << 20;
         ssize_t n = copy_file_range(file->fd, &from, output->fd, &to, step, 0);
         if (n <= 0)
-            break; /* not between these file systems */
+            break; /* the kernel can't copy between these file systems */
         left -= (uint64_t)n;
         if (cancelled(output->cancel, err))
             return false;

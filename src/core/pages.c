@@ -1,4 +1,4 @@
-/* Pages of mapped files. Knows nothing of their contents. */
+/* Gives pages of mapped files back to the system, and brings them in. */
 #include "core/pages.h"
 
 #include <string.h>
@@ -6,13 +6,13 @@
 #include <unistd.h>
 
 enum {
-    TOGETHER = 1 << 20, /* bytes that are given back with one call, at least */
-    AROUND = 64 << 10,  /* a fault brings in a whole aligned piece of this size */
-    COMPARED = 4 << 20, /* bytes that are compared at a time */
+    TOGETHER = 1 << 20, /* give back at least this many bytes at once */
+    AROUND = 64 << 10,  /* a page fault brings in a whole aligned piece of this size */
+    COMPARED = 4 << 20, /* bytes compared at once */
 };
 
-/* Gives back whole pieces of AROUND. Otherwise a fault in one range would leave pages of
- * its neighbours behind, which were given back before. */
+/* Gives back whole pieces of AROUND bytes. Otherwise a page fault in one range would
+ * bring pages of its neighbours in again, and they would stay. */
 static void give_back(const struct file *file, const uint8_t *data,
                       const uint8_t *data_end)
 {

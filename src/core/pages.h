@@ -5,28 +5,28 @@
 
 #include "core/file.h"
 
-/* What one thread has read and not given back. Zeroed to begin with. */
+/* The bytes that one thread has read and not given back. Begin with zeros. */
 struct pages {
     const struct file *file;
     const uint8_t *begin, *end;
 };
 
-/* The thread reads these bytes next. What it read before is given back, but not before
- * there is enough of it. file: NULL for bytes that lie in no file. */
+/* Tells that the thread reads these bytes next. Gives back what it read before, once that
+ * is enough to be worth a call. `file` is NULL for bytes outside of files. */
 void pages_read(struct pages *pages, const struct file *file, const uint8_t *data,
                 uint64_t size);
 
-/* What the thread read last stays in memory, for whoever reads it again. */
+/* Keeps the bytes that the thread read last in memory, because they are read again. */
 void pages_keep(struct pages *pages);
 
-/* The thread has read all that it wants to: gives the rest back. */
+/* Gives the rest back when the thread has finished reading. */
 void pages_end(struct pages *pages);
 
-/* Brings in the pages of bytes that are read soon. Kernels prefetch from them, and the
- * CPU ignores that for pages that are not in memory. */
+/* Brings in pages that are read soon. Kernels prefetch from them, and the CPU ignores
+ * prefetches of pages that are not in memory. */
 void pages_bring_in(const struct file *file, const uint8_t *data, uint64_t size);
 
-/* Whether `size` bytes are the same; gives their pages back. */
+/* Whether `size` bytes are equal. Gives their pages back. */
 bool pages_equal(const struct file *file_a, const uint8_t *a, const struct file *file_b,
                  const uint8_t *b, uint64_t size);
 

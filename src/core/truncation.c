@@ -1,4 +1,4 @@
-/* Truncated mappings. The list changes only while no other thread reads its files. */
+/* Truncated mappings. The list may change only while no other thread reads its files. */
 #include "core/truncation.h"
 #include "core/file.h"
 

@@ -1,7 +1,7 @@
-/* What happens when another program truncates a file that is mapped. Reading the bytes
- * that are gone raises SIGBUS. A program may handle that signal with a list of the files
- * that are mapped: zeros take the place of what is gone, and file_check reports the rest.
- */
+/* Protection against other programs that truncate a mapped file. Reading the missing
+ * bytes raises SIGBUS. A program that wants to survive keeps a list of the mapped files
+ * and handles the signal: truncation_handle replaces the missing bytes by zeros, and
+ * file_check reports the truncation. */
 #ifndef NIBBLE_CORE_TRUNCATION_H
 #define NIBBLE_CORE_TRUNCATION_H
 
@@ -9,12 +9,13 @@
 
 struct file;
 
-/* Puts a file on a list whose head is *files. files: NULL for no list. */
+/* Adds a file to the list with the head *files, or removes it. `files` may be NULL: then
+ * nothing is watched. */
 void truncation_watch(void *volatile *files, struct file *file);
 void truncation_forget(struct file *file);
 
-/* Maps zeros in place of what was truncated, if the address lies in one of the files. May
- * be called by a signal handler. */
+/* If the address lies in one of the files, maps zeros in place of the missing bytes, and
+ * returns true. A signal handler may call it. */
 bool truncation_handle(void *volatile const *files, const void *address);
 
 #endif

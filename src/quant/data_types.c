@@ -116,10 +116,10 @@ static bool is_narrow(enum real_type type)
 void quant_round(const struct kernels *kernels, enum real_type type, float *scales,
                  size_t n)
 {
-    enum { STEP = 256 };
+    enum { SCALE_BATCH = 256 };
     for (size_t k = 0, part; is_narrow(type) && k < n; k += part) {
-        uint16_t narrow[STEP];
-        part = size_min(STEP, n - k);
+        uint16_t narrow[SCALE_BATCH];
+        part = size_min(SCALE_BATCH, n - k);
         kernels->narrow[type](scales + k, part, narrow);
         kernels->widen[type](narrow, part, scales + k);
     }

@@ -77,11 +77,11 @@ static bool scales_held(enum real_type type, size_t n, const float *wanted,
 static bool scales_round(const struct kernels *kernels, enum real_type type, size_t n,
                          float *scales)
 {
-    enum { STEP = 256 };
+    enum { ROUND_BATCH = 256 };
     bool held = true;
     for (size_t k = 0, part; held && k < n; k += part) {
-        float wanted[STEP];
-        part = size_min(STEP, n - k);
+        float wanted[ROUND_BATCH];
+        part = size_min(ROUND_BATCH, n - k);
         memcpy(wanted, scales + k, part * sizeof *wanted);
         quant_round(kernels, type, scales + k, part);
         held = scales_held(type, part, wanted, scales + k);
