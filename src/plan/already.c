@@ -4,6 +4,7 @@
 #include "plan/already.h"
 #include "onnx/node.h"
 #include "onnx/tensor.h"
+#include "plan/forms.h"
 
 #include <string.h>
 
@@ -215,7 +216,10 @@ bool already_is_codes(const struct value *value, int *bits, const char **form)
         *form = trail.reader->op_type;
         return true;
     }
-    *form = trail.gathered ? "Gather" : trail.halves ? "portable" : "load";
+    *form = form_info(trail.gathered ? FORM_ROWS
+                      : trail.halves ? FORM_PORTABLE
+                                     : FORM_LOAD)
+                ->name;
     *bits = trail.halves ? 4 : *bits;
     return true;
 }

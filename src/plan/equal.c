@@ -3,6 +3,7 @@
  * DequantizeLinear share. */
 #include "plan/equal.h"
 #include "core/pages.h"
+#include "plan/forms.h"
 
 #include <string.h>
 
@@ -19,8 +20,8 @@ static bool is_at_home(const struct plan_item *item)
 
 static bool can_share(const struct plan_item *item)
 {
-    bool codes_in_place = item->form == FORM_DEQUANTIZE && item->fused;
-    return item->quantize && !codes_in_place && is_at_home(item);
+    bool own = item->fused && form_info(item->form)->fusion == FUSION_OWN;
+    return item->quantize && !own && is_at_home(item);
 }
 
 /* ---- what must agree -------------------------------------------------- */

@@ -4,6 +4,7 @@
 #include "onnx/node.h"
 #include "plan/already.h"
 #include "plan/equal.h"
+#include "plan/forms.h"
 #include "plan/shape.h"
 #include "plan/uses.h"
 
@@ -153,11 +154,9 @@ static bool check_block(struct planner *p, const struct layout *layout)
 /* Whether an item of the weight has codes that a copy would repeat. */
 static bool has_codes(const struct planner *p)
 {
-    for (size_t i = p->first; i < p->plan->count; i++) {
-        enum form form = p->plan->items[i].form;
-        if (form == FORM_DEQUANTIZE || form == FORM_LOAD)
+    for (size_t i = p->first; i < p->plan->count; i++)
+        if (!form_info(p->plan->items[i].form)->replaces_consumers)
             return true;
-    }
     return false;
 }
 
@@ -171,7 +170,8 @@ static bool add_group(void *context, const struct leaf *first, bool alone, bool 
     item.copy = copy;
     item.behind_transpose = first->transposed;
     shape_item(&p->own, &first->layout, &item);
-    item.again = copy && item.form == FORM_DEQUANTIZE && item.fused && has_codes(p);
+    item.again =
+        copy && item.fused && form_info(item.form)->fusion == FUSION_OWN && has_codes(p);
     if (p->shared && !copy) {
         item.sharing = p->shared->own;
         item.sharing_bytes = p->shared->copy_bytes;
@@ -374,34 +374,12 @@ void plan_free(struct plan *plan)
     *plan = (struct plan){0};
 }
 
-/* The opset that an item's operators and types came with. */
-static int64_t item_opset(const struct plan_item *item)
-{
-    bool narrow = quant_type_info(item->scheme.type)->bits == 4;
-    switch (item->form) {
-    case FORM_DEQUANTIZE:
-        if (narrow || item->shape.block != 0)
-            return 21;
-        return plan_scale_type(item) == REAL_FLOAT32 ? 13 : 19;
-    case FORM_LOAD:
-        return narrow ? 21 : 9;
-    case FORM_LOOKUP:
-        return 21; /* its data are INT4 tensors */
-    case FORM_ROWS:
-        return 13;
-    default:
-        return 9;
-    }
-}
-
 int64_t plan_opset(const struct plan *plan)
 {
     int64_t opset = 0;
     for (size_t i = 0; i < plan->count; i++) {
         const struct plan_item *item = &plan->items[i];
-        if (!item->quantize)
-            continue;
-        int64_t needed = item_opset(item);
+        int64_t needed = item->quantize ? form_opset(item) : 0;
         opset = needed > opset ? needed : opset;
     }
     return opset;
@@ -409,14 +387,13 @@ int64_t plan_opset(const struct plan *plan)
 
 int64_t plan_ir(const struct plan *plan)
 {
+    int64_t ir = 0;
     for (size_t i = 0; i < plan->count; i++) {
         const struct plan_item *item = &plan->items[i];
-        bool narrow = quant_type_info(item->scheme.type)->bits == 4;
-        if (item->quantize && narrow && item->packing == PACK_PAIRS &&
-            item->form != FORM_NBITS)
-            return 10;
+        int64_t needed = item->quantize ? form_ir(item) : 0;
+        ir = needed > ir ? needed : ir;
     }
-    return 4;
+    return ir;
 }
 
 const char *plan_key(struct arena *arena, const struct value *value)

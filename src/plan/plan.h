@@ -16,12 +16,12 @@ enum granularity {
     GRANULARITY_BLOCKS,
 };
 
-/* What stands in the graph for a weight; emit/ has a file for each. */
+/* What stands in the graph for a weight. The table in forms.c says more. */
 enum form {
-    FORM_DEQUANTIZE, /* DequantizeLinear */
-    FORM_ROWS,       /* Gather of codes, decoded after it */
     FORM_NBITS,      /* com.microsoft MatMulNBits in place of MatMul or Gemm */
     FORM_LOOKUP,     /* com.microsoft GatherBlockQuantized in place of Gather */
+    FORM_ROWS,       /* Gather of codes, decoded after it */
+    FORM_DEQUANTIZE, /* DequantizeLinear */
     FORM_LOAD,       /* Cast, Sub, Mul: folded when the model is loaded */
     FORM_PORTABLE,   /* the same on nibbles in uint8, without INT4 types */
     FORMS,
@@ -158,8 +158,7 @@ void plan_free(struct plan *plan); /* a zeroed one is fine */
 /* The lowest opset that all forms in the plan need; 0 where none needs any. */
 int64_t plan_opset(const struct plan *plan);
 
-/* The lowest IR version: 4-bit tensors came with 10, and initializers that are no
- * inputs with 4. */
+/* The lowest IR version that they need. */
 int64_t plan_ir(const struct plan *plan);
 
 /* The key of a weight in options.unfit and options.choices: unique, and the same
@@ -189,7 +188,5 @@ bool plan_is_narrowed(const struct plan_item *item);
 
 /* Runs as decoded each time the model runs, by an operator that is slow at it. */
 bool plan_is_slow(const struct plan_item *item);
-
-const char *form_name(enum form form); /* its main operator */
 
 #endif

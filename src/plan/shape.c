@@ -1,7 +1,6 @@
-/* Choosing scheme, granularity and form. What each form can hold is said here;
- * how it is written, in emit/. */
+/* Choosing scheme and granularity. What the forms can hold is in forms.c. */
 #include "plan/shape.h"
-#include "onnx/node.h"
+#include "plan/forms.h"
 
 /* ---- granularity ---------------------------------------------------- */
 
@@ -69,169 +68,12 @@ static void set_shape(const struct plan_options *options, const struct layout *l
         item->shape = (struct quant_shape){1, 1, (size_t)item->elements, 0};
 }
 
-/* ---- what forms can hold -------------------------------------------- */
-
 static bool is_narrow(const struct plan_item *item)
 {
     return quant_type_info(item->scheme.type)->bits == 4;
 }
 
-/* Both operators know blocks of powers of two, 16 to 256, and zero points in the
- * middle of an unsigned range; scales in the type of the activations. */
-static bool fits_microsoft(const struct plan_item *item)
-{
-    uint64_t block = item->shape.block;
-    bool power = block >= CUT_MIN && block <= CUT_MAX && (block & (block - 1)) == 0;
-    bool type = item->data_type == DATA_FLOAT || item->data_type == DATA_FLOAT16;
-    return item->granularity == GRANULARITY_BLOCKS && power && type;
-}
-
-/* Bytes of a channel's codes in whole blocks. */
-static size_t padded_bytes(const struct plan_item *item)
-{
-    const struct quant_shape *shape = &item->shape;
-    size_t blocks = shape->dim / shape->block + (shape->dim % shape->block != 0);
-    return blocks * shape->block / (is_narrow(item) ? 2 : 1);
-}
-
-/* MatMulNBits reads whole blocks of [N, K]. A partial one is padded, unless codes would
- * then take more than three quarters of what the values do. */
-static bool fits_nbits(const struct plan_item *item)
-{
-    return fits_microsoft(item) &&
-           padded_bytes(item) * 4 <= item->bytes / dim_at(item, item->channel_axis) * 3;
-}
-
-static bool fits_lookup(const struct plan_item *item)
-{
-    return fits_microsoft(item) && is_narrow(item);
-}
-
-/* What ONNX Runtime fuses: whole channels, or blocks of those powers of two. */
-static bool fuses(const struct plan_options *options, const struct layout *layout,
-                  const struct plan_item *item)
-{
-    uint64_t block = item->shape.block;
-    bool power = block >= CUT_MIN && block <= CUT_MAX && (block & (block - 1)) == 0;
-    if (layout->consumer != CONSUMER_FUSED || options->target != TARGET_ONNXRUNTIME)
-        return false;
-    if (item->form == FORM_NBITS)
-        return true;
-    return item->form == FORM_DEQUANTIZE && !layout->integer &&
-           (item->granularity == GRANULARITY_CHANNEL ||
-            (item->granularity == GRANULARITY_BLOCKS && power));
-}
-
-/* Rows are taken apart in the middle: blocks must be whole and even. */
-static bool fits_rows(const struct plan_item *item)
-{
-    const struct quant_shape *shape = &item->shape;
-    if (item->granularity == GRANULARITY_TENSOR)
-        return false;
-    bool last = item->axis == 1 && item->granularity == GRANULARITY_BLOCKS;
-    bool even = !is_narrow(item) || shape->block % 2 == 0;
-    return item->granularity == GRANULARITY_CHANNEL
-               ? item->axis == 0
-               : last && (shape->block >= shape->dim ||
-                          (shape->dim % shape->block == 0 && even));
-}
-
-/* ---- form ----------------------------------------------------------- */
-
-/* Whether a fused operator is as fast as a MatMul of floats at any number of rows: not
- * on short axes, and not where much of the last block is padding (docs/forms.md). */
-static bool fusing_pays(const struct plan_item *item)
-{
-    enum { LENGTH_MIN = 208, PADDED_PERCENT_MAX = 155 };
-    uint64_t length = item->elements / dim_at(item, item->channel_axis);
-    uint64_t block = item->shape.block ? item->shape.block : 1;
-    uint64_t padded = (length + block - 1) / block * block;
-    return length >= LENGTH_MIN && padded * 100 <= length * PADDED_PERCENT_MAX;
-}
-
-static enum form choose_form(const struct plan_options *options,
-                             const struct layout *layout, const struct plan_item *item)
-{
-    if (options->target == TARGET_GENERIC)
-        return FORM_DEQUANTIZE;
-    if (options->decode == DECODE_LOAD)
-        return FORM_LOAD;
-    if (options->decode == DECODE_PORTABLE)
-        return FORM_PORTABLE;
-    if (layout->consumer == CONSUMER_LOOKUP && options->nbits && fits_lookup(item))
-        return FORM_LOOKUP;
-    if (layout->consumer == CONSUMER_LOOKUP && fits_rows(item))
-        return FORM_ROWS;
-    if (layout->consumer == CONSUMER_FUSED && options->nbits && !layout->unsure &&
-        fits_nbits(item))
-        return FORM_NBITS;
-    bool fast =
-        layout->consumer == CONSUMER_FUSED && !layout->integer && fusing_pays(item);
-    return fast || options->decode == DECODE_RUN ? FORM_DEQUANTIZE : FORM_LOAD;
-}
-
-/* Forms in unsigned bytes hold a signed type's codes shifted by half the range. */
-static void make_unsigned(struct plan_item *item)
-{
-    if (item->scheme.type == QUANT_INT4)
-        item->scheme.type = QUANT_UINT4;
-    else if (item->scheme.type == QUANT_INT8)
-        item->scheme.type = QUANT_UINT8;
-}
-
-/* The longest row of an even number of elements (where there is none: the longest
- * row) that still suits a buffer. */
-static size_t halves_row(const struct plan_item *item)
-{
-    enum { ROW_MAX = 64 << 10 };
-    size_t rank = item->tensor->n_dims, row = dim_at(item, rank - 1);
-    size_t longest = row, even = row % 2 == 0 ? row : 0;
-    for (size_t axis = rank - 1; axis-- > 0;) {
-        row *= dim_at(item, axis);
-        if (row > ROW_MAX)
-            break;
-        longest = row;
-        even = row % 2 == 0 ? row : even;
-    }
-    return even ? even : longest;
-}
-
-static void set_packing(const struct plan_options *options, struct plan_item *item)
-{
-    bool narrow = is_narrow(item);
-    bool rank2 = item->tensor->n_dims == 2;
-    bool channel_first = item->channel_axis == 0; /* [N, K] in memory */
-    item->packing = narrow ? PACK_PAIRS : PACK_BYTES;
-    switch (item->form) {
-    case FORM_DEQUANTIZE:
-        item->transposed = item->fused && rank2 && channel_first;
-        break;
-    case FORM_NBITS:
-        make_unsigned(item);
-        item->int8_activations = options->int8_activations;
-        item->transposed = !channel_first;
-        item->padded = true;
-        if (item->shape.dim % item->shape.block != 0) {
-            item->row = item->shape.dim;
-            item->row_bytes = padded_bytes(item);
-        }
-        break;
-    case FORM_ROWS:
-        make_unsigned(item);
-        item->packing = narrow ? PACK_HALVES : PACK_BYTES;
-        item->row = item->shape.block && item->shape.block < item->shape.dim
-                        ? item->shape.block
-                        : dim_at(item, 1);
-        break;
-    case FORM_PORTABLE:
-        make_unsigned(item);
-        item->packing = narrow ? PACK_HALVES : PACK_BYTES;
-        item->row = halves_row(item);
-        break;
-    default:
-        break;
-    }
-}
+/* ---- one item ------------------------------------------------------- */
 
 /* Blocks that a lookup wants where no granularity is asked for. */
 static void cut_lookup(const struct plan_options *options, struct layout *layout)
@@ -250,8 +92,9 @@ static bool suits_integer(const struct layout *layout, const struct plan_item *i
     return item->granularity == GRANULARITY_TENSOR || (channels && centred);
 }
 
-/* Codes of 8 bits beside quantized activations: channels are not cut there, and what
- * does not suit is folded to floats, which nothing is joined with. */
+/* ONNX Runtime joins a DequantizeLinear of 8-bit codes with quantized activations. Its
+ * channels are not cut there. Codes that do not suit become floats at load, which nothing
+ * is joined with. */
 static void settle_integer(const struct plan_options *options, struct layout *layout,
                            struct plan_item *item)
 {
@@ -277,14 +120,15 @@ void shape_item(const struct plan_options *options, const struct layout *layout,
         item->scheme.scale_type = REAL_FLOAT16;
     cut_lookup(options, &local);
     set_shape(options, &local, item);
-    item->form = choose_form(options, &local, item);
+    item->form = form_choose(options, &local, item);
     settle_integer(options, &local, item);
+    /* The other form of rows, GatherBlockQuantized, holds 4-bit codes only. */
     if (rows && item->form == FORM_ROWS && options->wide_embeddings)
         item->scheme.type = QUANT_UINT8;
     /* One step more is worth a stored zero point among 16, not among 256. */
     item->scheme.mirrored &= item->scheme.symmetric && is_narrow(item);
-    item->fused = fuses(options, &local, item);
-    set_packing(options, item);
+    item->fused = form_fuses(options, &local, item);
+    form_arrange(options, item);
 }
 
 /* ---- questions about a shaped item ---------------------------------- */
@@ -301,7 +145,7 @@ bool plan_has_zeros(const struct plan_item *item)
     /* QGemm wants a zero point for each scale. */
     if (item->joined)
         return true;
-    return !is_signed && (item->form == FORM_DEQUANTIZE || item->form == FORM_LOOKUP);
+    return !is_signed && !form_info(item->form)->implied_middle;
 }
 
 static uint64_t zero_bytes(const struct plan_item *item, uint64_t groups)
@@ -342,18 +186,6 @@ bool plan_is_narrowed(const struct plan_item *item)
 
 bool plan_is_slow(const struct plan_item *item)
 {
-    return item->quantize && item->form == FORM_DEQUANTIZE && !item->fused;
-}
-
-const char *form_name(enum form form)
-{
-    static const char *const names[FORMS] = {
-        [FORM_DEQUANTIZE] = "DequantizeLinear",
-        [FORM_ROWS] = "Gather",
-        [FORM_NBITS] = "MatMulNBits",
-        [FORM_LOOKUP] = "GatherBlockQuantized",
-        [FORM_LOAD] = "load",
-        [FORM_PORTABLE] = "portable",
-    };
-    return names[form];
+    return item->quantize && !item->fused &&
+           form_info(item->form)->decoding == DECODED_EACH_RUN;
 }

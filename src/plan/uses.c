@@ -1,6 +1,7 @@
 /* Uses of weights. Which operators take a weight is operators.c's to say. */
 #include "plan/uses.h"
 #include "onnx/node.h"
+#include "plan/forms.h"
 #include "plan/shape.h"
 
 /* ---- collecting ----------------------------------------------------- */
@@ -126,8 +127,9 @@ void leaves_settle(const struct plan_options *options, const struct plan_item *i
         struct plan_item shaped = *item;
         shaped.use = &leaf->use;
         shape_item(options, &leaf->layout, &shaped);
-        leaf->shares = shaped.form == FORM_NBITS;
-        bool own = shaped.fused || shaped.form == FORM_ROWS || shaped.form == FORM_LOOKUP;
+        const struct form_info *info = form_info(shaped.form);
+        leaf->shares = info->fusion == FUSION_SHARED;
+        bool own = shaped.fused || info->replaces_consumers;
         if (!own)
             leaf->layout.consumer = CONSUMER_PLAIN;
         leaf->bytes = plan_bytes(&shaped);

@@ -2,6 +2,7 @@
  * the names of granularities; text.c and json.c do the rest. */
 #include "report/report.h"
 #include "onnx/tensor.h"
+#include "plan/forms.h"
 #include "solve/solve.h"
 
 #include <math.h>
@@ -27,17 +28,10 @@ static const char *granularity_text(struct arena *arena, const struct plan_item 
 /* What the form means when the model runs. */
 static const char *form_why(struct arena *arena, const struct plan_item *item)
 {
-    static const char *const whys[FORMS] = {
-        [FORM_DEQUANTIZE] = "decoded on every run",
-        [FORM_ROWS] = "only the rows in use are decoded",
-        [FORM_NBITS] = "computed on the codes",
-        [FORM_LOOKUP] = "only the rows in use are decoded",
-        [FORM_LOAD] = "decoded once, when the model is loaded",
-        [FORM_PORTABLE] = "decoded once, when the model is loaded",
-    };
+    const enum decoding decoding = form_info(item->form)->decoding;
     if (item->same)
         return arena_printf(arena, "stored once, with %s", item->same->value->name);
-    const char *why = item->fused ? "computed on the codes" : whys[item->form];
+    const char *why = decoding_text(item->fused ? DECODED_NEVER : decoding);
     if (item->joined)
         why = "decoded on every run, unless joined with the quantized activations";
     if (item->kept_apart)
@@ -104,7 +98,7 @@ static bool fill_weight(struct arena *arena, const struct plan_item *item, bool 
     if (item->quantize) {
         weight->type = quant_type_info(item->scheme.type)->name;
         weight->granularity = granularity_text(arena, item);
-        weight->form = form_name(item->form);
+        weight->form = form_info(item->form)->name;
         weight->why = form_why(arena, item);
         weight->sharing = item->sharing;
         weight->sharing_bytes = item->sharing_bytes;

@@ -1,0 +1,290 @@
+/* The table of forms, and what each form can hold. A new form is a new row. */
+#include "plan/forms.h"
+
+static bool is_narrow(const struct plan_item *item)
+{
+    return quant_type_info(item->scheme.type)->bits == 4;
+}
+
+static size_t dim_at(const struct plan_item *item, size_t axis)
+{
+    return (size_t)item->tensor->dims[axis];
+}
+
+/* ---- what forms can hold -------------------------------------------- */
+
+/* ONNX Runtime computes on blocks of powers of two in this range. */
+static bool has_fused_block(const struct plan_item *item)
+{
+    enum { BLOCK_MIN = 16, BLOCK_MAX = 256 };
+    uint64_t block = item->shape.block;
+    return item->granularity == GRANULARITY_BLOCKS && block >= BLOCK_MIN &&
+           block <= BLOCK_MAX && (block & (block - 1)) == 0;
+}
+
+/* Operators of com.microsoft take scales in the type of the activations. */
+static bool fits_microsoft(const struct plan_item *item)
+{
+    bool type = item->data_type == DATA_FLOAT || item->data_type == DATA_FLOAT16;
+    return has_fused_block(item) && type;
+}
+
+/* Bytes of a channel's codes in whole blocks. */
+static size_t padded_bytes(const struct plan_item *item)
+{
+    const struct quant_shape *shape = &item->shape;
+    size_t blocks = shape->dim / shape->block + (shape->dim % shape->block != 0);
+    return blocks * shape->block / (is_narrow(item) ? 2 : 1);
+}
+
+/* MatMulNBits reads whole blocks of [N, K]. A partial one is padded, unless codes would
+ * then take more than three quarters of what the values do. */
+static bool nbits_can_hold(const struct layout *layout, const struct plan_item *item)
+{
+    return !layout->unsure && fits_microsoft(item) &&
+           padded_bytes(item) * 4 <= item->bytes / dim_at(item, item->channel_axis) * 3;
+}
+
+static bool lookup_can_hold(const struct layout *layout, const struct plan_item *item)
+{
+    (void)layout;
+    return fits_microsoft(item) && is_narrow(item);
+}
+
+/* Rows are taken apart in the middle: blocks must be whole and even. */
+static bool rows_can_hold(const struct layout *layout, const struct plan_item *item)
+{
+    const struct quant_shape *shape = &item->shape;
+    (void)layout;
+    if (item->granularity == GRANULARITY_TENSOR)
+        return false;
+    if (item->granularity == GRANULARITY_CHANNEL)
+        return item->axis == 0;
+    bool even = !is_narrow(item) || shape->block % 2 == 0;
+    return item->axis == 1 &&
+           (shape->block >= shape->dim || (shape->dim % shape->block == 0 && even));
+}
+
+/* ---- how codes lie -------------------------------------------------- */
+
+/* ONNX Runtime fuses weights that are stored as [K, N]. */
+static void arrange_dequantize(const struct plan_options *options, struct plan_item *item)
+{
+    (void)options;
+    item->transposed =
+        item->fused && item->tensor->n_dims == 2 && item->channel_axis == 0;
+}
+
+static void arrange_nbits(const struct plan_options *options, struct plan_item *item)
+{
+    item->int8_activations = options->int8_activations;
+    item->transposed = item->channel_axis != 0; /* to [N, K] */
+    item->padded = true;
+    if (item->shape.dim % item->shape.block != 0) {
+        item->row = item->shape.dim;
+        item->row_bytes = padded_bytes(item);
+    }
+}
+
+static void arrange_rows(const struct plan_options *options, struct plan_item *item)
+{
+    (void)options;
+    item->row = item->shape.block && item->shape.block < item->shape.dim
+                    ? item->shape.block
+                    : dim_at(item, 1);
+}
+
+/* The longest row of an even number of elements (where there is none: the longest
+ * row) that still suits a buffer. */
+static void arrange_portable(const struct plan_options *options, struct plan_item *item)
+{
+    enum { ROW_MAX = 64 << 10 };
+    size_t rank = item->tensor->n_dims, row = dim_at(item, rank - 1);
+    size_t longest = row, even = row % 2 == 0 ? row : 0;
+    (void)options;
+    for (size_t axis = rank - 1; axis-- > 0;) {
+        row *= dim_at(item, axis);
+        if (row > ROW_MAX)
+            break;
+        longest = row;
+        even = row % 2 == 0 ? row : even;
+    }
+    item->row = even ? even : longest;
+}
+
+/* ---- the table ------------------------------------------------------ */
+
+/* Among the forms that replace their consumers the first that can hold a weight wins. */
+static const struct form_info forms[FORMS] = {
+    [FORM_NBITS] = {.name = "MatMulNBits",
+                    .decoding = DECODED_NEVER,
+                    .fusion = FUSION_SHARED,
+                    .opset = 9,
+                    .unsigned_codes = true,
+                    .implied_middle = true,
+                    .packing = PACK_PAIRS,
+                    .replaces_consumers = true,
+                    .consumer = CONSUMER_FUSED,
+                    .microsoft = true,
+                    .can_hold = nbits_can_hold,
+                    .arrange = arrange_nbits},
+    [FORM_LOOKUP] = {.name = "GatherBlockQuantized",
+                     .decoding = DECODED_ROWS,
+                     .opset = 9,
+                     .int4_tensors = true,
+                     .packing = PACK_PAIRS,
+                     .replaces_consumers = true,
+                     .consumer = CONSUMER_LOOKUP,
+                     .microsoft = true,
+                     .can_hold = lookup_can_hold},
+    [FORM_ROWS] = {.name = "Gather",
+                   .decoding = DECODED_ROWS,
+                   .opset = 13,
+                   .unsigned_codes = true,
+                   .implied_middle = true,
+                   .packing = PACK_HALVES,
+                   .replaces_consumers = true,
+                   .consumer = CONSUMER_LOOKUP,
+                   .can_hold = rows_can_hold,
+                   .arrange = arrange_rows},
+    [FORM_DEQUANTIZE] = {.name = "DequantizeLinear",
+                         .decoding = DECODED_EACH_RUN,
+                         .fusion = FUSION_OWN,
+                         .opset = 13,
+                         .opset_blocks = 21,
+                         .opset_scales = 19,
+                         .int4_tensors = true,
+                         .packing = PACK_PAIRS,
+                         .arrange = arrange_dequantize},
+    [FORM_LOAD] = {.name = "load",
+                   .decoding = DECODED_AT_LOAD,
+                   .opset = 9,
+                   .int4_tensors = true,
+                   .implied_middle = true,
+                   .packing = PACK_PAIRS},
+    [FORM_PORTABLE] = {.name = "portable",
+                       .decoding = DECODED_AT_LOAD,
+                       .opset = 9,
+                       .unsigned_codes = true,
+                       .implied_middle = true,
+                       .packing = PACK_HALVES,
+                       .arrange = arrange_portable},
+};
+
+const struct form_info *form_info(enum form form)
+{
+    return &forms[form];
+}
+
+const char *decoding_text(enum decoding decoding)
+{
+    static const char *const texts[] = {
+        [DECODED_NEVER] = "computed on the codes",
+        [DECODED_ROWS] = "only the rows in use are decoded",
+        [DECODED_EACH_RUN] = "decoded on every run",
+        [DECODED_AT_LOAD] = "decoded once, when the model is loaded",
+    };
+    return texts[decoding];
+}
+
+/* ---- versions ------------------------------------------------------- */
+
+static bool has_int4_tensors(const struct plan_item *item)
+{
+    return forms[item->form].int4_tensors && is_narrow(item);
+}
+
+int64_t form_opset(const struct plan_item *item)
+{
+    enum { OPSET_INT4 = 21 };
+    const struct form_info *info = &forms[item->form];
+    const int64_t needed[] = {
+        info->opset,
+        item->shape.block != 0 ? info->opset_blocks : 0,
+        plan_scale_type(item) != REAL_FLOAT32 ? info->opset_scales : 0,
+        has_int4_tensors(item) ? OPSET_INT4 : 0,
+    };
+    int64_t opset = 0;
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+        opset = needed[i] > opset ? needed[i] : opset;
+    return opset;
+}
+
+int64_t form_ir(const struct plan_item *item)
+{
+    enum {
+        IR_OPTIONAL_INPUTS = 4,
+        IR_INT4 = 10
+    }; /* 4: initializers that are no inputs */
+    return has_int4_tensors(item) ? IR_INT4 : IR_OPTIONAL_INPUTS;
+}
+
+/* ---- the form of an item -------------------------------------------- */
+
+/* Whether a fused operator is as fast as a MatMul of floats at any number of rows: not
+ * on short axes, and not where much of the last block is padding (docs/forms.md). */
+static bool fusing_pays(const struct plan_item *item)
+{
+    enum { LENGTH_MIN = 208, PADDED_PERCENT_MAX = 155 };
+    uint64_t length = item->elements / dim_at(item, item->channel_axis);
+    uint64_t block = item->shape.block ? item->shape.block : 1;
+    uint64_t padded = (length + block - 1) / block * block;
+    return length >= LENGTH_MIN && padded * 100 <= length * PADDED_PERCENT_MAX;
+}
+
+static bool is_wanted(const struct form_info *info, const struct plan_options *options,
+                      const struct layout *layout, const struct plan_item *item)
+{
+    return info->replaces_consumers && info->consumer == layout->consumer &&
+           (!info->microsoft || options->nbits) && info->can_hold(layout, item);
+}
+
+/* Only here options are turned into forms by their names. */
+enum form form_choose(const struct plan_options *options, const struct layout *layout,
+                      const struct plan_item *item)
+{
+    if (options->target == TARGET_GENERIC)
+        return FORM_DEQUANTIZE;
+    if (options->decode == DECODE_LOAD)
+        return FORM_LOAD;
+    if (options->decode == DECODE_PORTABLE)
+        return FORM_PORTABLE;
+    for (unsigned form = 0; form < FORMS; form++)
+        if (is_wanted(&forms[form], options, layout, item))
+            return (enum form)form;
+    bool fast =
+        layout->consumer == CONSUMER_FUSED && !layout->integer && fusing_pays(item);
+    return fast || options->decode == DECODE_RUN ? FORM_DEQUANTIZE : FORM_LOAD;
+}
+
+bool form_fuses(const struct plan_options *options, const struct layout *layout,
+                const struct plan_item *item)
+{
+    enum fusion fusion = forms[item->form].fusion;
+    if (layout->consumer != CONSUMER_FUSED || options->target != TARGET_ONNXRUNTIME)
+        return false;
+    if (fusion != FUSION_OWN)
+        return fusion == FUSION_SHARED;
+    return !layout->integer &&
+           (item->granularity == GRANULARITY_CHANNEL || has_fused_block(item));
+}
+
+/* Makes the codes unsigned where the form stores them in bytes. */
+static void set_type(const struct form_info *info, struct plan_item *item)
+{
+    if (!info->unsigned_codes)
+        return;
+    if (item->scheme.type == QUANT_INT4)
+        item->scheme.type = QUANT_UINT4;
+    else if (item->scheme.type == QUANT_INT8)
+        item->scheme.type = QUANT_UINT8;
+}
+
+void form_arrange(const struct plan_options *options, struct plan_item *item)
+{
+    const struct form_info *info = &forms[item->form];
+    item->packing = is_narrow(item) ? info->packing : PACK_BYTES;
+    set_type(info, item);
+    if (info->arrange)
+        info->arrange(options, item);
+}
