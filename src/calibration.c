@@ -1,6 +1,7 @@
 /* Calibration as nibble.h has it: what to observe, the instrumented model, and runs. */
 #include "calibration.h"
 #include "calibrate/identity.h"
+#include "calibrate/stats_file.h"
 #include "core/truncation.h"
 #include "options.h"
 #include "plan/fold.h"
@@ -205,6 +206,29 @@ enum nibble_status nibble_calibration_observe(struct nibble_calibration *c,
 {
     struct error err = {0};
     observer_run(&c->observer, c->algebra, arrays, count, c->options.threads, &err);
+    return finish(&err, error);
+}
+
+static bool is_named(const char *path, struct error *err)
+{
+    return path || error_set(err, STATUS_INVALID, "no file of statistics is named");
+}
+
+enum nibble_status nibble_calibration_save(const struct nibble_calibration *c,
+                                           const char *path, struct nibble_error *error)
+{
+    struct error err = {0};
+    if (is_named(path, &err))
+        stats_save(path, &c->observer.statistics, c->identity, &err);
+    return finish(&err, error);
+}
+
+enum nibble_status nibble_calibration_load(struct nibble_calibration *c, const char *path,
+                                           struct nibble_error *error)
+{
+    struct error err = {0};
+    if (is_named(path, &err))
+        stats_load(path, &c->observer.statistics, c->identity, c->options.cancel, &err);
     return finish(&err, error);
 }
 

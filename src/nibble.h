@@ -459,6 +459,16 @@ NIBBLE_API enum nibble_status nibble_calibration_observe(
 /* Runs that were taken in, those of files included. */
 NIBBLE_API uint64_t nibble_calibration_runs(const struct nibble_calibration *calibration);
 
+/* What is known so far as a safetensors file (docs/calibration.md), and back: _load adds
+ * what a file says to what is there. Files that are damaged, of another model, or not of
+ * nibble are errors, after which nothing has been added. */
+NIBBLE_API enum nibble_status
+nibble_calibration_save(const struct nibble_calibration *calibration, const char *path,
+                        struct nibble_error *error);
+NIBBLE_API enum nibble_status
+nibble_calibration_load(struct nibble_calibration *calibration, const char *path,
+                        struct nibble_error *error);
+
 #ifdef __cplusplus
 }
 #endif

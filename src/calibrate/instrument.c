@@ -128,7 +128,7 @@ static bool append(struct instrument *in, void *items, size_t *n, void *added)
 static bool add_node(struct instrument *in, Onnx__GraphProto *graph, const char *type,
                      const char *input, const char *output, Onnx__TensorProto *value)
 {
-    const char *name = fresh(in, output);
+    const char *name = fresh(in, type);
     Onnx__NodeProto *node = name ? node_new(in->model, type, name, input ? &input : NULL,
                                             input ? 1 : 0, &output, 1)
                                  : NULL;
@@ -222,7 +222,7 @@ static const char *lift(struct instrument *in, const struct scope *scope,
     const char *name = add_node_output(in, owner, before, value);
     if (name && scope->parent->parent)
         return lift(in, scope->parent, name, type);
-    return name;
+    return name && add_output(in, scope->parent->graph, name, type) ? name : NULL;
 }
 
 /* ---- values ------------------------------------------------------------ */

@@ -176,7 +176,7 @@ bool observer_run(struct observer *o, const struct algebra *algebra,
                   const struct nibble_array *arrays, size_t count, int wanted,
                   struct error *err)
 {
-    int threads = parallel_threads(wanted, o->site_count);
+    int threads = algebra_threads(algebra, parallel_threads(wanted, o->site_count));
     struct observation run = {
         .observer = o,
         .algebra = algebra,

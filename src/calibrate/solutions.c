@@ -267,6 +267,7 @@ static int solving_threads(const struct solving *s)
 {
     const double room = 256 << 20;
     int threads = parallel_threads(s->options->threads, s->job_count);
+    threads = algebra_threads(s->options->algebra, threads);
     double largest = 1;
     for (size_t i = 0; i < s->job_count; i++) {
         double n = (double)s->jobs[i].sums->inputs;

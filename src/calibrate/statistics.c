@@ -142,16 +142,24 @@ bool sums_join(struct sums *sums, const struct sums *other, struct error *err)
     return true;
 }
 
+/* Sums depend on their order in the last bits. Codes should not. */
+static double single(double value)
+{
+    return (double)(float)value;
+}
+
 struct moments sums_moments(const struct sums *sums, size_t group, double *covariance,
                             double *mean)
 {
     const size_t n = sums->inputs;
     const double *first = sums->first + group * n, *second = sums->second + group * n * n;
     for (size_t i = 0; i < n; i++)
-        mean[i] = first[i] / sums->rows;
+        mean[i] = single(first[i] / sums->rows);
     for (size_t i = 0; i < n; i++)
         for (size_t j = i; j < n; j++)
-            covariance[i * n + j] = second[i * n + j] / sums->rows - mean[i] * mean[j];
+            covariance[i * n + j] =
+                single(second[i * n + j] / sums->rows -
+                       first[i] / sums->rows * (first[j] / sums->rows));
     return (struct moments){
         .inputs = n, .rows = sums->rows, .covariance = covariance, .mean = mean};
 }

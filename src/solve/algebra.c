@@ -30,7 +30,8 @@ struct algebra {
     triangle_fn *trmm, *trsm;
     get_threads_fn *get_threads;
     set_threads_fn *set_threads;
-    int threads; /* as they were before */
+    get_threads_fn *get_parallel; /* how it was built: 0 is without threads */
+    int threads;                  /* as they were before */
 };
 
 /* ---- the library ------------------------------------------------------ */
@@ -43,7 +44,7 @@ static bool find(struct algebra *a, const char *name, void *function, struct err
     memcpy(function, &address, sizeof address); /* C has no cast for it */
     return address || error_set(err, STATUS_UNSUPPORTED,
                                 "calibration: " NIBBLE_OPENBLAS " has no function %s: "
-                                "install OpenBLAS (Debian: libopenblas0)",
+                                "install OpenBLAS (Debian: libopenblas0-pthread)",
                                 name);
 }
 
@@ -53,12 +54,13 @@ static bool load(struct algebra *a, struct error *err)
     if (!a->library)
         return error_set(err, STATUS_UNSUPPORTED,
                          "calibration needs OpenBLAS, which is not there: install it "
-                         "(Debian: apt-get install libopenblas0)\n%s",
+                         "(Debian: apt-get install libopenblas0-pthread)\n%s",
                          dlerror());
     return find(a, "dgemm_", &a->gemm, err) && find(a, "dsyrk_", &a->syrk, err) &&
            find(a, "dpotrf_", &a->potrf, err) && find(a, "dtrmm_", &a->trmm, err) &&
            find(a, "dtrsm_", &a->trsm, err) &&
            find(a, "openblas_get_num_threads", &a->get_threads, err) &&
+           find(a, "openblas_get_parallel", &a->get_parallel, err) &&
            find(a, "openblas_set_num_threads", &a->set_threads, err);
 }
 
@@ -69,7 +71,7 @@ static bool load(struct algebra *a, struct error *err)
     (void)a;
     return error_set(err, STATUS_UNSUPPORTED,
                      "calibration: this nibble was built without OpenBLAS: build it anew "
-                     "with OpenBLAS installed (Debian: apt-get install libopenblas-dev)");
+                     "with OpenBLAS installed (Debian: apt-get install libopenblas-pthread-dev)");
 }
 
 #endif
@@ -97,6 +99,11 @@ void algebra_close(struct algebra *a)
         a->set_threads(a->threads);
     /* The library stays: it can't be unloaded while threads of its own run. */
     free(a);
+}
+
+int algebra_threads(const struct algebra *a, int wanted)
+{
+    return a->get_parallel() == 0 ? 1 : wanted;
 }
 
 /* ---- the calls -------------------------------------------------------- */

@@ -18,6 +18,10 @@ struct algebra;
 struct algebra *algebra_open(struct error *err);
 void algebra_close(struct algebra *algebra); /* NULL is fine */
 
+/* As many threads as may call it at once: one where it was built without threads, since
+ * it then shares its buffers without a lock; else `wanted`. */
+int algebra_threads(const struct algebra *algebra, int wanted);
+
 /* c[columns][outputs] += a[rows][columns]^T * b[rows][outputs]; lda: elements from one
  * row of a to the next. */
 void algebra_multiply(const struct algebra *algebra, size_t rows, size_t columns,

@@ -1,5 +1,6 @@
 """Calibration through the library's own functions, by ctypes."""
 import ctypes as c
+import json
 import os
 import tempfile
 
@@ -44,7 +45,7 @@ library.nibble_report_json.restype = c.c_void_p
 
 class Failed(Exception):
     def __init__(self, error):
-        super().__init__(error.message.decode())
+        super().__init__(error.message.decode(errors="replace"))
         self.status = error.status
 
 
@@ -136,3 +137,30 @@ class Calibration:
 def quantize(model, output, **values):
     made = options(**values)
     call(library.nibble_quantize, str(model).encode(), str(output).encode(), c.byref(made), None)
+
+
+def read_statistics(path):
+    """{site: (rows, mean [groups, n], covariance [groups, n, n])} and the metadata, by what the format says."""
+    raw = open(path, "rb").read()
+    length = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8:8 + length])
+    metadata, sites = header.pop("__metadata__"), {}
+
+    def values(name):
+        entry = header[name]
+        begin, end = entry["data_offsets"]
+        kind = {"F32": "<f4", "F64": "<f8"}[entry["dtype"]]
+        return np.frombuffer(raw[8 + length:][begin:end], kind).reshape(entry["shape"]).astype(float)
+
+    for name in header:
+        if not name.endswith(".mean"):
+            continue
+        key, mean = name[:-5], values(name)
+        n = mean.shape[1]
+        covariance = np.zeros((len(mean), n, n))
+        upper = np.triu_indices(n)
+        for full, packed in zip(covariance, values(key + ".covariance")):
+            full[upper] = packed
+            full.T[upper] = packed
+        sites[key] = values(key + ".rows").item(), mean, covariance
+    return sites, metadata
