@@ -1,9 +1,11 @@
 /* Making the plan: finds the float constants, asks of each a list of questions,
  * and gives scheme and shape to those that pass. Changes nothing in the model. */
 #include "plan/plan.h"
+#include "core/pages.h"
 #include "onnx/node.h"
 #include "plan/already.h"
 #include "plan/equal.h"
+#include "plan/fixed.h"
 #include "plan/forms.h"
 #include "plan/shape.h"
 #include "plan/uses.h"
@@ -20,6 +22,7 @@ struct planner {
     const struct leaves *shared; /* and its uses, if those that want copies get none */
     size_t first;                /* the first item of this weight */
     uint64_t copied;             /* bytes of all copies so far */
+    struct pages sampled;
     struct error *err;
 };
 
@@ -98,6 +101,19 @@ static const char *reason_role(struct planner *p, const struct plan_item *item)
     if (overridable && !p->options->freeze)
         return "it is a graph input that a caller may override (--freeze)";
     return NULL;
+}
+
+/* Also sets the source. Who names such constants gets them quantized. */
+static const char *reason_fixed(struct planner *p, struct plan_item *item,
+                                const struct leaves *leaves)
+{
+    item->source = tensor_values(p->model, item->tensor, p->err);
+    if (!item->source || p->options->include)
+        return NULL;
+    pages_read(&p->sampled, item->source->file, item->source->data, item->source->size);
+    const char *reason = fixed_reason(item, leaves);
+    item->asked = !reason;
+    return reason;
 }
 
 /* What earlier passes found out about its values. */
@@ -261,6 +277,7 @@ static bool decide(struct planner *p, struct plan_item *item)
         item->asked = true;
         if (!(item->reason = reason_role(p, item)) &&
             !(item->reason = leaves_collect(p->plan->arena, p->index, item, &leaves)) &&
+            !(item->reason = reason_fixed(p, item, &leaves)) &&
             !(item->reason = reason_values(p, item)))
             item->reason = reason_choice(p, item);
     }
@@ -269,13 +286,14 @@ static bool decide(struct planner *p, struct plan_item *item)
     if (arena_exhausted(p->plan->arena))
         return error_memory(p->err);
     if (item->reason)
+        item->source = NULL;
+    if (item->reason)
         return add_item(p, item);
-    item->source = tensor_values(p->model, item->tensor, p->err);
     p->item = item;
     for (size_t i = 0; i < leaves.count; i++)
         if (!check_block(p, &leaves.items[i].layout))
             return false;
-    if (!item->source || !group(p, item, &leaves))
+    if (!group(p, item, &leaves))
         return false;
     give_up_together(p->plan, p->first);
     return true;
@@ -360,12 +378,13 @@ bool plan_make(struct model *model, const struct graph_index *index,
     if (!plan->arena ||
         !(plan->items = arena_array(plan->arena, count, sizeof *plan->items)))
         return error_memory(err);
-    for (struct value *value = index->values; value; value = value->next) {
-        if (is_float_constant(&item, value) && !decide(&p, &item))
-            return false;
+    bool ok = true;
+    for (struct value *value = index->values; value && ok; value = value->next) {
+        ok = !is_float_constant(&item, value) || decide(&p, &item);
         count_already(plan, value);
     }
-    return plan_find_equal(plan, err);
+    pages_end(&p.sampled);
+    return ok && plan_find_equal(plan, err);
 }
 
 void plan_free(struct plan *plan)

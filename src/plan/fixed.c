@@ -1,0 +1,274 @@
+/* Telling fixed constants from learned ones, by what their values obey exactly.
+ *
+ * Samples of a sinusoid, damped or not, of a line, and of their windowed kin all follow
+ * x[k + 1] + x[k - 1] = c x[k] along one axis: in k of cos(k t) w(t), where c = 2 cos t
+ * knows no window; in the position of rotary and sinusoidal tables; with c = 2 in grids
+ * of coordinates. Learned values don't, not even smooth ones, to a part in 250. */
+#include "plan/fixed.h"
+#include "onnx/node.h"
+#include "quant/half.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    RUN = 64,          /* values of a row or column that are looked at together */
+    LINES = 12,        /* rows or columns that are looked at, */
+    LINES_APART = 1024 /* out of the first so many: they lie on few pages */
+};
+
+/* ---- values ------------------------------------------------------------- */
+
+struct values {
+    const uint8_t *data;
+    enum real_type type;
+};
+
+static float value_at(const struct values *values, uint64_t index)
+{
+    const uint8_t *at = values->data + index * real_size(values->type);
+    uint16_t half;
+    float single;
+    double wide;
+    switch (values->type) {
+    case REAL_FLOAT16:
+        memcpy(&half, at, sizeof half);
+        return half_widen(half);
+    case REAL_BFLOAT16:
+        memcpy(&half, at, sizeof half);
+        return bfloat_widen(half);
+    case REAL_FLOAT64:
+        memcpy(&wide, at, sizeof wide);
+        return (float)wide;
+    default:
+        memcpy(&single, at, sizeof single);
+        return single;
+    }
+}
+
+/* How far the rule may be missed, relative to the mean size of the values. */
+static double tolerance(enum real_type type)
+{
+    return type == REAL_BFLOAT16 ? 2e-2 : 4e-3;
+}
+
+/* An axis of a tensor: lines along it are `stride` apart from value to value. */
+struct axis {
+    uint64_t length, stride, lines;
+};
+
+static struct axis axis_at(const struct plan_item *item, size_t at)
+{
+    const Onnx__TensorProto *tensor = item->tensor;
+    struct axis axis = {.length = (uint64_t)tensor->dims[at], .stride = 1};
+    for (size_t i = at + 1; i < tensor->n_dims; i++)
+        axis.stride *= (uint64_t)tensor->dims[i];
+    axis.lines = item->elements / axis.length;
+    return axis;
+}
+
+static uint64_t line_start(const struct axis *axis, uint64_t line)
+{
+    return line / axis->stride * axis->stride * axis->length + line % axis->stride;
+}
+
+/* ---- the recurrence ------------------------------------------------------- */
+
+enum verdict { FOLLOWS, DIFFERS, SAYS_NOTHING };
+
+struct run {
+    double x[RUN];
+    size_t n;
+    double size; /* root of the mean square */
+};
+
+/* Whether most neighbours at this distance obey the rule with c. Where all is near zero,
+ * or (c = 2) just the same value, nothing can be said. */
+static bool obeys(const struct run *run, size_t lag, double c, double allowed)
+{
+    size_t told = 0, obeying = 0;
+    const double *x = run->x;
+    for (size_t k = lag; k + lag < run->n; k++) {
+        double largest = fmax(fabs(x[k]), fmax(fabs(x[k - lag]), fabs(x[k + lag])));
+        if (largest < 0.1 * run->size || (c == 2 && x[k - lag] == x[k + lag]))
+            continue;
+        told++;
+        obeying += fabs(x[k + lag] + x[k - lag] - c * x[k]) <= allowed * run->size;
+    }
+    return told >= 6 && obeying * 4 >= told * 3;
+}
+
+/* c as the largest value in [begin, end) and its neighbours have it. */
+static double coefficient(const struct run *run, size_t lag, size_t begin, size_t end)
+{
+    size_t at = begin;
+    for (size_t k = begin; k < end; k++)
+        if (fabs(run->x[k]) > fabs(run->x[at]))
+            at = k;
+    return (run->x[at + lag] + run->x[at - lag]) / run->x[at];
+}
+
+/* Most values are those before them again: rows of a grid, or weights that are shared. */
+static bool repeats(const struct run *run, size_t lag)
+{
+    size_t same = 0;
+    for (size_t k = lag; k < run->n; k++)
+        same += run->x[k] == run->x[k - lag];
+    return same * 4 >= (run->n - lag) * 3;
+}
+
+static enum verdict judge(const struct run *run, double allowed)
+{
+    /* Neighbours; real and imaginary parts in turn; boxes of so many sizes in turn. */
+    static const size_t lags[] = {1, 2, 3, 4, 6, 9};
+    enum verdict verdict = DIFFERS;
+    for (size_t i = 0; i < sizeof lags / sizeof *lags; i++) {
+        size_t lag = lags[i], middle = run->n / 2;
+        if (run->n < 3 * lag + 6)
+            break;
+        double tries[] = {2, coefficient(run, lag, lag, middle),
+                          coefficient(run, lag, middle, run->n - lag)};
+        for (size_t j = 0; j < sizeof tries / sizeof *tries; j++)
+            if (fabs(tries[j]) <= 2.001 && obeys(run, lag, tries[j], allowed))
+                return FOLLOWS;
+        if (repeats(run, lag))
+            verdict = SAYS_NOTHING;
+    }
+    return verdict;
+}
+
+/* Values that hardly differ tell nothing. */
+static enum verdict look_at(const struct values *values, uint64_t start, uint64_t stride,
+                            struct run *run)
+{
+    double sum = 0, squares = 0;
+    for (size_t k = 0; k < run->n; k++) {
+        run->x[k] = (double)value_at(values, start + k * stride);
+        sum += run->x[k];
+        squares += run->x[k] * run->x[k];
+    }
+    double n = (double)run->n, variance = squares / n - sum / n * (sum / n);
+    run->size = sqrt(squares / n);
+    if (!(variance > 1e-4 * squares / n)) /* NaN, too */
+        return SAYS_NOTHING;
+    return judge(run, tolerance(values->type));
+}
+
+/* Lines from all over the beginning, each at its start and in its middle. */
+static bool follows_along(const struct values *values, const struct axis *axis)
+{
+    size_t follow = 0, differ = 0;
+    uint64_t lines = axis->lines < LINES_APART ? axis->lines : LINES_APART;
+    uint64_t count = lines < LINES ? lines : LINES,
+             places = axis->length < 2 * RUN ? 1 : 2;
+    for (uint64_t i = 0; i < count && differ <= LINES / 4; i++) {
+        for (uint64_t place = 0; place < places; place++) {
+            struct run run = {.n = axis->length < RUN ? (size_t)axis->length : RUN};
+            uint64_t start = line_start(axis, i * lines / count) +
+                             place * (axis->length / 2) * axis->stride;
+            enum verdict verdict = look_at(values, start, axis->stride, &run);
+            follow += verdict == FOLLOWS;
+            differ += verdict == DIFFERS;
+        }
+    }
+    return follow >= 2 && follow >= 3 * differ && follow * 4 >= count * places;
+}
+
+static bool is_regular(const struct plan_item *item, const struct values *values)
+{
+    for (size_t i = 0; i < item->tensor->n_dims; i++) {
+        struct axis axis = axis_at(item, i);
+        if (axis.length >= 9 && follows_along(values, &axis))
+            return true;
+    }
+    return false;
+}
+
+/* ---- filter banks ---------------------------------------------------------- */
+
+struct band {
+    uint64_t begin, end; /* where its values are positive: begin == end nowhere */
+};
+
+/* False where a channel is none: a value is negative, or there are two bands. */
+static bool find_band(const struct values *values, uint64_t start,
+                      const struct axis *axis, struct band *band)
+{
+    *band = (struct band){0, 0};
+    for (uint64_t k = 0; k < axis->length; k++) {
+        float x = value_at(values, start + k * axis->stride);
+        if (!(x >= 0) || (x > 0 && band->end > 0 && band->end != k))
+            return false;
+        if (x > 0 && band->end == 0)
+            band->begin = k;
+        if (x > 0)
+            band->end = k + 1;
+    }
+    return true;
+}
+
+/* Mel filters and the like: channels are positive in one narrow band each, and bands come
+ * in order. */
+static bool is_filter_bank(const struct plan_item *item, const struct layout *layout,
+                           const struct values *values)
+{
+    enum { AXIS_MIN = 32, AXIS_MAX = 1 << 14, CHANNELS_MIN = 8 };
+    struct axis sum = axis_at(item, layout->reduction);
+    struct axis channels = axis_at(item, layout->channel);
+    uint64_t count = channels.length < 2 * LINES ? channels.length : 2 * LINES;
+    uint64_t last = 0, filled = 0, inside = 0;
+    if (sum.length * channels.length != item->elements || sum.length < AXIS_MIN ||
+        sum.length > AXIS_MAX || channels.length < CHANNELS_MIN)
+        return false;
+    for (uint64_t i = 0; i < count; i++) {
+        struct band band;
+        uint64_t channel = i * channels.length / count;
+        if (!find_band(values, channel * channels.stride, &sum, &band))
+            return false;
+        if (band.begin == band.end)
+            continue;
+        if (band.begin < last)
+            return false;
+        last = band.begin;
+        filled++;
+        inside += band.end - band.begin;
+    }
+    return filled * 2 >= count && last > 0 && inside * 4 <= filled * sum.length;
+}
+
+/* ---- coordinates ----------------------------------------------------------- */
+
+/* Constant columns of a narrow table: boxes, anchors, points. */
+static bool is_narrow_table(const struct plan_item *item, const struct leaves *leaves)
+{
+    enum { WIDTH_MAX = 16 };
+    size_t rank = item->tensor->n_dims;
+    if (item->tensor->dims[rank - 1] > WIDTH_MAX)
+        return false;
+    for (size_t i = 0; i < leaves->count; i++) {
+        const struct use *use = &leaves->items[i].use;
+        if (!node_is(use->node, "Gather"))
+            return false;
+        const struct value *index = scope_find(use->scope, node_input(use->node, 1));
+        int64_t axis = node_int(use->node, "axis", 0);
+        if (!index || !value_constant(index) ||
+            axis + (axis < 0 ? (int64_t)rank : 0) != (int64_t)rank - 1)
+            return false;
+    }
+    return leaves->count > 0;
+}
+
+const char *fixed_reason(const struct plan_item *item, const struct leaves *leaves)
+{
+    const struct values values = {item->source->data, data_type_real(item->data_type)};
+    if (item->elements == 0 || !values.data)
+        return NULL;
+    if (is_narrow_table(item, leaves))
+        return "columns of a narrow table, coordinates rather than weights (--include)";
+    if (is_filter_bank(item, &leaves->items[0].layout, &values))
+        return "bands of a filter bank, not learned (--include)";
+    if (is_regular(item, &values))
+        return "a regular grid, waves or the basis of a transform, not learned "
+               "(--include)";
+    return NULL;
+}
