@@ -65,7 +65,7 @@ SPECIAL = {
     "one denormal column": noise() * np.where(np.arange(40) == 7, 1e-42, 1),
     "mixed": noise() * np.logspace(-44, 37, 40),
     "halves": np.round(noise() * 20) / 2 + np.where(np.arange(70)[:, None] == 0, 7, 0),
-    "ties": np.resize(np.arange(-15, 16) / 2, LAYER.weight),
+    "ties": np.random.default_rng(4).permuted(np.resize(np.arange(-15, 16) / 2, LAYER.weight)),
     "one outlier": np.where(np.arange(2800).reshape(LAYER.weight) == 1234, 1e6, noise()),
 }
 
