@@ -369,8 +369,8 @@ NIBBLE_API void nibble_report_free(struct nibble_report *report); /* NULL is fin
  *   standard input. Never changed.
  * output: path, replaced in one rename when all is done; compressed where it
  *   ends in .gz; "-" for standard output; NULL for a dry run, which plans and
- *   reports, reads no weight's values unless bits_per_weight or min_snr are asked
- *   for, and writes nothing.
+ *   reports, reads a few of each weight's values only, unless bits_per_weight or
+ *   min_snr are asked for, and writes nothing.
  * A model with nothing to quantize is a success, too: OUTPUT is then the model as it
  * was, byte for byte, with copies of its external data beside it. The report's
  * `quantized` is 0. Where OUTPUT is a stream or a .gz, which can't have files beside it,

@@ -1,5 +1,6 @@
 /* The plan: for every float constant of the model what becomes of it, and why.
- * Decides from shapes and consumers; looks at values only to see which are equal. */
+ * Decides from shapes and consumers; looks at values only to see which are equal, and
+ * at a few to see which are no weights. */
 #ifndef NIBBLE_PLAN_PLAN_H
 #define NIBBLE_PLAN_PLAN_H
 
