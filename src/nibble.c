@@ -3,6 +3,7 @@
 #include "nibble.h"
 #include "calibration.h"
 #include "choose.h"
+#include "compare/comparison.h"
 #include "core/truncation.h"
 #include "emit/emit.h"
 #include "fill/fill.h"
@@ -374,6 +375,19 @@ enum nibble_status nibble_upgrade(const char *model, const char *output, int64_t
 bool nibble_guard_handle(const struct nibble_guard *guard, const void *address)
 {
     return truncation_handle(&guard->files, address);
+}
+
+enum nibble_status nibble_compare(const char *model, const char *quantized,
+                                  const struct nibble_options *options,
+                                  struct nibble_comparison **comparison,
+                                  struct nibble_error *error)
+{
+    struct error err = {0};
+    struct nibble_options own;
+    *comparison = NULL;
+    if (options_read(options, &own, &err))
+        *comparison = comparison_make(model, quantized, &own, &err);
+    return finish(&err, error);
 }
 
 int64_t nibble_opset_max(void)

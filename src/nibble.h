@@ -395,6 +395,54 @@ NIBBLE_API enum nibble_status nibble_upgrade(const char *model, const char *outp
                                              struct nibble_error *error);
 NIBBLE_API int64_t nibble_opset_max(void);
 
+/* ---- comparing ------------------------------------------------------ */
+
+/* One weight of a float model, and what stands for it in a quantized one. */
+struct nibble_weight_error {
+    const char *name;    /* of the float tensor */
+    const char *op_type; /* operator that takes it: "MatMul" */
+    const char *graph;   /* "" main graph; else the path to the body or function */
+    const int64_t *dims; /* as its operator sees it */
+    size_t rank;
+    uint64_t elements;
+    bool found;              /* the quantized model has a counterpart */
+    const char *counterpart; /* its tensor of codes, or of floats; "" if not found */
+    const char *type;        /* of these: "int4"; "" if not found */
+    const char *form;        /* operator that takes them: "DequantizeLinear", "Cast" */
+    double snr_db;           /* 10 log10(sum x^2 / sum (x - x')^2); infinity if nothing
+                                was lost, NaN if not found */
+};
+
+/* Structs grow as those of reports do. */
+struct nibble_comparison {
+    const char *model, *quantized;
+    /* Quantized weights, weights that changed in another way, and matrices of 1024
+     * elements and more that were not found: the least SNR first, these last. */
+    const struct nibble_weight_error *const *weights;
+    size_t weight_count;
+    size_t unchanged; /* number of weights that are as they were, and not listed */
+    size_t missing;   /* number of those not found */
+};
+
+/* Finds out how far the weights of QUANTIZED are from those of MODEL, for whatever tool
+ * has made it. Computes constants as both models do, one weight at a time, and runs
+ * neither.
+ *
+ * model, quantized: as for nibble_quantize.
+ * options: NULL for the defaults; only cancel is looked at.
+ * comparison: set on success, freed by the caller. error: may be NULL. */
+NIBBLE_API enum nibble_status nibble_compare(const char *model, const char *quantized,
+                                             const struct nibble_options *options,
+                                             struct nibble_comparison **comparison,
+                                             struct nibble_error *error);
+
+/* As text for people, or as JSON (docs/compare.md); freed with free(). NULL when out of
+ * memory. */
+NIBBLE_API char *nibble_comparison_text(const struct nibble_comparison *comparison,
+                                        int columns);
+NIBBLE_API char *nibble_comparison_json(const struct nibble_comparison *comparison);
+NIBBLE_API void nibble_comparison_free(struct nibble_comparison *comparison);
+
 /* ---- calibration ---------------------------------------------------- */
 
 /* Weights alone do not say which errors matter: some runs of the model on real inputs do.

@@ -10,6 +10,8 @@ small = nibble.quantize(onnx_program)      # a model in, a model of the same kin
 
 from ._calls import inspect, quantize, upgrade
 from ._library import opset_max, version
+from ._session import ModelError
+from .comparison import Comparison, WeightError, compare
 from .errors import (
     CancelledError,
     DataError,
@@ -23,22 +25,28 @@ from .errors import (
     UnsupportedModelError,
     WriteError,
 )
+from .metrics import OutputError
 from .report import Report, Weight
 
 __all__ = [
     "CancelledError",
+    "Comparison",
     "DataError",
     "MalformedModelError",
     "MissingPackageError",
+    "ModelError",
     "NibbleError",
     "NibbleWarning",
     "OptionError",
     "OutOfMemoryError",
+    "OutputError",
     "ReadError",
     "Report",
     "UnsupportedModelError",
     "Weight",
+    "WeightError",
     "WriteError",
+    "compare",
     "inspect",
     "opset_max",
     "quantize",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import warnings
 from typing import TYPE_CHECKING, Any, Callable, Literal, TypeVar, Union, overload
@@ -187,6 +188,27 @@ def upgrade(
 
     result, _ = _run(model, kind, output, call, progress)
     return result if output is None else None
+
+
+def compare_weights(model: str, quantized: str) -> dict[str, Any]:
+    """What nibble_comparison_json says (docs/compare.md) of the models at two paths."""
+
+    def call(work: Work[str]) -> str:
+        library = _library.library()
+        options = _options.make({})
+        work.connect(options)
+        error, comparison = _library.Error(), ctypes.c_void_p()
+        status = library.nibble_compare(
+            os.fsencode(model), os.fsencode(quantized), options, comparison, error
+        )
+        _library.check(status, error)
+        try:
+            return _library.take_string(library.nibble_comparison_json(comparison))
+        finally:
+            library.nibble_comparison_free(comparison)
+
+    found: dict[str, Any] = json.loads(Work(call).run())
+    return found
 
 
 # ---- the calls ------------------------------------------------------------------------

@@ -62,6 +62,7 @@ class Options(ctypes.Structure):
         ("progress_data", c_void_p),
         ("cancel", POINTER(c_int)),
         ("guard", c_void_p),
+        ("calibration", c_void_p),
     ]
 
 
@@ -104,6 +105,12 @@ PROTOTYPES = {
     "nibble_report_text": (c_void_p, [c_void_p, c_int, c_bool]),
     "nibble_report_json": (c_void_p, [c_void_p]),
     "nibble_report_free": (None, [c_void_p]),
+    "nibble_compare": (
+        c_int,
+        [c_char_p, c_char_p, POINTER(Options), POINTER(c_void_p), POINTER(Error)],
+    ),
+    "nibble_comparison_json": (c_void_p, [c_void_p]),
+    "nibble_comparison_free": (None, [c_void_p]),
 }
 NAMED = ("type", "method", "scale_type", "decode", "format", "target")
 for _name in NAMED:

@@ -33,11 +33,9 @@ static bool write_file(const char *path, const char *text)
     return false;
 }
 
-static bool write_json(const struct settings *s, const struct nibble_report *report)
+/* Takes the text over; NULL: out of memory. */
+bool write_json(const struct settings *s, char *json)
 {
-    if (!s->json)
-        return true;
-    char *json = nibble_report_json(report);
     if (!json)
         message("out of memory while writing the report");
     bool ok = json && write_file(s->json, json);
@@ -76,7 +74,7 @@ static void warn(const struct settings *s, const struct nibble_report *report)
 /* ---- commands --------------------------------------------------------- */
 
 /* Wrong options are wrong usage, whoever finds them. */
-static int failed(const struct nibble_error *error)
+int failed(const struct nibble_error *error)
 {
     message_lines(error->message);
     return error->status == NIBBLE_STATUS_INVALID ? EXIT_USAGE : EXIT_FAILED;
@@ -143,7 +141,8 @@ int command_quantize(const struct settings *s)
     warn(s, report);
     remarks_print(s, report);
     bool written = write_text(s, report);
-    written = write_json(s, report) && written;
+    if (s->json)
+        written = write_json(s, nibble_report_json(report)) && written;
     bool strict = s->strict && (report->missed > 0 || report->quantized == 0);
     nibble_report_free(report);
     return !written ? EXIT_FAILED : strict ? EXIT_STRICT : EXIT_DONE;
@@ -191,5 +190,13 @@ const struct command commands[] = {
      "Raises the opset of an ONNX model, with its meaning kept, and writes it. Weights\n"
      "stay as they are.",
      command_upgrade},
+    {"compare", COMPARE, "compare FLOAT QUANT [options]\n",
+     "tell how far a quantized model is from its float model",
+     "Finds each weight of FLOAT in QUANT, whatever tool has quantized it, and prints "
+     "its\n"
+     "error, the worst first. With --data both models are run in ONNX Runtime, too, and "
+     "the\n"
+     "errors of their outputs printed.",
+     command_compare},
 };
 const size_t command_count = sizeof commands / sizeof *commands;

@@ -8,14 +8,26 @@ enum {
     EXIT_DONE = 0,
     EXIT_FAILED = 1, /* reading, writing, a malformed or unsupported model, memory */
     EXIT_USAGE = 2,  /* the command line makes no sense */
-    EXIT_STRICT = 3, /* done, but --strict found a weight that stays float */
+    EXIT_STRICT = 3, /* done, but --strict or a gate of compare is not met */
 };
+
+/* ---- what commands share ---- */
+
+/* Prints the error; returns the exit status. Wrong options are wrong usage, whoever finds
+ * them. */
+int failed(const struct nibble_error *error);
+
+/* Writes JSON to --json, and frees it; NULL: out of memory. */
+bool write_json(const struct settings *settings, char *json);
 
 /* Warns of options that had no effect. */
 void remarks_print(const struct settings *settings, const struct nibble_report *report);
 
+/* ---- commands ---- */
+
 int command_quantize(const struct settings *settings);
 int command_inspect(const struct settings *settings);
 int command_upgrade(const struct settings *settings);
+int command_compare(const struct settings *settings);
 
 #endif

@@ -77,7 +77,7 @@ static void print_program(void)
          "'nibble COMMAND --help' lists the options of a command.\n"
          "\n"
          "Exit status: 0 done, 1 failed, 2 wrong usage, 3 done, but --strict found\n"
-         "a weight that stays float.");
+         "a weight that stays float, or compare a model below --min-snr or --min-top1.");
 }
 
 void help_print(const struct command *command)

@@ -20,14 +20,21 @@ struct parser {
 
 /* ---- options that don't exist ------------------------------------------ */
 
-static const struct option_row *row_named(const char *name, size_t length)
+/* The row of that name: the command's own, else one of another command's. */
+static const struct option_row *row_named(const struct settings *s, const char *name,
+                                          size_t length)
 {
+    const struct option_row *other = NULL;
     for (size_t i = 0; i < option_count; i++) {
-        const char *known = option_rows[i].name;
-        if (known && strlen(known) == length && memcmp(known, name, length) == 0)
-            return &option_rows[i];
+        const struct option_row *row = &option_rows[i];
+        if (!row->name || strlen(row->name) != length ||
+            memcmp(row->name, name, length) != 0)
+            continue;
+        if (row->commands & s->command->bit)
+            return row;
+        other = row;
     }
-    return NULL;
+    return other;
 }
 
 /* The command's options, for searches. */
@@ -135,7 +142,7 @@ static bool parse_long(struct parser *p, const char *word)
 {
     char name[64];
     size_t length = strcspn(word, "=");
-    const struct option_row *row = row_named(word, length);
+    const struct option_row *row = row_named(p->settings, word, length);
     const char *attached = word[length] ? word + length + 1 : NULL;
     snprintf(name, sizeof name, "%.*s", (int)length, word);
     if (!row)
@@ -158,7 +165,7 @@ static const struct option_row *row_of(char letter)
 /* Letters, the last of which may have a value behind it: "-qo", "out.onnx". */
 static bool parse_letters(struct parser *p, const char *word)
 {
-    const struct option_row *meant = row_named(word, strcspn(word, "="));
+    const struct option_row *meant = row_named(p->settings, word, strcspn(word, "="));
     if (meant && word[1])
         return usage_set(p->usage, "-%s: did you mean --%s?", word, word);
     for (; *word; word++) {
@@ -198,6 +205,8 @@ static bool too_many(const struct parser *p)
     const char *near = nearest_name(word, command_count, command_name, NULL);
     if (s->bare && near)
         return usage_set(p->usage, "unknown command '%s': did you mean %s?", word, near);
+    if (s->command->bit == COMPARE)
+        return usage_set(p->usage, "compare takes two models, not %zu", p->word_count);
     return usage_set(p->usage, "one model at a time: '%s' is one too many", p->words[1]);
 }
 
@@ -252,11 +261,14 @@ bool settings_parse(struct settings *settings, int argc, char **argv, struct usa
     if (asks_for_help(settings, p.next))
         return true;
     p.next += take_command(settings, *p.next);
+    settings->arguments = p.next;
     if (!parse_words(&p))
         return false;
-    if (p.word_count > 1 && !settings->help && !settings->version)
+    size_t models = settings->command->bit == COMPARE ? 2 : 1;
+    if (p.word_count > models && !settings->help && !settings->version)
         return too_many(&p);
     settings->model = p.words[0];
+    settings->quantized = p.words[1];
     if (settings->options.block_size)
         settings->options.granularity = NIBBLE_GRANULARITY_BLOCKS;
     return true;

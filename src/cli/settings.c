@@ -33,7 +33,7 @@ static bool is_standard(const char *name)
 
 static bool check_output(const struct settings *s, struct usage *usage)
 {
-    if (s->dry_run || s->command->bit == INSPECT)
+    if (s->dry_run || !(s->command->bit & (QUANTIZE | UPGRADE)))
         return true;
     if (!s->output)
         return usage_set(usage, "no output is named: add -o OUT%s",
@@ -69,6 +69,22 @@ static bool check_json(const struct settings *s, struct usage *usage)
         return usage_set(usage, "--json would replace the model: name another file");
     if (s->output && same_file(s->json, s->output))
         return usage_set(usage, "--json would replace the output: name another file");
+    if (s->quantized && same_file(s->json, s->quantized))
+        return usage_set(usage, "--json would replace a model: name another file");
+    return true;
+}
+
+static bool check_compare(const struct settings *s, struct usage *usage)
+{
+    if (!s->quantized || !*s->quantized)
+        return usage_set(usage, "compare takes two models: nibble compare FLOAT QUANT");
+    if (is_standard(s->model) || is_standard(s->quantized))
+        return usage_set(usage, "compare reads its models more than once: name files");
+    if (!s->data && (s->layers || s->gate_top1 > 0 || s->seed))
+        return usage_set(usage, "--%s needs --data: both models are run",
+                         s->layers          ? "layers"
+                         : s->gate_top1 > 0 ? "min-top1"
+                                            : "seed");
     return true;
 }
 
@@ -84,5 +100,7 @@ bool settings_check(const struct settings *s, struct usage *usage)
         return usage_set(usage,
                          "a model does not come from a terminal: redirect standard input "
                          "or name a file");
+    if (s->command->bit == COMPARE && !check_compare(s, usage))
+        return false;
     return check_output(s, usage) && check_json(s, usage);
 }

@@ -6,14 +6,24 @@
 #include "nibble.h"
 
 /* Commands, as bits: each option says which of them take it. */
-enum { QUANTIZE = 1, INSPECT = 2, UPGRADE = 4, EVERY = QUANTIZE | INSPECT | UPGRADE };
+enum {
+    QUANTIZE = 1,
+    INSPECT = 2,
+    UPGRADE = 4,
+    COMPARE = 8,
+    EVERY = QUANTIZE | INSPECT | UPGRADE | COMPARE
+};
 
 struct settings {
     const struct command *command;
-    bool bare; /* no command was named: quantize is meant */
-    const char *model, *output, *json;
+    bool bare;        /* no command was named: quantize is meant */
+    char **arguments; /* all words behind the command, as they came */
+    const char *model, *quantized, *output, *json;
     struct nibble_options options;
     int64_t opset;
+    const char *data, *seed;    /* of compare, for the program that runs models */
+    double gate_snr, gate_top1; /* of compare: 0, or the least to pass */
+    bool layers;
     bool dry_run, strict, quiet, verbose, help, version;
 };
 

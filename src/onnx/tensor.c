@@ -118,7 +118,10 @@ static const void *typed_values(struct model *model, const Onnx__TensorProto *te
         *size = tensor->n_int32_data * sizeof(int32_t);
         return tensor->int32_data;
     default:
-        *size = (bits == 8 || bits == 16) ? tensor->n_int32_data * (bits / 8) : 0;
+        if (bits > 16)
+            return NULL;
+        bits = bits < 8 ? 8 : bits; /* smaller ones are packed: a byte in each int32 */
+        *size = tensor->n_int32_data * (bits / 8);
         return *size ? narrow_int32(model, tensor, bits) : NULL;
     }
 }

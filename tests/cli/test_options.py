@@ -7,7 +7,7 @@ import re
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
-COMMANDS = ["quantize", "inspect", "upgrade"]
+COMMANDS = ["quantize", "inspect", "upgrade", "compare"]
 
 
 @pytest.fixture
