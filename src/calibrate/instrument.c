@@ -261,8 +261,11 @@ static const char *make(struct instrument *in, const struct site *site, const ch
 {
     const struct value *value = map_get(&site->scope->values, name);
     Onnx__GraphProto *graph = site->scope->graph;
-    if (site->scope->parent)
-        return lift(in, site->scope, name, site->data_type);
+    if (site->scope->parent) {
+        name = lift(in, site->scope, name, site->data_type);
+        graph = in->model->proto->graph;
+        return name && add_output(in, graph, name, site->data_type) ? name : NULL;
+    }
     *is_input = value && value->kind == VALUE_INPUT;
     if (*is_input || (value && is_output(value)))
         return name;
