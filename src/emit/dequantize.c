@@ -1,6 +1,6 @@
 /* The form `dequantize`: codes -> DequantizeLinear. Its output has the scale's
  * type; doubles come by a Cast behind it. */
-#include "emit/forms.h"
+#include "emit/form_emitters.h"
 
 #include <string.h>
 
@@ -30,7 +30,7 @@ static void set_dims(const struct plan_item *item, struct parameter_dims *dims)
     dims->code_type = dims->zero_type = code_data_type(item->scheme.type);
 }
 
-bool emit_dequantize(struct emitter *e, const char *output)
+static bool emit_dequantize(struct emitter *e, const char *output)
 {
     const struct plan_item *item = e->item;
     struct parameter_dims dims = {.scales_rank = 0};
@@ -52,3 +52,5 @@ bool emit_dequantize(struct emitter *e, const char *output)
     const char *value = emit_op(e, &op);
     return is_double ? emit_cast(e, value, DATA_DOUBLE, output) != NULL : value != NULL;
 }
+
+const struct form_emitter dequantize_emitter = {.decode = emit_dequantize};

@@ -2,7 +2,7 @@
  * names, rewiring of consumers, and taking out what nobody uses any more. */
 #include "emit/emit.h"
 #include "emit/bias.h"
-#include "emit/forms.h"
+#include "emit/form_emitters.h"
 #include "onnx/names.h"
 #include "onnx/node.h"
 #include "plan/uses.h"
@@ -10,17 +10,10 @@
 /* What the model may grow by for each consumer of a weight, in bytes; most take a kB. */
 enum { USE_GROWTH = 16 << 10 };
 
-static const struct {
-    bool (*decode)(struct emitter *e, const char *output); /* either this, */
-    bool (*tensors)(struct emitter *e);                    /* or these two */
-    bool (*replace)(struct emitter *e, const struct use *use);
-} forms[FORMS] = {
-    [FORM_DEQUANTIZE] = {.decode = emit_dequantize},
-    [FORM_LOAD] = {.decode = emit_load},
-    [FORM_PORTABLE] = {.decode = emit_portable},
-    [FORM_ROWS] = {.tensors = emit_rows_tensors, .replace = emit_rows},
-    [FORM_NBITS] = {.tensors = emit_nbits_tensors, .replace = emit_nbits},
-    [FORM_LOOKUP] = {.tensors = emit_lookup_tensors, .replace = emit_lookup},
+static const struct form_emitter *const emitters[FORMS] = {
+    [FORM_NBITS] = &nbits_emitter, [FORM_LOOKUP] = &lookup_emitter,
+    [FORM_ROWS] = &rows_emitter,   [FORM_DEQUANTIZE] = &dequantize_emitter,
+    [FORM_LOAD] = &load_emitter,   [FORM_PORTABLE] = &portable_emitter,
 };
 
 /* Takes the Transpose out whose output nobody uses any more. */
@@ -80,7 +73,7 @@ static bool emit_value(struct emitter *e)
         value->is_gone = false;
     if (item->same)
         return emit_unary(e, "Identity", item->same->value->name, output) != NULL;
-    return forms[item->form].decode(e, output) && (!own || rewire(e, output));
+    return emitters[item->form]->decode(e, output) && (!own || rewire(e, output));
 }
 
 /* ---- forms that replace their consumers -------------------------------- */
@@ -100,7 +93,7 @@ static bool tensors(struct emitter *e)
     struct plan_item *item = e->item;
     const struct plan_item *from = item->same ? item->same : item;
     if (!item->same) {
-        if (!forms[item->form].tensors(e))
+        if (!emitters[item->form]->tensors(e))
             return false;
         item->codes_name = e->codes;
         item->scales_name = e->scales;
@@ -124,7 +117,7 @@ static bool emit_consumers(struct emitter *e)
         e->site = place_of(e->places, use->scope);
         e->replaced = e->anchor = use->node;
         e->output = node_output(use->node, 0);
-        if (!e->site || !forms[e->item->form].replace(e, use) ||
+        if (!e->site || !emitters[e->item->form]->replace(e, use) ||
             !place_drop(e->site, use->node) ||
             !count_rewired(e, use_through(e->item, use)))
             return false;
@@ -155,7 +148,7 @@ static bool emit_item(struct places *places, struct map *attributes,
                 return false;
         }
     }
-    return forms[item->form].decode ? emit_value(&e) : emit_consumers(&e);
+    return emitters[item->form]->decode ? emit_value(&e) : emit_consumers(&e);
 }
 
 /* The consumers of all that is quantized. */

@@ -2,7 +2,7 @@
  * fold to float once, when they load the model. `portable` keeps nibbles in uint8
  * and takes them apart by arithmetic, so it needs no INT4 type. */
 #include "emit/arithmetic.h"
-#include "emit/forms.h"
+#include "emit/form_emitters.h"
 
 #include <string.h>
 
@@ -60,7 +60,7 @@ static bool decode_blocks(struct emitter *e, const char *output)
     return value != NULL;
 }
 
-bool emit_load(struct emitter *e, const char *output)
+static bool emit_load(struct emitter *e, const char *output)
 {
     struct parameter_dims dims = {.scales_rank = 0};
     bool narrow = e->item->packing == PACK_PAIRS;
@@ -72,7 +72,7 @@ bool emit_load(struct emitter *e, const char *output)
     return decode(e, emit_cast(e, e->codes, DATA_FLOAT, NULL), output);
 }
 
-bool emit_portable(struct emitter *e, const char *output)
+static bool emit_portable(struct emitter *e, const char *output)
 {
     struct plan_item *item = e->item;
     struct parameter_dims dims = {.scales_rank = 0};
@@ -91,3 +91,6 @@ bool emit_portable(struct emitter *e, const char *output)
     codes = emit_reshape(e, codes, item->tensor->dims, item->tensor->n_dims, NULL);
     return decode(e, codes, output);
 }
+
+const struct form_emitter load_emitter = {.decode = emit_load};
+const struct form_emitter portable_emitter = {.decode = emit_portable};

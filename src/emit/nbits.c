@@ -1,6 +1,6 @@
 /* The forms `nbits` and `lookup`: com.microsoft MatMulNBits and
  * GatherBlockQuantized, operators of ONNX Runtime that read codes themselves. */
-#include "emit/forms.h"
+#include "emit/form_emitters.h"
 #include "onnx/imports.h"
 #include "onnx/node.h"
 
@@ -36,7 +36,7 @@ static int64_t channels(const struct plan_item *item)
     return item->tensor->dims[item->channel_axis];
 }
 
-bool emit_nbits_tensors(struct emitter *e)
+static bool emit_nbits_tensors(struct emitter *e)
 {
     const struct plan_item *item = e->item;
     int64_t blocks = (int64_t)item_blocks(item), n = channels(item), bits = bits_of(item);
@@ -54,7 +54,7 @@ bool emit_nbits_tensors(struct emitter *e)
            (e->scales = emit_scales(e));
 }
 
-bool emit_nbits(struct emitter *e, const struct use *use)
+static bool emit_nbits(struct emitter *e, const struct use *use)
 {
     const struct plan_item *item = e->item;
     const char *bias = node_is(use->node, "Gemm") ? node_input(use->node, 2) : "";
@@ -77,7 +77,7 @@ bool emit_nbits(struct emitter *e, const struct use *use)
 
 /* ---- GatherBlockQuantized ------------------------------------------- */
 
-bool emit_lookup_tensors(struct emitter *e)
+static bool emit_lookup_tensors(struct emitter *e)
 {
     const struct plan_item *item = e->item;
     const int64_t *table = item->tensor->dims;
@@ -95,7 +95,7 @@ bool emit_lookup_tensors(struct emitter *e)
            (e->scales = emit_scales(e));
 }
 
-bool emit_lookup(struct emitter *e, const struct use *use)
+static bool emit_lookup(struct emitter *e, const struct use *use)
 {
     struct op op = {
         .type = "GatherBlockQuantized",
@@ -108,3 +108,8 @@ bool emit_lookup(struct emitter *e, const struct use *use)
     };
     return import_domain(e, use->scope) && emit_op(e, &op);
 }
+
+const struct form_emitter nbits_emitter = {.tensors = emit_nbits_tensors,
+                                           .replace = emit_nbits};
+const struct form_emitter lookup_emitter = {.tensors = emit_lookup_tensors,
+                                            .replace = emit_lookup};

@@ -1,7 +1,7 @@
 /* The form `rows`: an embedding table whose rows are gathered as codes and decoded
  * after that, by standard operators: only the rows in use cost anything. */
 #include "emit/arithmetic.h"
-#include "emit/forms.h"
+#include "emit/form_emitters.h"
 #include "onnx/node.h"
 
 /* Blocks in one row; a table is [rows, width]. */
@@ -10,7 +10,7 @@ static size_t row_blocks(const struct plan_item *item)
     return item->granularity == GRANULARITY_BLOCKS ? item_blocks(item) : 1;
 }
 
-bool emit_rows_tensors(struct emitter *e)
+static bool emit_rows_tensors(struct emitter *e)
 {
     const struct plan_item *item = e->item;
     struct parameter_dims dims = {.code_type = DATA_UINT8, .zero_type = DATA_UINT8};
@@ -47,7 +47,7 @@ static const char *join_blocks(struct emitter *e, const char *value, const char 
     return emit_binary(e, "Reshape", value, shape, out);
 }
 
-bool emit_rows(struct emitter *e, const struct use *use)
+static bool emit_rows(struct emitter *e, const struct use *use)
 {
     const struct plan_item *item = e->item;
     const char *indices = node_input(use->node, 1), *out = node_output(use->node, 0);
@@ -64,3 +64,6 @@ bool emit_rows(struct emitter *e, const struct use *use)
     const char *value = emit_decode(e, codes, zeros, scales, joined ? NULL : out);
     return (joined ? join_blocks(e, value, indices, out) : value) != NULL;
 }
+
+const struct form_emitter rows_emitter = {.tensors = emit_rows_tensors,
+                                          .replace = emit_rows};
