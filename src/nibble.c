@@ -238,7 +238,7 @@ static bool write(struct run *run, const char *output, struct error *err)
 {
     run->facts.output = output;
     if (!open_output(run, output, err) || !solve(run, err) ||
-        !emit_plan(run->model, &run->plan, err))
+        !emit_plan(run->model, &run->index, &run->plan, err))
         return false;
     run->again = is_too_large(run);
     return run->again || (store_write(&run->store, run->model, err) && fill(run, err));

@@ -17,7 +17,7 @@ struct correction {
 };
 
 struct corrector {
-    struct places *places;
+    struct graph_edits *edits;
     struct map by_input; /* struct correction */
 };
 
@@ -40,20 +40,20 @@ static float *old_values(struct model *model, const struct value *old, size_t co
 }
 
 /* The use of the old tensor goes; the tensor itself, with the last one. */
-static bool leave_old(struct places *places, struct value *old)
+static bool leave_old(struct graph_edits *edits, struct value *old)
 {
-    if (!old || ++old->rewired < old->use_count)
+    if (!old || !edit_moves_last(edits, old))
         return true;
-    struct place *place = place_of(places, old->scope);
-    old->is_replaced = old->is_gone = true;
-    return place && (old->kind != VALUE_NODE || place_drop(place, old->node));
+    struct graph_edit *edit = edit_of(edits, old->scope);
+    *edit_of_value(edits, old) = (struct value_edit){old->use_count, true, true};
+    return edit && (old->kind != VALUE_NODE || edit_remove_node(edit, old->node));
 }
 
 static struct correction *begin(struct corrector *c, const struct plan_item *item,
                                 const struct bias_site *site)
 {
-    struct model *model = c->places->model;
-    struct error *err = c->places->err;
+    struct model *model = c->edits->model;
+    struct error *err = c->edits->err;
     const Onnx__TensorProto *old = site->old ? value_constant(site->old) : NULL;
     const int64_t *dims = old ? old->dims : site->dims;
     size_t rank = old ? old->n_dims : site->rank;
@@ -69,10 +69,10 @@ static struct correction *begin(struct corrector *c, const struct plan_item *ite
         made->count *= (size_t)site->dims[i];
     made->values = old_values(model, site->old, made->count, err);
     made->tensor = tensor_new(model, name, item->data_type, dims, rank);
-    struct place *place = place_of(c->places, site->scope);
-    if (!made->values || !made->tensor || !place ||
+    struct graph_edit *edit = edit_of(c->edits, site->scope);
+    if (!made->values || !made->tensor || !edit ||
         !node_set_input(model, site->node, site->input, name) ||
-        !place_tensor(place, made->tensor) || !leave_old(c->places, site->old)) {
+        !edit_add_tensor(edit, made->tensor) || !leave_old(c->edits, site->old)) {
         error_memory(err);
         return NULL;
     }
@@ -93,7 +93,7 @@ static bool store(struct model *model, const struct correction *made)
 static bool correct(struct corrector *c, const struct plan_item *item,
                     const struct use *use)
 {
-    struct model *model = c->places->model;
+    struct model *model = c->edits->model;
     struct bias_site site;
     if (!bias_site(item, use, &site))
         return true;
@@ -101,14 +101,14 @@ static bool correct(struct corrector *c, const struct plan_item *item,
     struct correction *made = key ? map_get(&c->by_input, key) : NULL;
     if (!made &&
         (!key || !(made = begin(c, item, &site)) || !map_put(&c->by_input, key, made)))
-        return error_memory(c->places->err);
+        return error_memory(c->edits->err);
     const struct solution *solution = item->solution;
     size_t outputs = solution->outputs;
     for (size_t i = 0; i < solution->groups * outputs; i++) {
         size_t at = i / outputs * site.group_stride + site.first + i % outputs;
         made->values[at] += solution->bias[i];
     }
-    return store(model, made) || error_memory(c->places->err);
+    return store(model, made) || error_memory(c->edits->err);
 }
 
 /* Names, nodes and values of all corrections of an item. */
@@ -121,15 +121,15 @@ static size_t growth(const struct plan_item *item)
     return uses * (EACH + item->solution->groups * item->solution->outputs * 32);
 }
 
-bool emit_biases(struct places *places, const struct plan *plan)
+bool emit_biases(struct graph_edits *edits, const struct plan *plan)
 {
-    struct corrector c = {.places = places};
+    struct corrector c = {.edits = edits};
     bool ok = true;
     for (size_t i = 0; ok && i < plan->count; i++) {
         const struct plan_item *item = &plan->items[i];
         bool corrected = item->quantize && item->solution && item->solution->bias;
         if (corrected)
-            arena_extend(places->model->arena, growth(item));
+            arena_extend(edits->model->arena, growth(item));
         for (const struct use *use = item->use; ok && corrected && use; use = use->next)
             ok = correct(&c, item, use);
     }

@@ -2,10 +2,10 @@
 #ifndef NIBBLE_EMIT_BIAS_H
 #define NIBBLE_EMIT_BIAS_H
 
-#include "onnx/place.h"
+#include "onnx/graph_edit.h"
 #include "plan/plan.h"
 
 /* Adds what the solutions of all items say to biases, before their operators change. */
-bool emit_biases(struct places *places, const struct plan *plan);
+bool emit_biases(struct graph_edits *edits, const struct plan *plan);
 
 #endif

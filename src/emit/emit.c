@@ -19,11 +19,11 @@ static const struct form_emitter *const emitters[FORMS] = {
 /* Takes the Transpose out whose output nobody uses any more. */
 static bool count_rewired(struct emitter *e, struct value *through)
 {
-    if (!through || ++through->rewired < through->use_count)
+    if (!through || !edit_moves_last(e->edits, through))
         return true;
-    through->is_gone = true;
-    struct place *place = place_of(e->places, through->scope);
-    return place && place_drop(place, through->node);
+    edit_of_value(e->edits, through)->is_gone = true;
+    struct graph_edit *edit = edit_of(e->edits, through->scope);
+    return edit && edit_remove_node(edit, through->node);
 }
 
 /* ---- forms that make a value ----------------------------------------- */
@@ -64,13 +64,13 @@ static bool emit_value(struct emitter *e)
         return error_memory(e->err);
     /* A weight that a body captures is fused only when all of it stands in there. */
     bool captured = own && item->use->scope != value->scope;
-    if (captured && !(e->owner = place_of(e->places, item->use->scope)))
+    if (captured && !(e->owner = edit_of(e->edits, item->use->scope)))
         return false;
     e->site = e->owner;
     e->anchor = value->kind == VALUE_NODE && !captured ? value->node : NULL;
     e->output = output;
     if (!own)
-        value->is_gone = false;
+        edit_of_value(e->edits, value)->is_gone = false;
     if (item->same)
         return emit_unary(e, "Identity", item->same->value->name, output) != NULL;
     return emitters[item->form]->decode(e, output) && (!own || rewire(e, output));
@@ -108,17 +108,17 @@ static bool tensors(struct emitter *e)
 static bool emit_consumers(struct emitter *e)
 {
     e->replaced = NULL; /* a Constant node's tensor becomes initializers */
-    e->site = e->owner = place_of(e->places, common_scope(e->item));
+    e->site = e->owner = edit_of(e->edits, common_scope(e->item));
     if (!e->owner)
         return false;
     if (!tensors(e))
         return false;
     for (const struct use *use = e->item->use; use; use = use->next) {
-        e->site = place_of(e->places, use->scope);
+        e->site = edit_of(e->edits, use->scope);
         e->replaced = e->anchor = use->node;
         e->output = node_output(use->node, 0);
         if (!e->site || !emitters[e->item->form]->replace(e, use) ||
-            !place_drop(e->site, use->node) ||
+            !edit_remove_node(e->site, use->node) ||
             !count_rewired(e, use_through(e->item, use)))
             return false;
     }
@@ -127,24 +127,25 @@ static bool emit_consumers(struct emitter *e)
 
 /* ---- all of them ------------------------------------------------------ */
 
-static bool emit_item(struct places *places, struct map *attributes,
+static bool emit_item(struct graph_edits *edits, struct map *attributes,
                       struct plan_item *item)
 {
     struct value *value = item->value;
-    struct emitter e = {.places = places,
-                        .model = places->model,
+    struct emitter e = {.edits = edits,
+                        .model = edits->model,
                         .item = item,
-                        .owner = place_of(places, value->scope),
+                        .owner = edit_of(edits, value->scope),
                         .attributes = attributes,
-                        .err = places->err};
+                        .err = edits->err};
     if (!e.owner)
         return false;
-    if (!value->is_replaced) {
+    struct value_edit *change = edit_of_value(edits, value);
+    if (!change->is_replaced) {
         /* The first item of this weight: its values go, its name may stay. */
-        value->is_replaced = value->is_gone = true;
+        change->is_replaced = change->is_gone = true;
         if (value->kind == VALUE_NODE) {
             e.replaced = value->node;
-            if (!place_drop(e.owner, value->node))
+            if (!edit_remove_node(e.owner, value->node))
                 return false;
         }
     }
@@ -161,15 +162,18 @@ static size_t count_uses(const struct plan *plan)
     return count;
 }
 
-bool emit_plan(struct model *model, struct plan *plan, struct error *err)
+bool emit_plan(struct model *model, const struct graph_index *index, struct plan *plan,
+               struct error *err)
 {
-    struct places places = {.model = model, .err = err};
+    struct graph_edits edits;
     struct map attributes = {0};
     arena_extend(model->arena, count_uses(plan) * USE_GROWTH);
-    bool ok = emit_biases(&places, plan);
+    bool ok = edits_begin(&edits, model, index, err) && emit_biases(&edits, plan);
     for (size_t i = 0; ok && i < plan->count; i++)
-        ok = !plan->items[i].quantize || emit_item(&places, &attributes, &plan->items[i]);
+        ok = !plan->items[i].quantize || emit_item(&edits, &attributes, &plan->items[i]);
     map_free(&attributes);
     names_forget(model);
-    return ok && err->status == STATUS_OK && places_apply(&places);
+    ok = ok && err->status == STATUS_OK && edits_apply(&edits);
+    edits_end(&edits);
+    return ok;
 }

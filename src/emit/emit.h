@@ -5,7 +5,9 @@
 
 #include "plan/plan.h"
 
-/* Emits every quantized item. The index is stale afterwards. */
-bool emit_plan(struct model *model, struct plan *plan, struct error *err);
+/* Emits every quantized item. The index that the plan was made from is stale afterwards.
+ */
+bool emit_plan(struct model *model, const struct graph_index *index, struct plan *plan,
+               struct error *err);
 
 #endif

@@ -88,7 +88,7 @@ const char *emit_op(struct emitter *e, const struct op *op)
     if (!node || !set_attributes(e, op, node))
         return out_of_memory(e);
     node->domain = (char *)(uintptr_t)op->domain;
-    return place_node(e->site, e->anchor, node) ? node_output(node, 0) : NULL;
+    return edit_add_node(e->site, e->anchor, node) ? node_output(node, 0) : NULL;
 }
 
 const char *emit_unary(struct emitter *e, const char *type, const char *a,
@@ -113,7 +113,7 @@ static const char *constant(struct emitter *e, Onnx__TensorProto *tensor)
 {
     if (!tensor)
         return out_of_memory(e);
-    return place_tensor(e->owner, tensor) ? tensor->name : NULL;
+    return edit_add_tensor(e->owner, tensor) ? tensor->name : NULL;
 }
 
 const char *emit_float(struct emitter *e, float value)
@@ -150,7 +150,7 @@ static const char *slice_attributes(struct emitter *e, const char *a, int64_t ax
         !node_set_ints(e->model, node, "ends", &length, 1) ||
         !node_set_ints(e->model, node, "axes", &axis, 1))
         return out_of_memory(e);
-    return place_node(e->site, e->anchor, node) ? node_output(node, 0) : NULL;
+    return edit_add_node(e->site, e->anchor, node) ? node_output(node, 0) : NULL;
 }
 
 const char *emit_first(struct emitter *e, const char *a, int64_t axis, int64_t length,
@@ -198,7 +198,7 @@ static const char *reserve(struct emitter *e, const char *suffix, int type,
         return out_of_memory(e);
     *payload = tensor_payload(tensor);
     *made = tensor;
-    return place_tensor(e->owner, tensor) ? name : NULL;
+    return edit_add_tensor(e->owner, tensor) ? name : NULL;
 }
 
 bool emit_parameters(struct emitter *e, const struct parameter_dims *dims)

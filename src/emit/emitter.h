@@ -2,16 +2,16 @@
 #ifndef NIBBLE_EMIT_EMITTER_H
 #define NIBBLE_EMIT_EMITTER_H
 
-#include "onnx/place.h"
+#include "onnx/graph_edit.h"
 #include "plan/plan.h"
 
 struct emitter {
-    struct places *places;
+    struct graph_edits *edits;
     struct model *model;
     struct plan_item *item;
-    struct place *owner;     /* of the scope that owned the weight: tensors go there */
-    struct place *site;      /* where nodes go, */
-    Onnx__NodeProto *anchor; /* and before which one; NULL: the head */
+    struct graph_edit *owner; /* of the scope that owned the weight: tensors go there */
+    struct graph_edit *site;  /* where nodes go, */
+    Onnx__NodeProto *anchor;  /* and before which one; NULL: the head */
     const Onnx__NodeProto *replaced; /* goes out; NULL: no node does */
     const char *output;              /* the node that makes this value takes its place */
     struct map *attributes; /* the first node of those that have the same attributes */

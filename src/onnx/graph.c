@@ -38,7 +38,10 @@ static struct value *define(struct builder *b, struct scope *scope, const char *
         error_memory(b->err);
         return NULL;
     }
-    *value = (struct value){.name = name, .kind = kind, .scope = scope};
+    *value = (struct value){.name = name,
+                            .kind = kind,
+                            .scope = scope,
+                            .number = (uint32_t)b->index->value_count++};
     if (b->index->last)
         b->index->last->next = value;
     else
@@ -114,7 +117,10 @@ static struct scope *scope_new(struct builder *b, struct scope *parent, const ch
         error_memory(b->err);
         return NULL;
     }
-    *scope = (struct scope){.parent = parent, .path = path, .next = b->index->scopes};
+    *scope = (struct scope){.parent = parent,
+                            .path = path,
+                            .next = b->index->scopes,
+                            .number = b->index->scope_count++};
     b->index->scopes = scope;
     return scope;
 }

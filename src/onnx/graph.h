@@ -18,9 +18,9 @@ struct scope {
     struct scope *parent;    /* whose names are seen here; NULL: none */
     Onnx__GraphProto *graph; /* one of these two */
     Onnx__FunctionProto *function;
-    struct scope *next;  /* all scopes, the newest first */
-    struct place *place; /* place.h: what is to be changed here */
-    const char *path;    /* unique: "" main graph; "If_12.then_branch"; "function f" */
+    struct scope *next; /* all scopes, the newest first */
+    size_t number;      /* of all scopes, in the order of the file */
+    const char *path;   /* unique: "" main graph; "If_12.then_branch"; "function f" */
     struct map values;
 };
 
@@ -32,6 +32,8 @@ struct use {
     struct scope *scope;   /* where the use stands */
 };
 
+/* Stages keep what they find out in arrays of their own, by number. There are as many
+ * values as a model has names: every byte counts. */
 struct value {
     const char *name;
     struct value *next;        /* in the order of definition */
@@ -39,17 +41,11 @@ struct value {
     Onnx__TensorProto *tensor; /* VALUE_INITIALIZER, VALUE_SPARSE (its values) */
     Onnx__NodeProto *node;     /* VALUE_NODE */
     struct use *uses;
-    uint32_t use_count, rewired; /* uses, and how many an emitter has moved away */
-    /* Of plan/fold.c: what it is as a constant, once that is known; the last chain of
-     * constants that has counted it; how many chains it is part of. */
-    const struct constant *constant;
-    uint32_t visited, chains;
-    bool is_evaluated;
+    uint32_t use_count;
+    uint32_t number;   /* of all values, in the order of definition */
     bool is_input;     /* a graph input: a caller may override an initializer */
     bool is_trained;   /* training_info refers to it by name */
     bool is_ambiguous; /* defined more than once in its scope */
-    bool is_replaced;  /* an emitter has put something else in its place, */
-    bool is_gone;      /* and its name means nothing any more */
     enum value_kind kind : 8;
 };
 
@@ -57,7 +53,7 @@ struct graph_index {
     struct arena *arena;         /* of all that the index consists of */
     struct value *values, *last; /* all, in the order of scopes and of the file */
     struct scope *scopes, *main;
-    size_t function_count;
+    size_t value_count, scope_count, function_count;
     bool quantizes; /* something that is no constant comes or goes as codes */
 };
 

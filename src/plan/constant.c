@@ -5,6 +5,7 @@
 #include "onnx/node.h"
 #include "plan/movers.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { DEPTH_MAX = 64, SCRATCH_MIN = 1 << 20 };
@@ -151,14 +152,37 @@ static bool evaluate(struct evaluation *evaluation, struct value *value,
     return ok && evaluation->err->status == STATUS_OK;
 }
 
+/* Stands for a value that has been evaluated, and is no constant. */
+static const struct constant not_constant;
+
+bool constants_begin(struct evaluation *evaluation, const struct graph_index *index)
+{
+    evaluation->known = calloc(index->value_count + 1, sizeof *evaluation->known);
+    return evaluation->known || error_memory(evaluation->err);
+}
+
+void constants_end(struct evaluation *evaluation)
+{
+    free(evaluation->known);
+    evaluation->known = NULL;
+}
+
+const struct constant *constant_known(const struct evaluation *evaluation,
+                                      const struct value *value)
+{
+    const struct constant *known = evaluation->known[value->number];
+    return known != &not_constant ? known : NULL;
+}
+
 bool constant_evaluate(struct evaluation *evaluation, struct value *value,
                        struct constant *constant)
 {
     if (!value)
         return false;
-    if (!value->is_evaluated) {
+    const struct constant **known = &evaluation->known[value->number];
+    if (!*known) {
         /* Set first: a value that needs itself is no constant. */
-        value->is_evaluated = true;
+        *known = &not_constant;
         struct constant found;
         struct constant *kept;
         if (!evaluate(evaluation, value, &found))
@@ -166,11 +190,12 @@ bool constant_evaluate(struct evaluation *evaluation, struct value *value,
         if (!(kept = arena_alloc(evaluation->model->arena, sizeof *kept)))
             return error_memory(evaluation->err);
         *kept = found;
-        value->constant = kept;
+        *known = kept;
     }
-    if (value->constant)
-        *constant = *value->constant;
-    return value->constant != NULL;
+    if (*known == &not_constant)
+        return false;
+    *constant = **known;
+    return true;
 }
 
 bool constant_is_mover(const Onnx__NodeProto *node)

@@ -23,7 +23,12 @@ struct evaluation {
     struct error *err;
     uint64_t room; /* bytes that may be made anew */
     unsigned depth;
+    const struct constant **known; /* by the values' numbers */
 };
+
+/* Begins with nothing evaluated; model, err and room are set. */
+bool constants_begin(struct evaluation *evaluation, const struct graph_index *index);
+void constants_end(struct evaluation *evaluation);
 
 /* Whether the operator only moves or converts the values of a constant. */
 bool constant_is_mover(const Onnx__NodeProto *node);
@@ -32,6 +37,10 @@ bool constant_is_mover(const Onnx__NodeProto *node);
  * or on an error. Large results go to an unlinked temporary file. */
 bool constant_evaluate(struct evaluation *evaluation, struct value *value,
                        struct constant *constant);
+
+/* What an earlier evaluation found the value to be; NULL: no constant, or none yet. */
+const struct constant *constant_known(const struct evaluation *evaluation,
+                                      const struct value *value);
 
 /* The values in a row, and a payload for them. */
 struct payload *constant_payload(struct evaluation *evaluation,

@@ -1,10 +1,12 @@
 /* Folding. Only chains that nothing else hangs on, but for other such chains, are
  * folded: otherwise the float values would stay in the file beside the codes. */
 #include "plan/fold.h"
+#include "onnx/graph_edit.h"
 #include "onnx/node.h"
-#include "onnx/place.h"
 #include "plan/constant.h"
 #include "plan/operators.h"
+
+#include <stdlib.h>
 
 /* A chain of constants that ends in a weight. */
 struct chain {
@@ -15,6 +17,12 @@ struct chain {
     size_t member_count;
 };
 
+/* What folding knows of each value, by its number. */
+struct membership {
+    uint32_t chains;  /* that it is part of */
+    uint32_t visited; /* the number of the visit that has counted it */
+};
+
 /* Bytes that folding may make anew, beside twice those of the model. */
 static const uint64_t ROOM_BASE = (uint64_t)16 << 20;
 
@@ -22,9 +30,10 @@ struct folder {
     struct model *model;
     const struct graph_index *index;
     const struct plan_options *options;
-    struct places places;
+    struct graph_edits edits;
     struct evaluation evaluation;
     struct chain *chains;
+    struct membership *memberships;
     uint32_t visits; /* so far, to tell them apart */
     bool changed;
     struct error *err;
@@ -66,31 +75,34 @@ static bool is_weight(struct folder *f, const struct value *value,
 
 /* Visits a value and the constants it is made of, each once; counts them, and puts
  * them into the chain's list where that is there. */
-static void visit(const struct chain *chain, struct value *value, uint32_t mark,
+static void visit(struct folder *f, const struct chain *chain, struct value *value,
                   size_t *count)
 {
-    if (!value || !value->constant || value->visited == mark)
+    if (!value || !constant_known(&f->evaluation, value) ||
+        f->memberships[value->number].visited == f->visits)
         return;
-    value->visited = mark;
+    f->memberships[value->number].visited = f->visits;
     if (chain->members)
         chain->members[*count] = value;
     ++*count;
     if (value->kind != VALUE_NODE || !constant_is_mover(value->node))
         return;
     for (size_t i = 0; i < value->node->n_input; i++)
-        visit(chain, scope_find(value->scope, node_input(value->node, i)), mark, count);
+        visit(f, chain, scope_find(value->scope, node_input(value->node, i)), count);
 }
 
 static bool list_members(struct folder *f, struct chain *chain)
 {
     size_t again = 0;
-    visit(chain, chain->end, ++f->visits, &chain->member_count);
+    f->visits++;
+    visit(f, chain, chain->end, &chain->member_count);
     chain->members = arena_array(f->model->arena, chain->member_count, sizeof(void *));
     if (!chain->members)
         return error_memory(f->err);
-    visit(chain, chain->end, ++f->visits, &again);
+    f->visits++;
+    visit(f, chain, chain->end, &again);
     for (size_t i = 0; i < chain->member_count; i++)
-        chain->members[i]->chains++;
+        f->memberships[chain->members[i]->number].chains++;
     return true;
 }
 
@@ -110,23 +122,23 @@ static bool find_chain(struct folder *f, struct value *value)
 
 /* ---- which chains stand on their own ----------------------------------- */
 
-static bool is_in_chain(const struct use *use)
+static bool is_in_chain(const struct folder *f, const struct use *use)
 {
     for (size_t i = 0; use->node && i < use->node->n_output; i++) {
         const struct value *value = scope_find(use->scope, node_output(use->node, i));
-        if (value && value->use_count > 0 && value->chains == 0)
+        if (value && value->use_count > 0 && f->memberships[value->number].chains == 0)
             return false; /* a part that somebody else wants */
     }
     return use->node && constant_is_mover(use->node);
 }
 
 /* All that use a member, but for the end, belong to some chain. */
-static bool is_closed(const struct chain *chain)
+static bool is_closed(const struct folder *f, const struct chain *chain)
 {
     for (size_t i = 0; i < chain->member_count; i++) {
         const struct value *member = chain->members[i];
         for (const struct use *use = member->uses; use; use = use->next)
-            if (member != chain->end && !is_in_chain(use))
+            if (member != chain->end && !is_in_chain(f, use))
                 return false;
     }
     return true;
@@ -139,12 +151,12 @@ static void keep_closed(struct folder *f)
         again = false;
         for (struct chain **at = &f->chains; *at;) {
             struct chain *chain = *at;
-            if (is_closed(chain)) {
+            if (is_closed(f, chain)) {
                 at = &chain->next;
                 continue;
             }
             for (size_t i = 0; i < chain->member_count; i++)
-                chain->members[i]->chains--;
+                f->memberships[chain->members[i]->number].chains--;
             *at = chain->next;
             again = true;
         }
@@ -160,11 +172,12 @@ static bool drop_node(struct folder *f, const struct value *value)
     Onnx__NodeProto *node = value->node;
     for (size_t i = 0; i < node->n_output; i++) {
         const struct value *output = map_get(&value->scope->values, node_output(node, i));
-        if (output && output != value && output->rewired < output->use_count)
+        if (output && output != value &&
+            edit_of_value(&f->edits, output)->moved_uses < output->use_count)
             return true; /* some output is still in use */
     }
-    struct place *place = place_of(&f->places, value->scope);
-    if (!place || !place_drop(place, node))
+    struct graph_edit *edit = edit_of(&f->edits, value->scope);
+    if (!edit || !edit_remove_node(edit, node))
         return false;
     for (size_t i = 0; i < node->n_input; i++) {
         struct value *input = scope_find(value->scope, node_input(node, i));
@@ -177,15 +190,16 @@ static bool drop_node(struct folder *f, const struct value *value)
 /* One use less; the last one takes the value with it. */
 static bool release(struct folder *f, struct value *value)
 {
-    if (++value->rewired < value->use_count)
+    if (!edit_moves_last(&f->edits, value))
         return true;
+    struct value_edit *change = edit_of_value(&f->edits, value);
     if (value->kind == VALUE_INITIALIZER && !value->is_input) {
-        value->is_replaced = value->is_gone = true;
-        return place_of(&f->places, value->scope) != NULL;
+        change->is_replaced = change->is_gone = true;
+        return edit_of(&f->edits, value->scope) != NULL;
     }
     if (value->kind != VALUE_NODE)
         return true;
-    value->is_gone = true;
+    change->is_gone = true;
     return drop_node(f, value);
 }
 
@@ -199,13 +213,13 @@ static bool add_tensor(struct folder *f, const struct value *value,
         dims[i] = (int64_t)constant->dims[i];
     Onnx__TensorProto *tensor =
         tensor_new(f->model, value->name, constant->data_type, dims, constant->rank);
-    struct place *place = place_of(&f->places, value->scope);
+    struct graph_edit *edit = edit_of(&f->edits, value->scope);
     if (!tensor)
         return error_memory(f->err);
     tensor->has_raw_data = true;
     tensor->raw_data.data = (uint8_t *)(uintptr_t)payload;
     tensor->raw_data.len = (size_t)payload->size;
-    return place && place_tensor(place, tensor);
+    return edit && edit_add_tensor(edit, tensor);
 }
 
 static bool fold_chain(struct folder *f, struct chain *chain)
@@ -217,7 +231,7 @@ static bool fold_chain(struct folder *f, struct chain *chain)
     if (!add_tensor(f, value, &chain->constant, payload))
         return false;
     f->changed = true;
-    value->rewired = value->use_count;
+    edit_of_value(&f->edits, value)->moved_uses = value->use_count;
     return drop_node(f, value);
 }
 
@@ -234,9 +248,31 @@ static bool bypass_identity(struct folder *f, struct value *value, struct value 
             return error_memory(f->err);
     /* The source has gained these uses, and loses one. */
     from->use_count += value->use_count;
-    value->rewired = value->use_count;
-    value->is_gone = f->changed = true;
+    edit_of_value(&f->edits, value)->moved_uses = value->use_count;
+    edit_of_value(&f->edits, value)->is_gone = f->changed = true;
     return drop_node(f, value);
+}
+
+static bool fold_values(struct folder *f)
+{
+    for (struct value *value = f->index->values; value; value = value->next) {
+        if (value->kind != VALUE_NODE || value->is_ambiguous || !value->uses ||
+            !constant_is_mover(value->node) ||
+            edit_of_value(&f->edits, value)->moved_uses > 0)
+            continue;
+        struct value *from =
+            node_is(value->node, "Identity") ? direct_source(value) : NULL;
+        if (from ? !bypass_identity(f, value, from)
+                 : !is_plain_transpose(value) && !find_chain(f, value))
+            return false;
+    }
+    if (arena_exhausted(f->index->arena))
+        return error_memory(f->err);
+    keep_closed(f);
+    for (struct chain *chain = f->chains; chain; chain = chain->next)
+        if (!fold_chain(f, chain))
+            return false;
+    return !f->changed || edits_apply(&f->edits);
 }
 
 bool fold_constants(struct model *model, const struct graph_index *index,
@@ -245,25 +281,17 @@ bool fold_constants(struct model *model, const struct graph_index *index,
     struct folder f = {.model = model,
                        .index = index,
                        .options = options,
-                       .places = {.model = model, .err = err},
+                       .memberships =
+                           calloc(index->value_count + 1, sizeof *f.memberships),
                        .err = err,
-                       .evaluation = {model, err, ROOM_BASE + 2 * model->bytes, 0}};
-    for (struct value *value = index->values; value; value = value->next) {
-        if (value->kind != VALUE_NODE || value->is_ambiguous || !value->uses ||
-            !constant_is_mover(value->node) || value->rewired > 0)
-            continue;
-        struct value *from =
-            node_is(value->node, "Identity") ? direct_source(value) : NULL;
-        if (from ? !bypass_identity(&f, value, from)
-                 : !is_plain_transpose(value) && !find_chain(&f, value))
-            return false;
-    }
-    if (arena_exhausted(index->arena))
-        return error_memory(err);
-    keep_closed(&f);
-    for (struct chain *chain = f.chains; chain; chain = chain->next)
-        if (!fold_chain(&f, chain))
-            return false;
+                       .evaluation = {.model = model, .err = err}};
+    f.evaluation.room = ROOM_BASE + 2 * model->bytes;
+    bool ok = edits_begin(&f.edits, model, index, err) &&
+              constants_begin(&f.evaluation, index) &&
+              (f.memberships || error_memory(err)) && fold_values(&f);
     *changed = f.changed;
-    return !f.changed || places_apply(&f.places);
+    constants_end(&f.evaluation);
+    edits_end(&f.edits);
+    free(f.memberships);
+    return ok;
 }
