@@ -83,19 +83,23 @@ struct run {
 };
 
 /* Whether most neighbours at this distance obey the rule with c. Where all is near zero,
- * or (c = 2) just the same value, nothing can be said. */
+ * or (c = 2) just the same value, nothing can be said. Learned values are found out after
+ * a few. */
 static bool obeys(const struct run *run, size_t lag, double c, double allowed)
 {
-    size_t told = 0, obeying = 0;
-    const double *x = run->x;
-    for (size_t k = lag; k + lag < run->n; k++) {
-        double largest = fmax(fabs(x[k]), fmax(fabs(x[k - lag]), fabs(x[k + lag])));
-        if (largest < 0.1 * run->size || (c == 2 && x[k - lag] == x[k + lag]))
+    enum { MISSES = 4 }; /* more than this and than what obeys: given up */
+    size_t obeying = 0, missing = 0;
+    const double *x = run->x, least = 0.1 * run->size, most = allowed * run->size;
+    for (size_t k = lag; k + lag < run->n && missing <= obeying + MISSES; k++) {
+        double before = x[k - lag], here = x[k], after = x[k + lag];
+        bool small = fabs(before) < least && fabs(here) < least && fabs(after) < least;
+        if (small || (c == 2 && before == after))
             continue;
-        told++;
-        obeying += fabs(x[k + lag] + x[k - lag] - c * x[k]) <= allowed * run->size;
+        bool obeyed = fabs(after + before - c * here) <= most;
+        obeying += obeyed;
+        missing += !obeyed;
     }
-    return told >= 6 && obeying * 4 >= told * 3;
+    return obeying + missing >= 6 && obeying >= 3 * missing;
 }
 
 /* c as the largest value in [begin, end) and its neighbours have it. */
@@ -111,10 +115,10 @@ static double coefficient(const struct run *run, size_t lag, size_t begin, size_
 /* Most values are those before them again: rows of a grid, or weights that are shared. */
 static bool repeats(const struct run *run, size_t lag)
 {
-    size_t same = 0;
-    for (size_t k = lag; k < run->n; k++)
-        same += run->x[k] == run->x[k - lag];
-    return same * 4 >= (run->n - lag) * 3;
+    size_t other = 0, most = (run->n - lag) / 4;
+    for (size_t k = lag; k < run->n && other <= most; k++)
+        other += run->x[k] != run->x[k - lag];
+    return other <= most;
 }
 
 static enum verdict judge(const struct run *run, double allowed)
@@ -161,7 +165,7 @@ static bool follows_along(const struct values *values, const struct axis *axis)
     uint64_t lines = axis->lines < LINES_APART ? axis->lines : LINES_APART;
     uint64_t count = lines < LINES ? lines : LINES,
              places = axis->length < 2 * RUN ? 1 : 2;
-    for (uint64_t i = 0; i < count && differ <= LINES / 4; i++) {
+    for (uint64_t i = 0; i < count && differ <= follow + 2; i++) {
         for (uint64_t place = 0; place < places; place++) {
             struct run run = {.n = axis->length < RUN ? (size_t)axis->length : RUN};
             uint64_t start = line_start(axis, i * lines / count) +
