@@ -76,14 +76,21 @@ static const struct use *loop_use(const struct graph_index *index, const struct 
     return value && (!result || !result->uses) ? skip_passing(value->uses) : NULL;
 }
 
+/* Functions may differ in their overload alone. */
+static bool is_call_of(const Onnx__NodeProto *node, const Onnx__FunctionProto *function)
+{
+    return strcmp(text(function->name), text(node->op_type)) == 0 &&
+           strcmp(text(function->domain), text(node->domain)) == 0 &&
+           strcmp(text(function->overload), text(node->overload)) == 0;
+}
+
 static const struct use *function_use(const struct graph_index *index,
                                       const struct use *use)
 {
     for (struct scope *scope = index->function_count ? index->scopes : NULL; scope;
          scope = scope->next) {
         const Onnx__FunctionProto *function = scope->function;
-        if (!function || strcmp(text(function->name), text(use->node->op_type)) != 0 ||
-            strcmp(text(function->domain), text(use->node->domain)) != 0 ||
+        if (!function || !is_call_of(use->node, function) ||
             use->input >= function->n_input)
             continue;
         const struct value *value =

@@ -49,6 +49,28 @@ static void test_function(void **state)
     assert_float(other, "used by f");
 }
 
+/* The overload is part of a function's name. */
+static void test_overloads(void **state)
+{
+    (void)state;
+    const char *const op_types[] = {"Add", "MatMul"};
+    for (int called = 0; called < 2; called++) {
+        Onnx__ModelProto *proto = with_function(op_types[0], "");
+        Onnx__FunctionProto *second = make_function("f", "a b", "c");
+        put_function_node(second, make_node(op_types[1], "a b", "c"));
+        second->overload = hold_printf("second");
+        put_function(proto, second);
+        proto->graph->node[0]->overload = hold_printf("%s", called ? "second" : "");
+        if (called)
+            assert_true(plan_named(proto, "W")->quantize);
+        else
+            assert_float(proto, "used by Add");
+    }
+    Onnx__ModelProto *missing = with_function("MatMul", "");
+    missing->graph->node[0]->overload = hold_printf("second");
+    assert_float(missing, "used by f");
+}
+
 /* Every consumer in the body counts, the function's output too. */
 static void test_all_uses(void **state)
 {
@@ -197,9 +219,9 @@ static void test_ring(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_function), TEST(test_all_uses),      TEST(test_first_use),
-        TEST(test_loop),     TEST(test_broken_bodies), TEST(test_recursion),
-        TEST(test_fan_out),  TEST(test_ring),
+        TEST(test_function),  TEST(test_overloads), TEST(test_all_uses),
+        TEST(test_first_use), TEST(test_loop),      TEST(test_broken_bodies),
+        TEST(test_recursion), TEST(test_fan_out),   TEST(test_ring),
     };
     return RUN(tests);
 }
