@@ -1,7 +1,8 @@
 /* nibble: int4 post-training quantization of ONNX models.
  *
- * This header is the manual of the library. One call reads a float model,
- * quantizes its weights and writes a smaller model that answers nearly the same:
+ * This header is the manual of the library. One call reads a model with float weights,
+ * stores the weights with 4 or 8 bits each, and writes a smaller model that answers
+ * nearly the same:
  *
  *     struct nibble_options options;
  *     struct nibble_report *report = NULL;
@@ -12,28 +13,37 @@
  *         fprintf(stderr, "%s\n", error.message);
  *     nibble_report_free(report);
  *
- * The library never prints, never exits, keeps no global state and may be used
- * from several threads at once. Memory stays bounded whatever the model's size:
- * weights are read from the mapped file piece by piece. The output depends on
- * the input and the options only: not on the CPU, not on the number of threads.
+ * Words that this header uses:
+ * - A weight is a float constant of the model.
+ * - A code is the small integer that replaces an element of a weight.
+ * - A scale and a zero point turn codes back into numbers:
+ *   x = (code - zero point) * scale.
+ * - SNR, the signal-to-noise ratio, measures the error in dB. Higher is better:
+ *   10 log10(sum x^2 / sum (x - x')^2), where x are the weight's elements and x' are the
+ *   numbers that its codes stand for.
  *
- * Ownership: what the library returns is freed by its own _free function;
- * strings inside a report live as long as the report. Options are only read.
+ * The library never prints, never exits and keeps no global state. Several threads may
+ * call it at once. Memory stays bounded whatever the size of the model: the library maps
+ * the file and reads weights piece by piece. The output depends on the model and the
+ * options only. It does not depend on the CPU or on the number of threads.
  *
- * What a program may rely on when it meets a newer library of the same soname:
+ * Ownership: the library's own _free functions free what the library returns. Strings
+ * inside a report live as long as the report. The library never writes to options.
+ *
+ * A program may meet a newer library with the same soname. It may then rely on this:
  * - Functions keep their names and parameters.
  * - Structs grow at the end only. Fields keep their place and meaning.
- * - `struct nibble_options` belongs to the caller and says its own size. A smaller one
- *   is an older one: the fields that it lacks have their defaults.
- * - `struct nibble_report` and `struct nibble_weight` belong to the library. Read their
- *   fields through the pointers you are given; never copy such a struct, never take its
- *   sizeof, never make one yourself.
+ * - The caller owns `struct nibble_options`, and the struct states its own size. A
+ * smaller struct comes from an older header. Fields that it lacks have their defaults.
+ * - The library owns `struct nibble_report` and `struct nibble_weight`. Read their fields
+ *   through the pointers that you are given. Never copy such a struct, never take its
+ *   sizeof, and never make one yourself.
  * - `struct nibble_error` never changes.
- * - Enumerators keep their values, and new ones get new values. So expect a status that
- *   you don't know.
+ * - Enumerators keep their values, and new ones get new values. Expect a status that you
+ *   don't know.
  *
- * Bindings for other languages need no C compiler: all that this header defines beside
- * declarations is nibble_options_init, one call of nibble_options_init_sized. */
+ * Bindings for other languages need no C compiler. This header defines one function, the
+ * inline nibble_options_init, and it only calls nibble_options_init_sized. */
 #ifndef NIBBLE_H
 #define NIBBLE_H
 
@@ -61,30 +71,31 @@ enum nibble_status {
     NIBBLE_STATUS_READ,
     /* A file can't be written. */
     NIBBLE_STATUS_WRITE,
-    /* The model's bytes break the format. */
+    /* The bytes of the model break the format. */
     NIBBLE_STATUS_MALFORMED,
-    /* The model is sound, but can't be converted with its meaning kept. */
+    /* The model is sound, but it can't be converted with its meaning kept. */
     NIBBLE_STATUS_UNSUPPORTED,
-    /* Out of memory, or the model wants absurdly much of it. */
+    /* Memory ran out, or the model asks for an absurd amount of it. */
     NIBBLE_STATUS_MEMORY,
     /* options.cancel became nonzero. */
     NIBBLE_STATUS_CANCELLED,
 };
 
-/* What went wrong: which file, which tensor or node, why, and what to do.
- * One or more lines without a final newline, "" after a success. A call sets the whole
- * struct. Pass NULL if the status is enough. */
+/* What went wrong. A call sets the whole struct. Every function that takes a pointer to
+ * it accepts NULL, and then the returned status is all that the caller learns. */
 struct nibble_error {
     enum nibble_status status;
+    /* Says what happened, to which file, tensor or node, and what to do. One or more
+     * lines without a final newline. "" after a success. */
     char message[4096];
 };
 
-/* The library's version, "MAJOR.MINOR.PATCH". */
+/* Returns the version of the library, "MAJOR.MINOR.PATCH". The string is static. */
 NIBBLE_API const char *nibble_version(void);
 
 /* ---- options -------------------------------------------------------- */
 
-/* The integer type of the codes: 4-bit codes are packed two a byte. */
+/* The integer type of the codes. A byte holds two codes of 4 bits. */
 enum nibble_type {
     NIBBLE_TYPE_INT4,
     NIBBLE_TYPE_UINT4,
@@ -92,10 +103,11 @@ enum nibble_type {
     NIBBLE_TYPE_UINT8,
 };
 
-/* Whether zero points are used: x = (code - zero point) * scale. */
+/* Whether the library fits zero points. */
 enum nibble_symmetry {
-    /* uint types have zero points, int types have none. But methods other than RTN may
-     * turn a 4-bit grid round: a zero point of -1 makes -7..8 of -8..7. */
+    /* Types uint4 and uint8 have fitted zero points, and int4 and int8 have none. There
+     * is one exception: methods other than RTN may mirror a grid of 4 bits. A zero point
+     * of -1 then makes the range -7..8 out of -8..7. */
     NIBBLE_SYMMETRY_BY_TYPE,
     /* The zero point is the middle of the range. */
     NIBBLE_SYMMETRY_SYMMETRIC,
@@ -103,75 +115,91 @@ enum nibble_symmetry {
     NIBBLE_SYMMETRY_ASYMMETRIC,
 };
 
-/* How scales are stored, for weights of float and double; others have scales of their
- * own type. FLOAT16 halves what scales take. They are widened when the model is
- * loaded. A weight whose scales float16 can't hold keeps FLOAT32. */
+/* How scales of float and double weights are stored. Other weights have scales of their
+ * own type. FLOAT16 halves the bytes of the scales. A runtime widens them when it loads
+ * the model. A weight keeps FLOAT32 if float16 can't hold its scales. */
 enum nibble_scale_type { NIBBLE_SCALE_TYPE_FLOAT32, NIBBLE_SCALE_TYPE_FLOAT16 };
 
 /* Which elements share a scale. */
 enum nibble_granularity {
-    /* One scale for each output channel. Channels of MatMul and Gemm are cut into blocks
-     * of 256, or of the largest power of two from 32 on that divides their length. Where
-     * none does, the last block is a partial one: blocks of 256, or of the next power of
-     * two from 16 on if they are shorter. Every ONNX Runtime fuses this layout and runs
-     * it fast; OpenVINO wants blocks that divide. */
+    /* One scale for each output channel, with one exception: channels of MatMul and Gemm
+     * are cut into blocks. A block has 256 elements if 256 divides the channel's length.
+     * Otherwise it has the largest power of two from 32 on that divides the length. If no
+     * such power divides it, the last block is a partial one: blocks have 256 elements,
+     * or the next power of two from 16 on if the channel is shorter than that. Every
+     * ONNX Runtime fuses this layout and runs it fast. OpenVINO wants blocks that divide
+     * the length. */
     NIBBLE_GRANULARITY_DEFAULT,
     /* One scale for each output channel. */
     NIBBLE_GRANULARITY_PER_CHANNEL,
     /* One scale for the whole weight. */
     NIBBLE_GRANULARITY_PER_TENSOR,
-    /* One scale for each block of options.block_size along the reduction axis. */
+    /* One scale for every options.block_size elements along the reduction axis. */
     NIBBLE_GRANULARITY_BLOCKS,
 };
 
-/* How scales and zero points are found. */
+/* How the library finds scales and zero points. */
 enum nibble_method {
     /* Round to nearest: scale = max|x| / 7, or (max - min) / 15. */
     NIBBLE_METHOD_RTN,
-    /* Scales of nearly the least squared error, never worse than RTN. */
+    /* Finds scales with nearly the least squared error. The error is never larger than
+     * the error of RTN. */
     NIBBLE_METHOD_SEARCH,
-    /* The least squared error. Slow: use it to measure the other methods. */
+    /* Finds the least squared error. It is slow: use it to measure the other methods. */
     NIBBLE_METHOD_EXACT,
 };
 
-/* What stands in the graph for a quantized weight (docs/forms.md). */
+/* The operators that replace a quantized weight in the graph (docs/forms.md). */
 enum nibble_decode {
-    NIBBLE_DECODE_RUN,      /* DequantizeLinear: int4 in memory; runtimes that do not fuse
-                               it decode on every run. Embedding rows are gathered first */
-    NIBBLE_DECODE_LOAD,     /* Cast and Mul: small on disk, float once loaded */
-    NIBBLE_DECODE_PORTABLE, /* the same with nibbles in uint8: no INT4 type, no opset
-                               upgrade, any runtime */
-    NIBBLE_DECODE_AUTO,     /* RUN where ONNX Runtime fuses it and is the
-                               faster for it, LOAD elsewhere */
+    /* DequantizeLinear. The weights stay int4 in memory. A runtime that does not fuse
+     * DequantizeLinear decodes them on every run. Rows of an embedding are gathered first
+     * and decoded after that. */
+    NIBBLE_DECODE_RUN,
+    /* Cast and Mul. The weights are small on disk and float once the model is loaded. */
+    NIBBLE_DECODE_LOAD,
+    /* The same as LOAD, but with two codes in each uint8. This needs neither the INT4
+     * type nor a higher opset, so any runtime loads the model. */
+    NIBBLE_DECODE_PORTABLE,
+    /* RUN where ONNX Runtime fuses the weight and is faster for it. LOAD elsewhere. */
+    NIBBLE_DECODE_AUTO,
 };
 
-/* Operators for RUN: standard ones, or com.microsoft MatMulNBits and
- * GatherBlockQuantized where they can hold the weight. NBITS computes in float32;
- * NBITS_INT8 has activations rounded to int8, as ONNX Runtime has where it fuses QDQ:
- * faster, with an error of some 0.5 % of the largest output. */
-enum nibble_format { NIBBLE_FORMAT_QDQ, NIBBLE_FORMAT_NBITS, NIBBLE_FORMAT_NBITS_INT8 };
+/* Which operators RUN uses. */
+enum nibble_format {
+    /* DequantizeLinear, a standard operator. */
+    NIBBLE_FORMAT_QDQ,
+    /* MatMulNBits and GatherBlockQuantized of the domain com.microsoft, where they can
+     * hold the weight. MatMulNBits computes in float32. */
+    NIBBLE_FORMAT_NBITS,
+    /* The same, but MatMulNBits rounds activations to int8, as ONNX Runtime does where it
+     * fuses QDQ. This is faster. The error is about 0.5 % of the largest output. */
+    NIBBLE_FORMAT_NBITS_INT8,
+};
 
-/* Whose ways the layout suits. GENERIC: plain DequantizeLinear and nothing else. */
-enum nibble_target { NIBBLE_TARGET_ONNXRUNTIME, NIBBLE_TARGET_GENERIC };
+/* Which runtime to optimize the layout for. */
+enum nibble_target {
+    NIBBLE_TARGET_ONNXRUNTIME,
+    /* No runtime in particular: plain DequantizeLinear and nothing else. */
+    NIBBLE_TARGET_GENERIC,
+};
 
-/* What is known of a model's activations (below). */
+/* What is known about a model's activations. See "calibration" below. */
 struct nibble_calibration;
 
-/* How far the work has come; called from the calling thread's process, by one
- * thread at a time. done and total are bytes of weights. */
+/* Reports progress. `data` is options.progress_data. `done` and `total` are bytes of
+ * weights. The function may be called from a worker thread, never concurrently. `done`
+ * may start again from the beginning, since some options need several passes. */
 typedef void nibble_progress_fn(void *data, uint64_t done, uint64_t total);
 
-/* The default of options.copy_bytes. ONNX Runtime computes on codes only where a MatMul
- * has them for itself, so a weight of several gets copies of its codes: at most a quarter
- * of its float values, and a tenth of the model for all of them; with bits_per_weight
- * none. Past that the MatMuls share one decoder, which is slower. Whatever the option
- * says, a weight's codes and copies take less than its float values. */
+/* The default of options.copy_bytes. The copies of one weight then take at most a quarter
+ * of its float values, and all copies together at most a tenth of the model. With
+ * bits_per_weight there are no copies. */
 #define NIBBLE_COPY_DEFAULT UINT64_MAX
 
-/* Guards against files that are truncated. The library maps its input files. If another
- * program truncates one during a call, the next access to what is gone raises SIGBUS,
- * which ends the process. The library installs no signal handlers. A program that wants
- * an error instead installs one of its own, with SA_SIGINFO:
+/* Guards a program against files that are truncated. The library maps its input files. If
+ * another program truncates a file during a call, the next access to the missing part
+ * raises SIGBUS, and SIGBUS ends the process. The library installs no signal handlers.
+ * A program that wants an error instead installs its own handler with SA_SIGINFO:
  *
  *     static struct nibble_guard guard;
  *
@@ -183,75 +211,117 @@ typedef void nibble_progress_fn(void *data, uint64_t done, uint64_t total);
  *         }
  *     }
  *
- * and sets options.guard to &guard. Calls that run at the same time need a guard each. */
+ * The program then sets options.guard to &guard. Calls that run at the same time need a
+ * guard each. */
 struct nibble_guard {
-    void *volatile files; /* NULL to begin with; the library's own */
+    /* Set it to NULL before the first call. It belongs to the library. */
+    void *volatile files;
 };
 
-/* If the address lies in a file that a call with this guard reads, puts zeros in place of
- * what the file has lost and returns true. The call then fails with NIBBLE_STATUS_READ.
- */
+/* Call this in a handler of SIGBUS. If a call with this guard reads a file that `address`
+ * lies in, the function puts zeros in place of the missing part and returns true. The
+ * call then fails with NIBBLE_STATUS_READ. Returns false for any other address. */
 NIBBLE_API bool nibble_guard_handle(const struct nibble_guard *guard,
                                     const void *address);
 
+/* The options of every call. Initialize them with nibble_options_init. */
 struct nibble_options {
     /* The size of this struct in the caller's nibble.h. nibble_options_init sets it. */
     size_t size;
+    /* The type of the codes. Default: INT4. */
     enum nibble_type type;
+    /* Default: BY_TYPE. */
     enum nibble_symmetry symmetry;
+    /* Which elements share a scale. Default: DEFAULT. */
     enum nibble_granularity granularity;
-    size_t block_size; /* for NIBBLE_GRANULARITY_BLOCKS: 2 or more */
-    /* Either of these chooses type and granularity for each weight: 4 bits in the
-     * default granularity or in blocks of 128, 64 or 32, 8 bits, or float. `type` and
-     * `granularity` must be as nibble_options_init leaves them; with
-     * NIBBLE_SYMMETRY_ASYMMETRIC the types are uint4 and uint8. The weights' values are
-     * read once for each of five choices before the work begins, in a dry run, too.
+    /* The number of elements in a block, 2 or more, for NIBBLE_GRANULARITY_BLOCKS. Other
+     * granularities ignore it. */
+    size_t block_size;
+    /* 0, or an upper bound on the average bits per weight, at most 64. The library then
+     * chooses type and granularity for each weight: 4 bits in the default granularity or
+     * in blocks of 128, 64 or 32, 8 bits, or float. Among all choices within the bound it
+     * takes one with nearly the least sum, over the weights, of noise / signal.
      *
-     * bits_per_weight: 0, or at most so many bits in the mean: codes, scales, zero
-     * points, and the values of those that stay float by choice, over the weights that
-     * some choice can hold. Among all such choices one of (nearly) the least sum, over
-     * weights, of noise / signal. NIBBLE_STATUS_INVALID where there is none.
-     * min_snr: 0, or in dB: for each weight the smallest choice that has at least this
-     * SNR; float where none has. */
+     * The average counts codes, scales and zero points. It also counts the values of
+     * weights that stay float by choice. It is taken over the weights that at least one
+     * choice can hold. The call fails with NIBBLE_STATUS_INVALID if no choice is within
+     * the bound.
+     *
+     * Leave `type` and `granularity` as nibble_options_init sets them, and `min_snr` 0.
+     * With NIBBLE_SYMMETRY_ASYMMETRIC the types are uint4 and uint8. Before the work
+     * begins the library reads the weights once for each of five choices. It does so in a
+     * dry run, too. */
     double bits_per_weight;
+    /* 0, or a signal-to-noise ratio in dB, at most 200. For each weight the library takes
+     * the smallest of the same choices that reaches this SNR. A weight stays float if no
+     * choice reaches it. The rules for other options are those of bits_per_weight, and
+     * bits_per_weight must be 0. */
     double min_snr;
+    /* How scales and zero points are found. Default: SEARCH. */
     enum nibble_method method;
+    /* How scales are stored. Default: FLOAT32. */
     enum nibble_scale_type scale_type;
-    const char *include; /* POSIX extended regular expression over weight names:
-                            only these are quantized; NULL for all */
-    const char *exclude; /* these stay float; NULL for none */
+    /* A POSIX extended regular expression. Only weights whose names match it are
+     * quantized. NULL means all weights. */
+    const char *include;
+    /* A POSIX extended regular expression. Weights whose names match it stay float. NULL
+     * means none. */
+    const char *exclude;
+    /* Which operators replace a weight. Default: RUN. */
     enum nibble_decode decode;
+    /* Which operators RUN uses. Default: QDQ. */
     enum nibble_format format;
+    /* Which runtime to optimize the layout for. Default: ONNXRUNTIME. */
     enum nibble_target target;
-    bool wide_embeddings; /* 8-bit embedding rows though the type has 4 bits */
-    uint64_t copy_bytes;  /* what copies of codes may take in all: see above */
-    size_t min_elements;  /* smaller weights stay float (1024) */
-    bool freeze;          /* treat initializers that a caller may override as
-                             constants: their graph inputs are removed */
-    bool no_upgrade;      /* refuse a model whose opset would have to be raised */
-    bool external_data;   /* put tensors into OUT.data even below 2 GiB */
-    bool force;           /* allow the output to be the input file itself */
-    bool unmeasured;      /* leave the errors of weights out of the report: faster */
-    int threads;          /* 0: one for each CPU */
-    const char *cpu;      /* "scalar", "avx2", ...; NULL: the fastest one here */
-    nibble_progress_fn *progress; /* may be NULL */
+    /* Use 8 bits for the rows of embeddings although `type` has 4 bits. */
+    bool wide_embeddings;
+    /* An upper bound, in bytes, on all copies of codes together. ONNX Runtime computes on
+     * codes only if a MatMul has them for itself. So a weight of several MatMuls gets a
+     * copy of its codes for each of them. Beyond the bound the MatMuls share one decoder,
+     * which is slower. Whatever the bound, the codes of a weight and their copies take
+     * less than its float values. Default: NIBBLE_COPY_DEFAULT. */
+    uint64_t copy_bytes;
+    /* Weights with fewer elements stay float. Default: 1024. */
+    size_t min_elements;
+    /* Also quantize initializers that are graph inputs. Callers of the model could give
+     * such an input another value. The input is removed, so they no longer can. */
+    bool freeze;
+    /* Refuse a model if its opset would have to be raised. */
+    bool no_upgrade;
+    /* Put tensors into the file OUT.data even below 2 GiB. */
+    bool external_data;
+    /* Allow the output to be the input file itself. */
+    bool force;
+    /* Leave the errors of weights out of the report. This is faster. */
+    bool unmeasured;
+    /* The number of threads, at most 1024. 0 means one for each CPU. */
+    int threads;
+    /* The kernels to use: "scalar", "avx2" or "avx512". NULL means the fastest on this
+     * CPU. The call fails with NIBBLE_STATUS_INVALID if the CPU lacks them. */
+    const char *cpu;
+    /* Called with the progress of the work. May be NULL. */
+    nibble_progress_fn *progress;
+    /* Passed to `progress`. */
     void *progress_data;
-    const volatile int *cancel; /* may be NULL; nonzero stops the work: the temporary
-                                   file is removed and NIBBLE_STATUS_CANCELLED returned.
-                                   A signal handler may set it. */
-    struct nibble_guard *guard; /* may be NULL: see struct nibble_guard */
-    struct nibble_calibration *calibration; /* NULL, or what is known of the model's
-                                               activations: codes that fit these */
+    /* May be NULL. When *cancel becomes nonzero, the work stops, the temporary file is
+     * removed, and the call returns NIBBLE_STATUS_CANCELLED. A signal handler may set
+     * it. */
+    const volatile int *cancel;
+    /* May be NULL. See struct nibble_guard. */
+    struct nibble_guard *guard;
+    /* NULL, or what is known about the model's activations. The library then finds codes
+     * that fit these activations. */
+    struct nibble_calibration *calibration;
 };
 
-/* Sets every option to its default: int4, default granularity, SEARCH. `size` is the
- * size of the struct that `options` points to. Bytes that this library knows no field
- * for become zero.
+/* Sets every option to its default. `size` is the size of the struct that `options`
+ * points to. If the struct is larger than this library's, the bytes of unknown fields
+ * become zero. Use nibble_options_init, which passes the right size.
  *
- * The functions that take options refuse them (NIBBLE_STATUS_INVALID) if `size` is no
- * size that such a struct can have, so options that nobody initialized are found out.
- * They also refuse a struct of a newer nibble.h if one of the fields that this library
- * doesn't know is set: no option is ignored. */
+ * A function that takes options fails with NIBBLE_STATUS_INVALID if `size` can't be the
+ * size of such a struct. So it detects options that nobody initialized. It also fails if
+ * the struct comes from a newer nibble.h and a field is set that this library doesn't
+ * know. No option is ignored. */
 NIBBLE_API void nibble_options_init_sized(struct nibble_options *options, size_t size);
 
 static inline void nibble_options_init(struct nibble_options *options)
@@ -259,8 +329,9 @@ static inline void nibble_options_init(struct nibble_options *options)
     nibble_options_init_sized(options, sizeof *options);
 }
 
-/* The names of enumerators as the command line spells them ("int4", "rtn"); NULL for
- * a value that has none. And back: false where there is no such name. */
+/* The _name functions return an enumerator's name on the command line, such as "int4" or
+ * "rtn". The string is static. They return NULL for a value that is no enumerator. The
+ * _parse functions do the reverse. They return false if there is no such name. */
 NIBBLE_API const char *nibble_type_name(enum nibble_type type);
 NIBBLE_API bool nibble_type_parse(const char *name, enum nibble_type *type);
 NIBBLE_API const char *nibble_decode_name(enum nibble_decode decode);
@@ -276,178 +347,289 @@ NIBBLE_API bool nibble_method_parse(const char *name, enum nibble_method *method
 
 /* ---- report --------------------------------------------------------- */
 
-/* One float constant of the model: what was done to it, or why it stays float. */
+/* One weight: what it became, or why it stays float. No pointer is NULL. A text
+ * that does not apply is "". */
 struct nibble_weight {
-    const char *name;         /* of the tensor; "" inside nothing is ever NULL */
-    const char *op_type;      /* operator of its first consumer: "MatMul"; "" for none */
-    const char *graph;        /* "" main graph; else the path to the If/Loop body or
-                                 function it belongs to */
-    const char *element_type; /* "float", "float16", "bfloat16", "double" */
+    /* The name of the tensor. */
+    const char *name;
+    /* The operator of its first consumer, such as "MatMul". "" if it has none. */
+    const char *op_type;
+    /* "" in the main graph. Otherwise the path to the body of an If, Loop or Scan, or to
+     * the local function, that the weight belongs to. */
+    const char *graph;
+    /* "float", "float16", "bfloat16" or "double". */
+    const char *element_type;
+    /* The shape: `rank` dimensions. */
     const int64_t *dims;
+    /* The number of dimensions. 0 for a scalar. */
     size_t rank;
+    /* The product of the dimensions. */
     uint64_t elements;
+    /* True if the weight is quantized, false if it stays float. */
     bool quantized;
-    const char *type; /* quantized: "int4" ..., otherwise element_type */
-    const char
-        *granularity; /* quantized: "channel, axis 0", "block 32, axis 1", "tensor" */
-    const char *scale_type; /* quantized: "float", "float16", "bfloat16" */
-    const char *form;   /* quantized: "DequantizeLinear", "MatMulNBits", "load", ... */
-    const char *why;    /* quantized: what the form means at run time, in plain words */
-    bool slow;          /* decoded on every run by an operator that takes its time */
-    bool copy;          /* a further form of the weight before it: other consumers
-                           want other layouts; its bytes_before is 0 */
-    const char *reason; /* left float: why, in plain words; otherwise "" */
-    bool asked;         /* the options ask for it: large enough, not excluded, and not
-                           float because bits_per_weight allows for that */
-    bool warning;       /* left float because of its values: NaN, infinity, or
-                           scales that its type can't hold */
-    uint64_t bytes_before,
-        bytes_after; /* of the values; after: codes, scales, zero points */
-    double snr_db;   /* quantized: 10 log10(sum x^2 / sum (x - x')^2); infinity where
-                        exact; NaN with options.unmeasured, and in a dry run that
-                        reads no values */
-    bool again;      /* a copy of codes that are stored already, so that it is fused */
-    /* Consumers that share codes and would be fused with copies, which would take: */
+    /* Quantized: "int4", "uint4", "int8" or "uint8". Float: the same as element_type. */
+    const char *type;
+    /* Quantized: which elements share a scale, as "channel, axis 0", "block 32, axis 1"
+     * or "tensor". */
+    const char *granularity;
+    /* Quantized: the type of the stored scales, "float", "float16" or "bfloat16". */
+    const char *scale_type;
+    /* Quantized: what replaces it in the graph: "DequantizeLinear", "Gather",
+     * "MatMulNBits", "GatherBlockQuantized", "load" or "portable" (docs/forms.md). */
+    const char *form;
+    /* Quantized: what the form means when the model runs, in plain words. */
+    const char *why;
+    /* Quantized: an operator decodes it on every run, which takes time. */
+    bool slow;
+    /* This is a further form of the weight before it in the list, because other consumers
+     * want another layout. Its bytes_before is 0. */
+    bool copy;
+    /* Float: why it stays float, in plain words. */
+    const char *reason;
+    /* The options ask for this weight to be quantized: it is large enough and not
+     * excluded. False if it stays float because bits_per_weight has room for that. */
+    bool requested;
+    /* Float: it stays float because of its values. They hold NaN or infinity, or they
+     * need scales that the scale type can't hold. */
+    bool warning;
+    /* Bytes of the float values. */
+    uint64_t bytes_before;
+    /* Quantized: bytes of codes, scales and zero points. Float: bytes of the values. */
+    uint64_t bytes_after;
+    /* Quantized: the SNR in dB. Infinity if nothing was lost. NaN with
+     * options.unmeasured, and in a dry run that reads no values. */
+    double snr_db;
+    /* Quantized: it repeats codes that are stored already, so that it can be fused. */
+    bool again;
+    /* How many consumers share these codes although each would be fused if it had a copy.
+     * 0 if there are none. */
     size_t sharing;
+    /* Bytes that copies for these consumers would take. */
     uint64_t sharing_bytes;
-    bool calibrated;      /* codes were found with options.calibration */
-    double output_snr_db; /* calibrated: the same of the layer's output on that data, with
-                             the input as it is in the float model; else NaN */
+    /* Quantized: its codes were found with options.calibration. */
+    bool calibrated;
+    /* Calibrated: the SNR of the layer's output in dB on the observed data, with the
+     * input of the float model. Otherwise NaN. */
+    double output_snr_db;
 };
 
-/* Weights that were quantized before, all of one kind. */
+/* Weights of one kind that an earlier run or another tool had quantized already. */
 struct nibble_already {
-    const char *type; /* "int4": of so many bits, signed or not */
-    const char *form; /* "DequantizeLinear", "MatMulNBits", "load", ... */
+    /* "int4" or "int8": the bits of a code, whether it is signed or not. */
+    const char *type;
+    /* The operator that reads the codes, such as "DequantizeLinear" or "MatMulNBits", or
+     * one of the forms "load" and "portable". */
+    const char *form;
+    /* The number of such weights. */
     size_t weights;
 };
 
+/* What was done to a model. Sizes are in bytes. */
 struct nibble_report {
+    /* The name of the input, as it was given. */
     const char *model;
-    const char *output; /* "" in a dry run */
-    int64_t ir_before, ir_after;
-    int64_t opset_before, opset_after; /* of the standard domain */
-    uint64_t bytes_before,
-        bytes_after; /* model and external data; after: 0 in a dry run */
-    uint64_t weight_bytes_before, weight_bytes_after; /* sums over weights */
-    uint64_t elements, elements_quantized;
-    double bits_per_weight;   /* 8 * bytes / elements of those, copies left out */
-    double bits_chosen;       /* the same over those that type and granularity were chosen
-                                 for, the ones that stay float by choice included: what
-                                 options.bits_per_weight bounds; 0 where there are none */
-    uint64_t elements_chosen; /* of these */
-    size_t quantized, left;   /* counts of weights; left: of those that stay float, */
-    size_t missed, warnings;  /* how many are asked, how many are warning */
-    size_t slow;              /* of the quantized ones */
-    const char *cpu;          /* kernels used: "avx2" */
-    /* One pointer for each weight, so that a weight may grow: weights[i]->name. */
+    /* The name of the output, as it was given. "" in a dry run. */
+    const char *output;
+    /* The IR version of the input. */
+    int64_t ir_before;
+    /* The IR version of the output. */
+    int64_t ir_after;
+    /* The opset of the standard domain in the input. */
+    int64_t opset_before;
+    /* The opset of the standard domain in the output. */
+    int64_t opset_after;
+    /* The size of the input: the model and its external data. */
+    uint64_t bytes_before;
+    /* The size of the output: the model and its external data. 0 in a dry run. */
+    uint64_t bytes_after;
+    /* The sum of bytes_before over `weights`. */
+    uint64_t weight_bytes_before;
+    /* The sum of bytes_after over `weights`. */
+    uint64_t weight_bytes_after;
+    /* The number of elements of all weights. */
+    uint64_t elements;
+    /* The number of elements of the quantized weights. */
+    uint64_t elements_quantized;
+    /* 8 * bytes_after / elements of the quantized weights. It counts scales and zero
+     * points, but not the weights with `again`. 0 if nothing is quantized. */
+    double bits_per_weight;
+    /* The same over all weights that the library chose type and granularity for. It
+     * includes weights that stay float by choice. options.bits_per_weight bounds this
+     * value. 0 if nothing was chosen. */
+    double bits_chosen;
+    /* The number of elements of these weights. */
+    uint64_t elements_chosen;
+    /* The number of quantized weights. */
+    size_t quantized;
+    /* The number of weights that stay float. */
+    size_t kept_float;
+    /* How many of these are `requested`. */
+    size_t requested_but_float;
+    /* How many of these have a `warning`. */
+    size_t warnings;
+    /* The number of quantized weights that are `slow`. */
+    size_t slow;
+    /* The kernels that were used: "scalar", "avx2" or "avx512". */
+    const char *cpu;
+    /* One pointer for each weight: weights[i]->name. A pointer rather than a struct, so
+     * that struct nibble_weight can grow. */
     const struct nibble_weight *const *weights;
+    /* The number of entries in `weights`. */
     size_t weight_count;
-    size_t copies; /* how many weights are `again`, */
+    /* The number of weights with `again`. */
+    size_t copies;
+    /* The bytes of these weights. */
     uint64_t copy_bytes;
-    size_t sharing; /* and the sums of these over weights */
+    /* The sum of `sharing` over `weights`. */
+    size_t sharing;
+    /* The sum of `sharing_bytes` over `weights`. */
     uint64_t sharing_bytes;
-    /* What other runs or tools have quantized; these are none of `weights`. */
+    /* What was quantized before. None of it is in `weights`. */
     const struct nibble_already *const *already;
+    /* The number of entries in `already`. */
     size_t already_count;
 };
 
-/* The report as text for a terminal of `columns` characters, or as JSON
- * (docs/report.md). Long names are shortened for it, but no two of them to the same one.
- * With 0 columns or `all` they stand in full. `all` lists small constants too. The caller frees the string
- * with free(); NULL when out of memory. */
+/* Returns the report as text for a terminal. `columns` is the width of the terminal. Long
+ * names are shortened to fit, but no two different names are shortened to the same text.
+ * With 0 columns or with `all` names appear in full. `all` also lists constants that stay
+ * float one by one. The caller frees the string with free(). NULL if memory ran out. */
 NIBBLE_API char *nibble_report_text(const struct nibble_report *report, int columns,
                                     bool all);
+
+/* Returns the report as JSON (docs/report.md). The caller frees the string with free().
+ * NULL if memory ran out. */
 NIBBLE_API char *nibble_report_json(const struct nibble_report *report);
-NIBBLE_API void nibble_report_free(struct nibble_report *report); /* NULL is fine */
+
+/* Frees a report and all that it points to. NULL is allowed. */
+NIBBLE_API void nibble_report_free(struct nibble_report *report);
 
 /* ---- the work ------------------------------------------------------- */
 
-/* Quantizes MODEL into OUTPUT.
+/* Quantizes the weights of a model and writes the result.
  *
- * model: path of a .onnx (external data beside it), of a .onnx.gz, or "-" for
- *   standard input. Never changed.
- * output: path, replaced in one rename when all is done; compressed where it
- *   ends in .gz; "-" for standard output; NULL for a dry run, which plans and
- *   reports, reads a few of each weight's values only, unless bits_per_weight or
- *   min_snr are asked for, and writes nothing.
- * A model with nothing to quantize is a success, too: OUTPUT is then the model as it
- * was, byte for byte, with copies of its external data beside it. The report's
- * `quantized` is 0. Where OUTPUT is a stream or a .gz, which can't have files beside it,
- * external data go into the model.
- * options: NULL for the defaults.
- * report: may be NULL; otherwise set on success, freed by the caller.
+ * model: the path of a .onnx file (with external data beside it) or a .onnx.gz file, or
+ *   "-" for standard input. The library never changes it.
+ * output: the path of the output, or "-" for standard output. A file is replaced in one
+ *   rename when all is done. The output is compressed if the path ends in .gz. NULL means
+ *   a dry run: it plans and reports, but writes nothing. A dry run reads only a
+ *   few values of each weight, unless bits_per_weight or min_snr is set.
+ * options: NULL means the defaults.
+ * report: may be NULL. Otherwise it is set to a new report after a success and to NULL
+ *   after a failure. The caller frees it with nibble_report_free.
  * error: may be NULL.
- * Returns error->status. On failure there is no output, and an old file of that
- * name is as it was. */
+ *
+ * A model with nothing to quantize is a success, too, and report->quantized is 0. The
+ * output is then a copy of the model, byte for byte, with copies of its external data
+ * beside it. A stream or a .gz file can't have files beside it, so the external data go
+ * into the model there.
+ *
+ * Returns the status. After a failure there is no output, and an old file with the name
+ * of the output is unchanged. */
 NIBBLE_API enum nibble_status nibble_quantize(const char *model, const char *output,
                                               const struct nibble_options *options,
                                               struct nibble_report **report,
                                               struct nibble_error *error);
 
-/* Raises MODEL's opset to `opset` (of the standard domain, 21 to
- * nibble_opset_max()) with its meaning kept, and writes it to OUTPUT. Weights
- * stay as they are. Of the options only external_data, force, progress,
- * cancel and guard are looked at. Refuses, naming every node that can't be raised. */
+/* Raises the opset of a model, keeps its meaning, and writes it. Weights stay as they
+ * are.
+ *
+ * model, output, error: as for nibble_quantize, but `output` must not be NULL.
+ * opset: the new opset of the standard domain, 21 to nibble_opset_max().
+ * options: NULL means the defaults. Only external_data, force, cancel and guard matter.
+ *
+ * Returns the status. A model that can't be raised is refused, and the message names
+ * every node that prevents it. After a failure there is no output. */
 NIBBLE_API enum nibble_status nibble_upgrade(const char *model, const char *output,
                                              int64_t opset,
                                              const struct nibble_options *options,
                                              struct nibble_error *error);
+
+/* Returns the highest opset that nibble_upgrade can raise a model to. */
 NIBBLE_API int64_t nibble_opset_max(void);
 
 /* ---- comparing ------------------------------------------------------ */
 
-/* One weight of a float model, and what stands for it in a quantized one. */
+/* One weight of a float model, and its counterpart in a quantized model. No pointer is
+ * NULL. */
 struct nibble_weight_error {
-    const char *name;    /* of the float tensor */
-    const char *op_type; /* operator that takes it: "MatMul" */
-    const char *graph;   /* "" main graph; else the path to the body or function */
-    const int64_t *dims; /* as its operator sees it */
+    /* The name of the float tensor. */
+    const char *name;
+    /* The operator that takes it, such as "MatMul". */
+    const char *op_type;
+    /* "" in the main graph. Otherwise the path to the body or the local function. */
+    const char *graph;
+    /* The shape that the operator sees: `rank` dimensions. */
+    const int64_t *dims;
+    /* The number of dimensions. */
     size_t rank;
+    /* The product of the dimensions. */
     uint64_t elements;
-    bool found;              /* the quantized model has a counterpart */
-    const char *counterpart; /* its tensor of codes, or of floats; "" if not found */
-    const char *type;        /* of these: "int4"; "" if not found */
-    const char *form;        /* operator that takes them: "DequantizeLinear", "Cast" */
-    double snr_db;           /* 10 log10(sum x^2 / sum (x - x')^2); infinity if nothing
-                                was lost, NaN if not found */
+    /* The quantized model has a counterpart. */
+    bool found;
+    /* The tensor of codes, or of floats, in the quantized model. "" if not found. */
+    const char *counterpart;
+    /* The type of this tensor, such as "int4". "" if not found. */
+    const char *type;
+    /* The operator that takes this tensor, such as "DequantizeLinear" or "Cast". "" if
+     * not found. */
+    const char *form;
+    /* The SNR in dB. Infinity if nothing was lost. NaN if not found. */
+    double snr_db;
 };
 
-/* Structs grow as those of reports do. */
+/* How far two models are apart. The library owns this struct and the one above. Both may
+ * grow, as those of reports do. */
 struct nibble_comparison {
-    const char *model, *quantized;
-    /* Quantized weights, weights that changed in another way, and matrices of 1024
-     * elements and more that were not found: the least SNR first, these last. */
+    /* The name of the float model, as it was given. */
+    const char *model;
+    /* The name of the quantized model, as it was given. */
+    const char *quantized;
+    /* Quantized weights, weights that changed in another way, and matrices of 1024 or
+     * more elements that were not found. The least SNR comes first. Weights that were not
+     * found come last. */
     const struct nibble_weight_error *const *weights;
+    /* The number of entries in `weights`. */
     size_t weight_count;
-    size_t unchanged; /* number of weights that are as they were, and not listed */
-    size_t missing;   /* number of those not found */
+    /* The number of weights that did not change. They are not in `weights`. */
+    size_t unchanged;
+    /* The number of weights in `weights` that were not found. */
+    size_t missing;
 };
 
-/* Finds out how far the weights of QUANTIZED are from those of MODEL, for whatever tool
- * has made it. Computes constants as both models do, one weight at a time, and runs
- * neither.
+/* Finds out how far the weights of a quantized model are from those of its float model.
+ * Any tool may have made the quantized model. The library computes constants as both
+ * models do, one weight at a time. It runs neither model.
  *
- * model, quantized: as for nibble_quantize.
- * options: NULL for the defaults; only cancel is looked at.
- * comparison: set on success, freed by the caller. error: may be NULL. */
+ * model, quantized: as `model` of nibble_quantize.
+ * options: NULL means the defaults. Only cancel and guard matter.
+ * comparison: set to a new comparison after a success, and to NULL after a failure. The
+ *   caller frees it with nibble_comparison_free.
+ * error: may be NULL.
+ *
+ * Returns the status. */
 NIBBLE_API enum nibble_status nibble_compare(const char *model, const char *quantized,
                                              const struct nibble_options *options,
                                              struct nibble_comparison **comparison,
                                              struct nibble_error *error);
 
-/* As text for people, or as JSON (docs/compare.md); freed with free(). NULL when out of
- * memory. */
+/* Returns a comparison as text for a terminal of `columns` characters. The caller frees
+ * the string with free(). NULL if memory ran out. */
 NIBBLE_API char *nibble_comparison_text(const struct nibble_comparison *comparison,
                                         int columns);
+
+/* Returns a comparison as JSON (docs/compare.md). The caller frees the string with
+ * free(). NULL if memory ran out. */
 NIBBLE_API char *nibble_comparison_json(const struct nibble_comparison *comparison);
+
+/* Frees a comparison and all that it points to. NULL is allowed. */
 NIBBLE_API void nibble_comparison_free(struct nibble_comparison *comparison);
 
 /* ---- calibration ---------------------------------------------------- */
 
-/* Weights alone do not say which errors matter: some runs of the model on real inputs do.
- * The caller runs the model, in any runtime; nibble says which tensors it wants to see,
- * and finds the codes.
+/* The weights alone do not say which errors matter. Some runs of the model on real inputs
+ * do. The caller runs the model, in any runtime. nibble says which tensors it wants to
+ * see, and finds codes that fit them (docs/calibration.md).
  *
  *     struct nibble_calibration *c;
  *
@@ -460,62 +642,77 @@ NIBBLE_API void nibble_comparison_free(struct nibble_comparison *comparison);
  *     nibble_quantize(model, output, &options, &report, &error);
  *     nibble_calibration_free(c);
  *
- * One thread at a time may use a handle. Calibration loads OpenBLAS when it begins;
- * where there is none, _create fails with NIBBLE_STATUS_UNSUPPORTED and says what to
- * install. The output depends on the threads' number no more than without data, but
- * OpenBLAS may round differently on another CPU. docs/calibration.md */
+ * Only one thread at a time may use a handle. Calibration loads OpenBLAS when it begins.
+ * Without OpenBLAS nibble_calibration_create fails with NIBBLE_STATUS_UNSUPPORTED, and
+ * the message says what to install. The output never depends on the number of threads. It
+ * may differ between CPUs, because OpenBLAS may round differently there. */
 
-/* An array of one run: row-major, in the host's byte order. It is not kept. */
+/* One array of a run. It is row-major, in the byte order of the host. The library keeps
+ * no pointer to it. */
 struct nibble_array {
+    /* The name of the tensor. */
     const char *name;
-    int type; /* as TensorProto.DataType: 1 float, 10 float16, 11 double, 16 bfloat16 */
+    /* As in TensorProto.DataType: 1 float, 10 float16, 11 double, 16 bfloat16. */
+    int type;
+    /* The shape: `rank` dimensions. */
     const int64_t *dims;
+    /* The number of dimensions. */
     size_t rank;
-    const void *data; /* may be NULL if it has no elements */
+    /* The elements. May be NULL if there are none. */
+    const void *data;
 };
 
-/* Finds out what to observe for the weights of MODEL that these options quantize. The
- * file is read again by later calls and must not change. Having nothing to observe is a
- * success, too. */
+/* Finds out what to observe for the weights of `model` that these options quantize. Sets
+ * *calibration to a new handle after a success, and to NULL after a failure. The caller
+ * frees it with nibble_calibration_free. Later calls read the file again, so it must not
+ * change. If there is nothing to observe, the call succeeds, too. */
 NIBBLE_API enum nibble_status nibble_calibration_create(
     const char *model, const struct nibble_options *options,
     struct nibble_calibration **calibration, struct nibble_error *error);
+
+/* Frees a handle. NULL is allowed. */
 NIBBLE_API void nibble_calibration_free(struct nibble_calibration *calibration);
 
-/* The tensors to observe. Each is an input of the model, or else an output of the
- * instrumented one. Names live as long as the handle; NULL where index is too large. */
+/* Returns the number of tensors to observe. */
 NIBBLE_API size_t nibble_calibration_count(const struct nibble_calibration *calibration);
+
+/* Returns the name of a tensor to observe. `index` is below nibble_calibration_count;
+ * otherwise the result is NULL. The name lives as long as the handle. */
 NIBBLE_API const char *nibble_calibration_tensor(
     const struct nibble_calibration *calibration, size_t index);
+
+/* Returns true if this tensor is an input of the model. Otherwise it is an output of the
+ * instrumented model. */
 NIBBLE_API bool nibble_calibration_is_input(const struct nibble_calibration *calibration,
                                             size_t index);
 
-/* Writes the float model with these tensors as further outputs behind its own. A branch
- * of an If that is not taken hands out empty ones; a Loop, one behind the other, those of
- * all iterations. */
+/* Writes the float model to `output` with the tensors to observe as further outputs after
+ * its own. A tensor in a branch of an If is empty if the branch is not taken. A tensor in
+ * a Loop has the values of all iterations, one after the other. */
 NIBBLE_API enum nibble_status nibble_calibration_instrument(
     const struct nibble_calibration *calibration, const char *output,
     struct nibble_error *error);
 
-/* Takes one run in. `arrays` has all tensors to observe; others in it are ignored. With
- * an error (one is missing, has another shape than its weight wants, holds NaN or
- * infinity), nothing of the run is counted. */
+/* Adds one run. `arrays` must contain all tensors to observe, in any order. Others are
+ * ignored. The call fails if a tensor is missing, has a shape that its weight can't take,
+ * or holds NaN or infinity. After a failure nothing of the run counts. */
 NIBBLE_API enum nibble_status nibble_calibration_observe(
     struct nibble_calibration *calibration, const struct nibble_array *arrays,
     size_t count, struct nibble_error *error);
 
-/* Runs that were taken in, those of files included. */
+/* Returns the number of runs that were added, including those of loaded files. */
 NIBBLE_API uint64_t nibble_calibration_runs(const struct nibble_calibration *calibration);
 
-/* What is known so far as a safetensors file (docs/calibration.md), and back: _load adds
- * what a file says to what is there. Files that are damaged, of another model, or not of
- * nibble are errors, after which nothing has been added. */
-NIBBLE_API enum nibble_status
-nibble_calibration_save(const struct nibble_calibration *calibration, const char *path,
-                        struct nibble_error *error);
-NIBBLE_API enum nibble_status
-nibble_calibration_load(struct nibble_calibration *calibration, const char *path,
-                        struct nibble_error *error);
+/* Writes what is known so far to a safetensors file (docs/calibration.md). */
+NIBBLE_API enum nibble_status nibble_calibration_save(
+    const struct nibble_calibration *calibration, const char *path,
+    struct nibble_error *error);
+
+/* Adds what such a file says to what is known. The call fails if the file is damaged,
+ * belongs to another model, or was not written by nibble. After a failure nothing has
+ * been added. */
+NIBBLE_API enum nibble_status nibble_calibration_load(
+    struct nibble_calibration *calibration, const char *path, struct nibble_error *error);
 
 #ifdef __cplusplus
 }

@@ -143,7 +143,8 @@ int command_quantize(const struct settings *s)
     bool written = write_text(s, report);
     if (s->json)
         written = write_json(s, nibble_report_json(report)) && written;
-    bool strict = s->strict && (report->missed > 0 || report->quantized == 0);
+    bool strict =
+        s->strict && (report->requested_but_float > 0 || report->quantized == 0);
     nibble_report_free(report);
     return !written ? EXIT_FAILED : strict ? EXIT_STRICT : EXIT_DONE;
 }

@@ -28,7 +28,7 @@ static bool add_outcome(cJSON *object, const struct nibble_weight *w)
 {
     if (!w->quantized)
         return json_text(object, "reason", w->reason) &&
-               cJSON_AddBoolToObject(object, "asked", w->asked) &&
+               cJSON_AddBoolToObject(object, "asked", w->requested) &&
                cJSON_AddBoolToObject(object, "warning", w->warning);
     return json_text(object, "type", w->type) &&
            json_text(object, "granularity", w->granularity) &&
@@ -113,13 +113,13 @@ static bool add_totals(cJSON *root, const struct nibble_report *report)
            json_real(root, "bits_chosen", report->bits_chosen) &&
            json_count(root, "elements_chosen", report->elements_chosen) &&
            json_count(root, "quantized", report->quantized) &&
-           json_count(root, "left", report->left) &&
+           json_count(root, "left", report->kept_float) &&
            json_count(root, "slow", report->slow) &&
            json_count(root, "copies", report->copies) &&
            json_count(root, "copy_bytes", report->copy_bytes) &&
            json_count(root, "sharing", report->sharing) &&
            json_count(root, "sharing_bytes", report->sharing_bytes) &&
-           json_count(root, "missed", report->missed) &&
+           json_count(root, "missed", report->requested_but_float) &&
            json_count(root, "warnings", report->warnings) &&
            json_text(root, "cpu", report->cpu);
 }

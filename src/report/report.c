@@ -88,7 +88,7 @@ static bool fill_weight(struct arena *arena, const struct plan_item *item, bool 
         .copy = item->copy,
         .again = item->again,
         .reason = arena_string(arena, text(item->reason)),
-        .asked = item->asked,
+        .requested = item->asked,
         .warning = item->warning,
         .bytes_before = item->copy ? 0 : item->bytes,
         .bytes_after = item->bytes,
@@ -129,8 +129,8 @@ static void add_totals(struct nibble_report *report, const struct nibble_weight 
         report->sharing_bytes += weight->sharing_bytes;
         *quantized_bytes += weight->again ? 0 : weight->bytes_after;
     } else {
-        report->left++;
-        report->missed += weight->asked;
+        report->kept_float++;
+        report->requested_but_float += weight->requested;
         report->warnings += weight->warning;
     }
 }

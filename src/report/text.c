@@ -222,9 +222,9 @@ static bool put_members(FILE *out, const struct nibble_report *report,
     return true;
 }
 
-static bool put_left(FILE *out, const struct nibble_report *report, bool all)
+static bool put_kept_float(FILE *out, const struct nibble_report *report, bool all)
 {
-    if (report->left == 0)
+    if (report->kept_float == 0)
         return true;
     struct group *groups = calloc(report->weight_count, sizeof *groups);
     if (!groups)
@@ -356,7 +356,7 @@ static void put_already(FILE *out, const struct nibble_report *report)
     if (report->already_count == 0)
         return;
     for (size_t i = 0; i < report->weight_count; i++)
-        left += report->weights[i]->asked && !report->weights[i]->copy;
+        left += report->weights[i]->requested && !report->weights[i]->copy;
     all = left;
     for (size_t i = 0; i < report->already_count; i++)
         all += report->already[i]->weights;
@@ -379,7 +379,7 @@ static void put_totals(FILE *out, const struct nibble_report *report)
     put_already(out, report);
     format_count(a, report->elements);
     fprintf(out, "quantized  %zu of %zu constants, %.1f %% of %s elements",
-            report->quantized, report->quantized + report->left,
+            report->quantized, report->quantized + report->kept_float,
             100 * (double)report->elements_quantized / all, a);
     if (report->quantized)
         fprintf(out, ", %.2f bits per weight", report->bits_per_weight);
@@ -411,7 +411,7 @@ char *nibble_report_text(const struct nibble_report *report, int columns, bool a
     if (!out)
         return NULL;
     bool ok = put_title(out, report) && put_table(out, report, line) &&
-              put_forms(out, report, all) && put_left(out, report, all);
+              put_forms(out, report, all) && put_kept_float(out, report, all);
     put_totals(out, report);
     ok = !ferror(out) && ok;
     if (fclose(out) != 0 || !ok) {

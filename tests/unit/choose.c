@@ -148,7 +148,7 @@ static void test_all_float(void **state)
     options.bits_per_weight = 32;
     const struct nibble_report *report = run(model, temp_path("out"), &options);
     assert_int_equal(report->quantized, 0);
-    assert_int_equal(report->missed, 0);
+    assert_int_equal(report->requested_but_float, 0);
     assert_true(report->bits_chosen == 32);
     struct bytes copy = load(temp_path("out"));
     assert_int_equal(copy.size, model.size);
@@ -157,7 +157,7 @@ static void test_all_float(void **state)
     options.min_snr = 150; /* nothing reaches that, and that is a miss */
     report = run(model, NULL, &options);
     assert_int_equal(report->quantized, 0);
-    assert_int_equal(report->missed, 2);
+    assert_int_equal(report->requested_but_float, 2);
     assert_non_null(strstr(weight_of(report, "A")->reason, "--min-snr"));
 }
 
@@ -211,7 +211,7 @@ static void test_scale_range(void **state)
     assert_string_equal(weight->type, "int4");
     assert_string_equal(tiny_weight(0x3c00, 35)->type, "int8");
     weight = tiny_weight(0x0536, 35);
-    assert_true(!weight->quantized && !weight->warning && weight->asked);
+    assert_true(!weight->quantized && !weight->warning && weight->requested);
     assert_non_null(strstr(weight->reason, "--min-snr"));
 }
 
