@@ -108,9 +108,8 @@ static bool enter(struct table *table, const struct plan_item *item, size_t *ind
     return true;
 }
 
-static double loss(const struct plan_item *item)
+static double loss(const struct plan_item *item, const struct quant_error *error)
 {
-    const struct quant_error *error = &item->error;
     const struct solution *solution = item->solution;
     if (solution)
         return solution->signal > 0 ? solution->noise / solution->signal : 0;
@@ -135,7 +134,8 @@ static void unite(struct table *table, size_t a, size_t b)
 }
 
 /* A weight of several items is as good as the worst of them. */
-static bool note(struct table *table, size_t row, const struct plan_item *item)
+static bool note(struct table *table, size_t row, const struct plan_item *item,
+                 const struct fill_result *result)
 {
     size_t index, same;
     if (!enter(table, item, &index) ||
@@ -150,13 +150,14 @@ static bool note(struct table *table, size_t row, const struct plan_item *item)
         choices[FLOAT].bytes += item->bytes;
     }
     choice->bytes += item->same || item->again ? 0 : plan_bytes(item);
-    choice->error = fmax(choice->error, loss(item));
-    choice->possible &= item->quantize && item->fit == QUANT_FIT_OK;
-    bool widen = item->fit == QUANT_FIT_SCALE_RANGE && plan_is_narrowed(item);
-    bool out = item->fit == QUANT_FIT_NOT_FINITE;
+    choice->error = fmax(choice->error, loss(item, &result->error));
+    choice->possible &= item->quantize && result->fit == QUANT_FIT_OK;
+    bool widen = result->fit == QUANT_FIT_SCALE_RANGE && plan_is_narrowed(item);
+    bool out = result->fit == QUANT_FIT_NOT_FINITE;
     table->again |= widen;
     entry->out |= out;
-    return !(widen || out) || plan_note(table->input->findings, item, table->err);
+    return !(widen || out) ||
+           plan_note(table->input->findings, item, result->fit, table->err);
 }
 
 /* What each choice costs on the activations, where these are known. */
@@ -177,6 +178,7 @@ static bool measure_row(struct table *table, size_t row)
     struct plan_options options = *input->planning;
     struct fill_options filling = *input->filling;
     struct plan plan;
+    struct fill_result *results;
     struct solutions solutions = {0};
     filling.measure = true;
     options.scheme.type = choice->type;
@@ -185,10 +187,10 @@ static bool measure_row(struct table *table, size_t row)
     bool ok = plan_make(input->model, input->index, &options, &plan, table->err) &&
               (row > 0 || table_make(table, plan.count)) &&
               solve(input, &plan, &solutions, table->err) &&
-              fill_plan(&plan, &filling, table->err);
+              fill_plan(&plan, NULL, &filling, &results, table->err);
     for (size_t i = 0; ok && i < plan.count; i++)
         if (plan.items[i].source)
-            ok = note(table, row, &plan.items[i]);
+            ok = note(table, row, &plan.items[i], &results[i]);
     plan_free(&plan);
     solutions_free(&solutions);
     table->choices->share.loop++;

@@ -31,6 +31,8 @@ struct run {
     struct model *model;
     struct graph_index index;
     struct plan plan;
+    struct item_tensors *tensors; /* of the plan; NULL: nothing is emitted */
+    struct fill_result *results;  /* of the plan; NULL: nothing is filled */
     struct store store;
     struct report_facts facts;
     bool again; /* some weight's values don't allow what was planned */
@@ -45,10 +47,17 @@ static enum nibble_status finish(const struct error *err, struct nibble_error *e
     return (enum nibble_status)err->status;
 }
 
+static void drop_plan(struct run *run)
+{
+    plan_free(&run->plan);
+    run->tensors = NULL;
+    run->results = NULL;
+}
+
 static void end_pass(struct run *run)
 {
     solutions_free(&run->solutions);
-    plan_free(&run->plan);
+    drop_plan(run);
     graph_index_free(&run->index);
     model_free(run->model);
     run->model = NULL;
@@ -111,7 +120,7 @@ static bool choose(struct run *run, struct error *err)
 
 static bool plan(struct run *run, struct error *err)
 {
-    plan_free(&run->plan);
+    drop_plan(run);
     return plan_make(run->model, &run->index, &run->planning, &run->plan, err);
 }
 
@@ -119,7 +128,7 @@ static bool plan(struct run *run, struct error *err)
 static bool raise(struct run *run, int64_t opset, struct error *err)
 {
     int64_t ir = plan_ir(&run->plan);
-    plan_free(&run->plan);
+    drop_plan(run);
     graph_index_free(&run->index);
     if (run->facts.opset_before < opset) {
         if (run->options.no_upgrade)
@@ -173,9 +182,10 @@ static bool note_unfit(struct run *run, struct error *err)
 {
     for (size_t i = 0; i < run->plan.count; i++) {
         const struct plan_item *item = &run->plan.items[i];
-        if (!item->quantize || item->fit == QUANT_FIT_OK)
+        const enum quant_fit fit = run->results[i].fit;
+        if (!item->quantize || fit == QUANT_FIT_OK)
             continue;
-        if (!plan_note(&run->findings, item, err))
+        if (!plan_note(&run->findings, item, fit, err))
             return false;
         run->again = true;
     }
@@ -186,7 +196,8 @@ static bool note_unfit(struct run *run, struct error *err)
 static bool fill(struct run *run, struct error *err)
 {
     run->facts.measured = run->filling.measure;
-    return fill_plan(&run->plan, &run->filling, err) && note_unfit(run, err);
+    return fill_plan(&run->plan, run->tensors, &run->filling, &run->results, err) &&
+           note_unfit(run, err);
 }
 
 /* The output, kept from pass to pass: it may be a pipe, too. */
@@ -203,7 +214,7 @@ static bool report(struct run *run, struct nibble_report **out, struct error *er
 {
     if (!model_check_files(run->model, err))
         return false;
-    if (out && !(*out = report_make(run->model, &run->plan, &run->facts)))
+    if (out && !(*out = report_make(run->model, &run->plan, run->results, &run->facts)))
         return error_memory(err);
     return true;
 }
@@ -238,7 +249,7 @@ static bool write(struct run *run, const char *output, struct error *err)
 {
     run->facts.output = output;
     if (!open_output(run, output, err) || !solve(run, err) ||
-        !emit_plan(run->model, &run->index, &run->plan, err))
+        !emit_plan(run->model, &run->index, &run->plan, &run->tensors, err))
         return false;
     run->again = is_too_large(run);
     return run->again || (store_write(&run->store, run->model, err) && fill(run, err));

@@ -56,7 +56,7 @@ static bool rewire(struct emitter *e, const char *output)
 
 static bool emit_value(struct emitter *e)
 {
-    struct plan_item *item = e->item;
+    const struct plan_item *item = e->item;
     struct value *value = item->value;
     const char *output = value->name;
     bool own = needs_own_name(item);
@@ -87,21 +87,19 @@ static struct scope *common_scope(const struct plan_item *item)
     return item->use->scope;
 }
 
-/* Those of the item, or of the one that stands for it. */
-static bool tensors(struct emitter *e)
+/* Makes the tensors, unless another item has made them. */
+static bool make_tensors(struct emitter *e)
 {
-    struct plan_item *item = e->item;
-    const struct plan_item *from = item->same ? item->same : item;
-    if (!item->same) {
-        if (!emitters[item->form]->tensors(e))
+    if (!e->item->same) {
+        if (!emitters[e->item->form]->tensors(e))
             return false;
-        item->codes_name = e->codes;
-        item->scales_name = e->scales;
-        item->zeros_name = e->zeros;
+        e->own->codes_name = e->codes;
+        e->own->scales_name = e->scales;
+        e->own->zeros_name = e->zeros;
     }
-    e->codes = from->codes_name;
-    e->scales = from->scales_name;
-    e->zeros = from->zeros_name;
+    e->codes = e->stored->codes_name;
+    e->scales = e->stored->scales_name;
+    e->zeros = e->stored->zeros_name;
     return true;
 }
 
@@ -109,9 +107,7 @@ static bool emit_consumers(struct emitter *e)
 {
     e->replaced = NULL; /* a Constant node's tensor becomes initializers */
     e->site = e->owner = edit_of(e->edits, common_scope(e->item));
-    if (!e->owner)
-        return false;
-    if (!tensors(e))
+    if (!e->owner || !make_tensors(e))
         return false;
     for (const struct use *use = e->item->use; use; use = use->next) {
         e->site = edit_of(e->edits, use->scope);
@@ -128,12 +124,17 @@ static bool emit_consumers(struct emitter *e)
 /* ---- all of them ------------------------------------------------------ */
 
 static bool emit_item(struct graph_edits *edits, struct map *attributes,
-                      struct plan_item *item)
+                      const struct plan *plan, struct item_tensors *tensors,
+                      size_t number)
 {
+    const struct plan_item *item = &plan->items[number];
     struct value *value = item->value;
     struct emitter e = {.edits = edits,
                         .model = edits->model,
                         .item = item,
+                        .own = &tensors[number],
+                        .stored =
+                            &tensors[(item->same ? item->same : item) - plan->items],
                         .owner = edit_of(edits, value->scope),
                         .attributes = attributes,
                         .err = edits->err};
@@ -162,15 +163,19 @@ static size_t count_uses(const struct plan *plan)
     return count;
 }
 
-bool emit_plan(struct model *model, const struct graph_index *index, struct plan *plan,
-               struct error *err)
+bool emit_plan(struct model *model, const struct graph_index *index,
+               const struct plan *plan, struct item_tensors **tensors, struct error *err)
 {
     struct graph_edits edits;
     struct map attributes = {0};
+    *tensors = arena_array(plan->arena, plan->count, sizeof **tensors);
+    if (!*tensors)
+        return error_memory(err);
     arena_extend(model->arena, count_uses(plan) * USE_GROWTH);
     bool ok = edits_begin(&edits, model, index, err) && emit_biases(&edits, plan);
     for (size_t i = 0; ok && i < plan->count; i++)
-        ok = !plan->items[i].quantize || emit_item(&edits, &attributes, &plan->items[i]);
+        ok =
+            !plan->items[i].quantize || emit_item(&edits, &attributes, plan, *tensors, i);
     map_free(&attributes);
     names_forget(model);
     ok = ok && err->status == STATUS_OK && edits_apply(&edits);

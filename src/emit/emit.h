@@ -5,9 +5,17 @@
 
 #include "plan/plan.h"
 
-/* Emits every quantized item. The index that the plan was made from is stale afterwards.
- */
-bool emit_plan(struct model *model, const struct graph_index *index, struct plan *plan,
-               struct error *err);
+/* The tensors of one item: reserved payloads, and the names that operators of forms
+ * which replace their consumers take. zeros is NULL without zero points. All are NULL
+ * if the item is stored with another one. */
+struct item_tensors {
+    struct payload *codes, *scales, *zeros;
+    const char *codes_name, *scales_name, *zeros_name;
+};
+
+/* Emits every quantized item. *tensors has an entry for each item, in the plan's arena.
+ * The index that the plan was made from is stale afterwards. */
+bool emit_plan(struct model *model, const struct graph_index *index,
+               const struct plan *plan, struct item_tensors **tensors, struct error *err);
 
 #endif

@@ -203,25 +203,25 @@ static const char *reserve(struct emitter *e, const char *suffix, int type,
 
 bool emit_parameters(struct emitter *e, const struct parameter_dims *dims)
 {
-    struct plan_item *item = e->item;
+    const struct plan_item *item = e->item;
     const Onnx__TensorProto *old = item->tensor;
     Onnx__TensorProto *made = NULL;
     int scale_type = data_type_of(item->scheme.scale_type);
     e->codes = reserve(e, quant_type_info(item->scheme.type)->name, dims->code_type,
-                       dims->codes, dims->codes_rank, &item->codes, &made);
+                       dims->codes, dims->codes_rank, &e->own->codes, &made);
     if (!e->codes)
         return false;
     made->doc_string = old->doc_string;
     made->metadata_props = old->metadata_props;
     made->n_metadata_props = old->n_metadata_props;
     e->scales = reserve(e, "scale", scale_type, dims->scales, dims->scales_rank,
-                        &item->scales, &made);
+                        &e->own->scales, &made);
     if (!e->scales)
         return false;
     e->zeros = NULL;
     if (plan_has_zeros(item))
         e->zeros = reserve(e, "zero_point", dims->zero_type, dims->zeros,
-                           dims->zeros_rank, &item->zeros, &made);
+                           dims->zeros_rank, &e->own->zeros, &made);
     return e->err->status == STATUS_OK;
 }
 

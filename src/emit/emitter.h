@@ -2,13 +2,16 @@
 #ifndef NIBBLE_EMIT_EMITTER_H
 #define NIBBLE_EMIT_EMITTER_H
 
+#include "emit/emit.h"
 #include "onnx/graph_edit.h"
 #include "plan/plan.h"
 
 struct emitter {
     struct graph_edits *edits;
     struct model *model;
-    struct plan_item *item;
+    const struct plan_item *item;
+    struct item_tensors *own;          /* the tensors of the item, */
+    const struct item_tensors *stored; /* or those of the one that stands for it */
     struct graph_edit *owner; /* of the scope that owned the weight: tensors go there */
     struct graph_edit *site;  /* where nodes go, */
     Onnx__NodeProto *anchor;  /* and before which one; NULL: the head */

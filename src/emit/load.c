@@ -74,7 +74,7 @@ static bool emit_load(struct emitter *e, const char *output)
 
 static bool emit_portable(struct emitter *e, const char *output)
 {
-    struct plan_item *item = e->item;
+    const struct plan_item *item = e->item;
     struct parameter_dims dims = {.scales_rank = 0};
     own_dims(item, &dims);
     if (item->packing == PACK_BYTES)

@@ -108,9 +108,10 @@ static void reverse(struct chunk *chunks, size_t first, size_t end)
     }
 }
 
-static struct two_pass_item *two_pass_new(struct chunks *chunks, struct plan_item *item,
+static struct two_pass_item *two_pass_new(struct chunks *chunks, struct chunk chunk,
                                           struct error *err)
 {
+    const struct plan_item *item = chunk.item;
     size_t groups = quant_groups(&item->shape);
     struct two_pass_item *whole = calloc(1, sizeof *whole);
     if (!whole) {
@@ -119,6 +120,7 @@ static struct two_pass_item *two_pass_new(struct chunks *chunks, struct plan_ite
     }
     whole->next = chunks->two_pass_items;
     whole->item = item;
+    whole->result = chunk.result;
     atomic_flag_clear(&whole->joining);
     chunks->two_pass_items = whole;
     whole->kept = first_kept(chunks, item);
@@ -134,13 +136,13 @@ static struct two_pass_item *two_pass_new(struct chunks *chunks, struct plan_ite
     return NULL;
 }
 
-static bool cut_fits(struct chunks *chunks, struct two_pass_item *whole,
-                     struct plan_item *item, struct error *err)
+static bool cut_fits(struct chunks *chunks, struct chunk chunk, struct error *err)
 {
-    size_t rows = item_rows(item), step = read_channels_step(item);
+    size_t rows = item_rows(chunk.item), step = read_channels_step(chunk.item);
+    chunk.work = CHUNK_FIT;
     for (size_t row = 0; row < rows; row += step) {
-        struct chunk chunk = {CHUNK_FIT, .whole = whole, .item = item, .first_row = row,
-                              .row_count = rows - row < step ? rows - row : step};
+        chunk.first_row = row;
+        chunk.row_count = rows - row < step ? rows - row : step;
         if (!push_fit(chunks, chunk, err))
             return false;
     }
@@ -161,20 +163,21 @@ static bool cut_elements(struct chunks *chunks, struct chunk chunk, size_t step,
     return true;
 }
 
-static bool cut_two_pass(struct chunks *chunks, struct plan_item *item, struct error *err)
+static bool cut_two_pass(struct chunks *chunks, struct chunk chunk, struct error *err)
 {
-    struct two_pass_item *whole = two_pass_new(chunks, item, err);
+    struct two_pass_item *whole = two_pass_new(chunks, chunk, err);
     if (!whole)
         return false;
-    struct chunk range = {CHUNK_RANGE, .whole = whole, .item = item};
-    if (!(whole->ranges ? cut_elements(chunks, range, RANGE_ELEMENTS, err)
-                        : cut_fits(chunks, whole, item, err)))
+    chunk.whole = whole;
+    chunk.work = CHUNK_RANGE;
+    if (!(whole->ranges ? cut_elements(chunks, chunk, RANGE_ELEMENTS, err)
+                        : cut_fits(chunks, chunk, err)))
         return false;
-    size_t unit = packing_unit(item);
+    size_t unit = packing_unit(chunk.item);
     size_t step = unit > CHUNK_ELEMENTS ? unit : CHUNK_ELEMENTS / unit * unit;
     size_t first = chunks->work_count;
-    if (!cut_elements(chunks, (struct chunk){CHUNK_ENCODE, .whole = whole, .item = item},
-                      step, err))
+    chunk.work = CHUNK_ENCODE;
+    if (!cut_elements(chunks, chunk, step, err))
         return false;
     if (whole->kept > 0) /* what was read last is encoded first */
         reverse(chunks->works, first, chunks->work_count);
@@ -199,22 +202,22 @@ size_t rows_upto(const struct plan_item *item, size_t first, size_t last, size_t
     return next < last ? next : last;
 }
 
-static bool cut_rows(struct chunks *chunks, struct plan_item *item, struct error *err)
+static bool cut_rows(struct chunks *chunks, struct chunk chunk, struct error *err)
 {
+    const struct plan_item *item = chunk.item;
     size_t rows = item_rows(item);
     /* Both codes and zero points must begin with a whole byte. */
     size_t code_unit = packing_unit(item), zero_unit = zeros_unit(item);
     size_t each = (size_t)item->elements / rows, least = CHUNK_ELEMENTS;
+    chunk.work = CHUNK_BOTH;
     if (each <= SHORT_ROW)
         least = size_max(least, each * CHUNK_ROWS);
     for (size_t first = 0, next; first < rows; first = next) {
         next = rows_upto(item, first, rows, least, code_unit, zero_unit);
-        struct chunk chunk = {CHUNK_BOTH,
-                              .item = item,
-                              .first_row = first,
-                              .row_count = next - first,
-                              .begin = row_begin(item, first),
-                              .end = row_begin(item, next)};
+        chunk.first_row = first;
+        chunk.row_count = next - first;
+        chunk.begin = row_begin(item, first);
+        chunk.end = row_begin(item, next);
         if (!push_work(chunks, chunk, err))
             return false;
     }
@@ -242,30 +245,32 @@ static size_t panel_step(const struct plan_item *item)
     return size_max(source_rows / item->shape.block & ~(size_t)1, 2);
 }
 
-static bool cut_panels(struct chunks *chunks, struct plan_item *item, struct error *err)
+static bool cut_panels(struct chunks *chunks, struct chunk chunk, struct error *err)
 {
+    const struct plan_item *item = chunk.item;
     size_t rows = item_rows(item), step = panel_step(item);
+    chunk.work = CHUNK_PANEL;
     for (size_t first = 0; first < rows; first += step) {
-        size_t count = rows - first < step ? rows - first : step;
-        struct chunk chunk = {CHUNK_PANEL,
-                              .item = item,
-                              .first_row = first,
-                              .row_count = count,
-                              .begin = row_begin(item, first),
-                              .end = row_begin(item, first + count)};
+        chunk.first_row = first;
+        chunk.row_count = rows - first < step ? rows - first : step;
+        chunk.begin = row_begin(item, first);
+        chunk.end = row_begin(item, first + chunk.row_count);
         if (!push_work(chunks, chunk, err))
             return false;
     }
     return true;
 }
 
-bool chunks_add(struct chunks *chunks, struct plan_item *item, struct error *err)
+bool chunks_add(struct chunks *chunks, const struct plan_item *item,
+                const struct item_tensors *tensors, struct fill_result *result,
+                struct error *err)
 {
     const struct quant_shape *shape = &item->shape;
+    const struct chunk chunk = {.item = item, .tensors = tensors, .result = result};
     bool two_pass = shape->block == 0 && (shape->outer > 1 || shape->dim == 1);
     if (item->transposed)
-        return cut_panels(chunks, item, err);
-    return (two_pass ? cut_two_pass : cut_rows)(chunks, item, err);
+        return cut_panels(chunks, chunk, err);
+    return (two_pass ? cut_two_pass : cut_rows)(chunks, chunk, err);
 }
 
 void chunks_clear(struct chunks *chunks)

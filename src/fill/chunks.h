@@ -4,7 +4,7 @@
 #define NIBBLE_FILL_CHUNKS_H
 
 #include "core/output.h"
-#include "plan/plan.h"
+#include "fill/fill.h"
 
 #include <stdatomic.h>
 
@@ -24,7 +24,9 @@ struct chunk {
     enum chunk_work work;
     /* The parameters of the whole weight. NULL for BOTH and PANEL. */
     struct two_pass_item *whole;
-    struct plan_item *item;
+    const struct plan_item *item;
+    const struct item_tensors *tensors; /* of the item; without payloads: only measured */
+    struct fill_result *result;         /* of the item */
     /* Rows as quant_fit counts them. Not for RANGE and ENCODE. */
     size_t first_row, row_count;
     /* Elements. Not for FIT. `begin` is even. */
@@ -42,7 +44,8 @@ enum { TWO_PASS_BYTES = 24 << 20 };
 /* Parameters of a weight that is fitted before it is encoded. */
 struct two_pass_item {
     struct two_pass_item *next;
-    struct plan_item *item;
+    const struct plan_item *item;
+    struct fill_result *result;
     size_t kept; /* elements from here on stay in memory until they are encoded */
     struct quant_range *ranges; /* NULL if there are no CHUNK_RANGE */
     atomic_flag joining;        /* set while a worker adds to the ranges */
@@ -61,7 +64,9 @@ struct chunks {
 };
 
 /* Adds the chunks of one weight. */
-bool chunks_add(struct chunks *chunks, struct plan_item *item, struct error *err);
+bool chunks_add(struct chunks *chunks, const struct plan_item *item,
+                const struct item_tensors *tensors, struct fill_result *result,
+                struct error *err);
 void chunks_clear(struct chunks *chunks); /* keeps the lists' memory for new chunks */
 void chunks_free(struct chunks *chunks);
 

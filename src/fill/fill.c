@@ -128,7 +128,8 @@ static bool flush(const struct chunk *chunk, struct worker *worker)
 {
     size_t size = worker->packed;
     worker->packed = 0;
-    return codes_write(chunk->item, worker->from, worker->codes, size, &worker->err);
+    return codes_write(chunk->item, chunk->tensors, worker->from, worker->codes, size,
+                       &worker->err);
 }
 
 /* Makes the codes of elements [begin, end), segment by segment. These are whole packing
@@ -169,13 +170,13 @@ static bool work_encode(struct fill *fill, struct chunk *chunk, struct worker *w
     if (!read_elements(&worker->reader, item, chunk->begin, chunk->end, &source,
                        &worker->err))
         return false;
-    if (item->fit != QUANT_FIT_OK)
+    if (chunk->result->fit != QUANT_FIT_OK)
         return true;
     size_t groups = quant_groups(&item->shape);
     if (chunk->begin == 0 &&
         (!reserve_groups(worker, groups) ||
-         !parameters_write(fill->options->kernels, item, 0, groups, whole->scales,
-                           whole->zeros, worker->scratch, &worker->err)))
+         !parameters_write(fill->options->kernels, item, chunk->tensors, 0, groups,
+                           whole->scales, whole->zeros, worker->scratch, &worker->err)))
         return false;
     return encode(fill, chunk, worker, source, chunk->begin, chunk->end, SEGMENT, 0,
                   whole->scales, whole->zeros) &&
@@ -208,8 +209,8 @@ static bool work_both(struct fill *fill, struct chunk *chunk, struct worker *wor
             return false;
     }
     return flush(chunk, worker) &&
-           parameters_write(kernels, item, first, groups, worker->scales, worker->zeros,
-                            worker->scratch, &worker->err);
+           parameters_write(kernels, item, chunk->tensors, first, groups, worker->scales,
+                            worker->zeros, worker->scratch, &worker->err);
 }
 
 static bool work_panel(struct fill *fill, struct chunk *chunk, struct worker *worker)
@@ -273,11 +274,11 @@ static bool loop(struct fill *fill, struct chunk *chunks, size_t count, int thre
 static void gather(struct chunk *chunks, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        struct plan_item *item = chunks[i].item;
-        if (item->fit == QUANT_FIT_OK)
-            item->fit = chunks[i].fit;
-        item->error.signal += chunks[i].error.signal;
-        item->error.noise += chunks[i].error.noise;
+        struct fill_result *result = chunks[i].result;
+        if (result->fit == QUANT_FIT_OK)
+            result->fit = chunks[i].fit;
+        result->error.signal += chunks[i].error.signal;
+        result->error.noise += chunks[i].error.noise;
     }
 }
 
@@ -286,21 +287,21 @@ static void fit_ranges(const struct kernels *kernels, struct chunks *chunks)
 {
     for (struct two_pass_item *whole = chunks->two_pass_items; whole; whole = whole->next)
         if (whole->ranges)
-            whole->item->fit = quant_ranges_fit(
+            whole->result->fit = quant_ranges_fit(
                 kernels, &whole->item->scheme, whole->ranges,
                 quant_groups(&whole->item->shape), whole->scales, whole->zeros);
 }
 
 /* Squares of values below 1e-22 are zero in float. If a weight has only such values, its
  * codes are all zero, and nothing is left of it: its error is 0 dB. */
-static bool check_vanished(struct plan_item *item, struct reader *reader,
-                           struct error *err)
+static bool check_vanished(const struct plan_item *item, struct fill_result *result,
+                           struct reader *reader, struct error *err)
 {
     enum { STEP = 1024, READ = 256 * STEP };
     float values[STEP];
     size_t length = (size_t)item->elements, size = (size_t)item->bytes / length;
     struct quant_source source;
-    if (item->error.signal != 0 || item->error.noise != 0)
+    if (result->error.signal != 0 || result->error.noise != 0)
         return true;
     for (size_t at = 0, n; at < length; at += n) {
         n = size_min(length - at, STEP);
@@ -310,7 +311,7 @@ static bool check_vanished(struct plan_item *item, struct reader *reader,
         real_load(source.type, (const uint8_t *)source.data + at * size, n, values);
         for (size_t i = 0; i < n; i++)
             if (values[i] != 0)
-                item->error = (struct quant_error){.signal = 1, .noise = 1};
+                result->error = (struct quant_error){.signal = 1, .noise = 1};
     }
     return true;
 }
@@ -337,24 +338,24 @@ static bool is_filled(const struct plan_item *item)
     return item->quantize && !item->same;
 }
 
-static void repeat_results(struct plan *plan)
+static void repeat_results(const struct plan *plan, struct fill_result *results)
 {
-    for (size_t i = 0; i < plan->count; i++) {
-        struct plan_item *item = &plan->items[i];
-        if (!item->same)
-            continue;
-        item->error = item->same->error;
-        item->fit = item->same->fit;
-    }
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->items[i].same)
+            results[i] = results[plan->items[i].same - plan->items];
 }
 
-static bool run_all(struct fill *fill, struct plan *plan, int threads, struct error *err)
+static bool run_all(struct fill *fill, const struct plan *plan,
+                    const struct item_tensors *tensors, struct fill_result *results,
+                    int threads, struct error *err)
 {
+    static const struct item_tensors nowhere;
     struct chunks chunks = {0};
     bool ok = true;
     for (size_t i = 0; ok && i < plan->count; i++) {
         if (is_filled(&plan->items[i]))
-            ok = chunks_add(&chunks, &plan->items[i], err);
+            ok = chunks_add(&chunks, &plan->items[i], tensors ? &tensors[i] : &nowhere,
+                            &results[i], err);
         if (ok && (chunks.work_count >= BATCH_CHUNKS ||
                    chunks.two_pass_bytes >= TWO_PASS_BYTES))
             ok = run_batch(fill, &chunks, threads, err);
@@ -364,20 +365,26 @@ static bool run_all(struct fill *fill, struct plan *plan, int threads, struct er
     return ok;
 }
 
-bool fill_plan(struct plan *plan, const struct fill_options *options, struct error *err)
+bool fill_plan(const struct plan *plan, const struct item_tensors *tensors,
+               const struct fill_options *options, struct fill_result **results,
+               struct error *err)
 {
     struct fill fill = {.options = options, .reporting = ATOMIC_FLAG_INIT};
     int threads = parallel_threads(options->threads, SIZE_MAX);
+    struct fill_result *found = arena_array(plan->arena, plan->count, sizeof *found);
     fill.workers = calloc((size_t)threads, sizeof *fill.workers);
-    if (!fill.workers)
+    *results = found;
+    if (!fill.workers || !found) {
+        free(fill.workers);
         return error_memory(err);
+    }
     for (size_t i = 0; i < plan->count; i++)
         fill.total += is_filled(&plan->items[i]) ? plan->items[i].bytes : 0;
-    bool ok = run_all(&fill, plan, threads, err);
+    bool ok = run_all(&fill, plan, tensors, found, threads, err);
     for (size_t i = 0; ok && options->measure && i < plan->count; i++)
-        if (is_filled(&plan->items[i]) && plan->items[i].fit == QUANT_FIT_OK)
-            ok = check_vanished(&plan->items[i], &fill.workers[0].reader, err);
-    repeat_results(plan);
+        if (is_filled(&plan->items[i]) && found[i].fit == QUANT_FIT_OK)
+            ok = check_vanished(&plan->items[i], &found[i], &fill.workers[0].reader, err);
+    repeat_results(plan, found);
     workers_free(fill.workers, threads);
     return ok;
 }

@@ -5,7 +5,7 @@
 #ifndef NIBBLE_FILL_FILL_H
 #define NIBBLE_FILL_FILL_H
 
-#include "plan/plan.h"
+#include "emit/emit.h"
 
 struct fill_options {
     const struct kernels *kernels;
@@ -17,13 +17,19 @@ struct fill_options {
     void *progress_data;
 };
 
-/* Writes codes, scales and zero points of every quantized item. Sets its fit and, if
- * options->measure is set, its error. If a fit is not OK, what was written for that
- * weight is undefined, and the caller must plan again without it. False if reading or
- * writing fails, or on a cancel.
- *
- * If nothing was emitted for the plan, nothing is written. Fits and errors are the same
- * as they would be. */
-bool fill_plan(struct plan *plan, const struct fill_options *options, struct error *err);
+/* What filling found out about one item. */
+struct fill_result {
+    struct quant_error error; /* all zero unless it was measured */
+    enum quant_fit fit;
+};
+
+/* Writes codes, scales and zero points of every quantized item into its tensors. With
+ * tensors NULL nothing is written; the results are the same. *results has an entry for
+ * each item, in the plan's arena: its fit and, if options->measure is set, its error. If
+ * a fit is not OK, what was written for that weight is undefined, and the caller must
+ * plan again without it. False if reading or writing fails, or on a cancel. */
+bool fill_plan(const struct plan *plan, const struct item_tensors *tensors,
+               const struct fill_options *options, struct fill_result **results,
+               struct error *err);
 
 #endif

@@ -55,62 +55,65 @@ size_t codes_pack(const struct kernels *kernels, const struct plan_item *item,
 }
 
 /* Writes row by row. The bytes between rows stay zero. */
-static bool write_rows(const struct plan_item *item, size_t begin, const uint8_t *packed,
-                       size_t size, struct error *err)
+static bool write_rows(const struct plan_item *item, const struct item_tensors *tensors,
+                       size_t begin, const uint8_t *packed, size_t size,
+                       struct error *err)
 {
     size_t row = item->packing == PACK_PAIRS ? (item->row + 1) / 2 : item->row;
     uint64_t offset = begin / item->row * item->row_bytes;
     for (size_t at = 0; at < size; at += row, offset += item->row_bytes)
-        if (!write_at(item->codes, offset, packed + at, row, err))
+        if (!write_at(tensors->codes, offset, packed + at, row, err))
             return false;
     return true;
 }
 
-bool codes_write(const struct plan_item *item, size_t begin, const uint8_t *packed,
-                 size_t size, struct error *err)
+bool codes_write(const struct plan_item *item, const struct item_tensors *tensors,
+                 size_t begin, const uint8_t *packed, size_t size, struct error *err)
 {
     uint64_t offset = begin;
     if (item->row_bytes)
-        return write_rows(item, begin, packed, size, err);
+        return write_rows(item, tensors, begin, packed, size, err);
     if (item->packing == PACK_PAIRS)
         offset = begin / 2;
     else if (item->packing == PACK_HALVES)
         offset = begin / item->row * ((item->row + 1) / 2);
-    return write_at(item->codes, offset, packed, size, err);
+    return write_at(tensors->codes, offset, packed, size, err);
 }
 
 /* ---- parameters ----------------------------------------------------- */
 
 /* Writes zero points in rows of `width` groups. Each row begins with a whole byte. */
 static bool write_zeros(const struct kernels *kernels, const struct plan_item *item,
-                        uint64_t offset, const uint8_t *zeros, size_t count, size_t width,
+                        const struct item_tensors *tensors, uint64_t offset,
+                        const uint8_t *zeros, size_t count, size_t width,
                         uint8_t *scratch, struct error *err)
 {
     if (item->packing != PACK_PAIRS)
-        return write_at(item->zeros, offset, zeros, count, err);
+        return write_at(tensors->zeros, offset, zeros, count, err);
     size_t used = 0;
     for (size_t i = 0; i < count; i += width, used += (width + 1) / 2)
         quant_pack4(kernels, zeros + i, count - i < width ? count - i : width,
                     scratch + used);
-    return write_at(item->zeros, offset, scratch, used, err);
+    return write_at(tensors->zeros, offset, scratch, used, err);
 }
 
 static bool write_scales(const struct kernels *kernels, const struct plan_item *item,
-                         size_t first, size_t count, const float *scales, void *scratch,
-                         struct error *err)
+                         const struct item_tensors *tensors, size_t first, size_t count,
+                         const float *scales, void *scratch, struct error *err)
 {
     size_t size = real_size(item->scheme.scale_type);
     quant_store(kernels, item->scheme.scale_type, scales, count, scratch);
-    return write_at(item->scales, first * size, scratch, count * size, err);
+    return write_at(tensors->scales, first * size, scratch, count * size, err);
 }
 
 bool parameters_write(const struct kernels *kernels, const struct plan_item *item,
-                      size_t first, size_t count, const float *scales,
-                      const uint8_t *zeros, void *scratch, struct error *err)
+                      const struct item_tensors *tensors, size_t first, size_t count,
+                      const float *scales, const uint8_t *zeros, void *scratch,
+                      struct error *err)
 {
-    if (!write_scales(kernels, item, first, count, scales, scratch, err))
+    if (!write_scales(kernels, item, tensors, first, count, scales, scratch, err))
         return false;
-    if (!item->zeros)
+    if (!tensors->zeros)
         return true;
     size_t width = count;
     uint64_t offset = first;
@@ -120,7 +123,7 @@ bool parameters_write(const struct kernels *kernels, const struct plan_item *ite
     } else if (item->packing == PACK_PAIRS) {
         offset = first / 2;
     }
-    return write_zeros(kernels, item, offset, zeros, count, width, scratch, err);
+    return write_zeros(kernels, item, tensors, offset, zeros, count, width, scratch, err);
 }
 
 void nibbles_put(const struct kernels *kernels, uint8_t *out, size_t offset,

@@ -3,21 +3,22 @@
 #ifndef NIBBLE_FILL_PACK_H
 #define NIBBLE_FILL_PACK_H
 
-#include "plan/plan.h"
+#include "emit/emit.h"
 
 /* Packs codes in place: whole packing units. Returns how many bytes they take. */
 size_t codes_pack(const struct kernels *kernels, const struct plan_item *item,
                   uint8_t *codes, size_t count);
 
 /* Writes packed codes. `begin`: their first element, in the order of the stored codes. */
-bool codes_write(const struct plan_item *item, size_t begin, const uint8_t *packed,
-                 size_t size, struct error *err);
+bool codes_write(const struct plan_item *item, const struct item_tensors *tensors,
+                 size_t begin, const uint8_t *packed, size_t size, struct error *err);
 
 /* Writes scales and zero points of groups [first, first + count), in the order of
  * the source. `scratch`: count * 4 bytes. */
 bool parameters_write(const struct kernels *kernels, const struct plan_item *item,
-                      size_t first, size_t count, const float *scales,
-                      const uint8_t *zeros, void *scratch, struct error *err);
+                      const struct item_tensors *tensors, size_t first, size_t count,
+                      const float *scales, const uint8_t *zeros, void *scratch,
+                      struct error *err);
 
 /* Puts codes into nibbles, from nibble `offset` on. If that is odd, the low nibble of the
  * first byte stays as it is. If the end is odd, the high nibble of the last byte is 0. */

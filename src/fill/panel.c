@@ -38,6 +38,7 @@ void panel_buffers_free(struct panel_buffers *buffers)
  * either becomes a stored row. */
 struct panel {
     const struct plan_item *item;
+    const struct item_tensors *tensors;
     size_t columns, first, rows;                   /* of the weight */
     size_t group_columns, group_first, group_rows; /* of its groups */
     size_t height;   /* rows of the weight that share groups */
@@ -61,6 +62,7 @@ static struct panel panel_of(const struct chunk *chunk)
     size_t all = down ? groups / shape->inner : all_rows;
     struct panel p = {
         .item = item,
+        .tensors = chunk->tensors,
         .columns = (size_t)item->tensor->dims[1],
         .group_columns = groups / all,
         .height = down ? shape->block : 1,
@@ -238,7 +240,7 @@ static void transpose(const struct kernels *kernels, const struct panel *p,
     else
         transpose_codes(p, band, buffers);
     transpose_scales(kernels, p, band, buffers);
-    if (p->item->zeros)
+    if (p->tensors->zeros)
         transpose_zeros(kernels, p, band, buffers);
 }
 
@@ -278,11 +280,11 @@ static bool store_all(const struct panel *p, const struct panel_buffers *buffers
     size_t rows = (size_t)item->tensor->dims[0];
     size_t groups = quant_groups(&item->shape) / p->group_columns;
     const struct stored parts[] = {
-        {item->codes, buffers->stored_codes, p->columns, p->code_row, p->first / each,
-         item->row_bytes ? item->row_bytes : rows / each},
-        {item->scales, buffers->stored_scales, p->group_columns, p->scale_row,
+        {p->tensors->codes, buffers->stored_codes, p->columns, p->code_row,
+         p->first / each, item->row_bytes ? item->row_bytes : rows / each},
+        {p->tensors->scales, buffers->stored_scales, p->group_columns, p->scale_row,
          p->group_first * size, groups * size},
-        {item->zeros, buffers->stored_zeros, p->group_columns, p->zero_row / each,
+        {p->tensors->zeros, buffers->stored_zeros, p->group_columns, p->zero_row / each,
          p->group_first / each, (groups + each - 1) / each},
     };
 
@@ -314,7 +316,7 @@ bool panel_work(const struct fill_options *options, struct chunk *chunk,
             return false;
         if (!quantize(options, chunk, &p, &band, source, buffers))
             return true;
-        if (p.item->codes) /* otherwise the plan is only measured */
+        if (p.tensors->codes) /* otherwise the plan is only measured */
             transpose(options->kernels, &p, &band, buffers);
     }
     return store_all(&p, buffers, err);

@@ -422,15 +422,15 @@ const char *plan_key(struct arena *arena, const struct value *value)
 }
 
 bool plan_note(struct plan_findings *findings, const struct plan_item *item,
-               struct error *err)
+               enum quant_fit fit, struct error *err)
 {
     static const char *const reasons[] = {
         [QUANT_FIT_NOT_FINITE] = "it contains NaN or infinity",
         [QUANT_FIT_SCALE_RANGE] = "its scales do not fit its own float type",
     };
     const char *key = plan_key(findings->keys, item->value);
-    bool widen = item->fit == QUANT_FIT_SCALE_RANGE && plan_is_narrowed(item);
+    bool widen = fit == QUANT_FIT_SCALE_RANGE && plan_is_narrowed(item);
     return (key && map_put(widen ? &findings->wide_scales : &findings->unfit, key,
-                           (void *)(uintptr_t)reasons[item->fit])) ||
+                           (void *)(uintptr_t)reasons[fit])) ||
            error_memory(err);
 }

@@ -120,16 +120,6 @@ struct plan_item {
 
     /* Codes and grids that were found beforehand; NULL: fill finds them. */
     const struct solution *solution;
-
-    /* Set by emit: reserved payloads, and what operators of forms that replace their
-     * consumers take. zeros is NULL without zero points, all payloads are where the
-     * plan is only measured. */
-    struct payload *codes, *scales, *zeros;
-    const char *codes_name, *scales_name, *zeros_name;
-
-    /* Set by fill. */
-    struct quant_error error;
-    enum quant_fit fit;
 };
 
 /* Weights that are quantized already: so many of one kind. */
@@ -172,9 +162,9 @@ struct plan_findings {
     struct arena *keys;
 };
 
-/* Notes why an item whose fit is not OK can't be quantized as it was planned. */
+/* Notes why an item can't be quantized as it was planned. The fit is not OK. */
 bool plan_note(struct plan_findings *findings, const struct plan_item *item,
-               struct error *err);
+               enum quant_fit fit, struct error *err);
 
 /* Bytes of codes, scales and zero points, wherever they are stored. */
 uint64_t plan_bytes(const struct plan_item *item);

@@ -47,11 +47,6 @@ static double decibels(double signal, double noise)
     return noise > 0 ? 10 * log10(signal / noise) : (double)INFINITY;
 }
 
-static double snr_db(const struct plan_item *item)
-{
-    return decibels(item->error.signal, item->error.noise);
-}
-
 static bool fill_shape(struct arena *arena, const struct plan_item *item,
                        struct nibble_weight *weight)
 {
@@ -68,8 +63,9 @@ static bool fill_shape(struct arena *arena, const struct plan_item *item,
     return true;
 }
 
-static bool fill_weight(struct arena *arena, const struct plan_item *item, bool measured,
-                        struct nibble_weight *weight)
+/* `error` is NULL if it was not measured. */
+static bool fill_weight(struct arena *arena, const struct plan_item *item,
+                        const struct quant_error *error, struct nibble_weight *weight)
 {
     const Onnx__NodeProto *consumer = item->use ? item->use->node : NULL;
     *weight = (struct nibble_weight){
@@ -104,7 +100,7 @@ static bool fill_weight(struct arena *arena, const struct plan_item *item, bool 
         weight->sharing_bytes = item->sharing_bytes;
         weight->scale_type = data_type_name(data_type_of(item->scheme.scale_type));
         weight->bytes_after = item->same ? 0 : plan_bytes(item);
-        weight->snr_db = measured ? snr_db(item) : (double)NAN;
+        weight->snr_db = error ? decibels(error->signal, error->noise) : (double)NAN;
         weight->calibrated = item->solution != NULL;
         if (item->solution)
             weight->output_snr_db =
@@ -165,8 +161,8 @@ static bool add_already(struct arena *arena, const struct plan *plan,
 }
 
 static bool fill_report(struct arena *arena, const struct model *model,
-                        const struct plan *plan, const struct report_facts *facts,
-                        struct nibble_report *report)
+                        const struct plan *plan, const struct fill_result *results,
+                        const struct report_facts *facts, struct nibble_report *report)
 {
     struct nibble_weight *weights = arena_array(arena, plan->count, sizeof *weights);
     const struct nibble_weight **list = arena_array(arena, plan->count, sizeof *list);
@@ -186,7 +182,8 @@ static bool fill_report(struct arena *arena, const struct model *model,
     };
     for (size_t i = 0; weights && list && i < plan->count; i++) {
         list[i] = &weights[i];
-        if (!fill_weight(arena, &plan->items[i], facts->measured, &weights[i]))
+        const struct quant_error *error = facts->measured ? &results[i].error : NULL;
+        if (!fill_weight(arena, &plan->items[i], error, &weights[i]))
             return false;
         add_totals(report, &weights[i], &quantized_bytes);
         add_chosen(report, &plan->items[i], &weights[i], &chosen_bytes);
@@ -200,11 +197,12 @@ static bool fill_report(struct arena *arena, const struct model *model,
 }
 
 struct nibble_report *report_make(const struct model *model, const struct plan *plan,
+                                  const struct fill_result *results,
                                   const struct report_facts *facts)
 {
     struct arena *arena = arena_create(ARENA_NO_CAP);
     struct owned_report *owned = arena ? arena_alloc(arena, sizeof *owned) : NULL;
-    if (!owned || !fill_report(arena, model, plan, facts, &owned->report)) {
+    if (!owned || !fill_report(arena, model, plan, results, facts, &owned->report)) {
         arena_destroy(arena);
         return NULL;
     }

@@ -2,8 +2,8 @@
 #ifndef NIBBLE_REPORT_REPORT_H
 #define NIBBLE_REPORT_REPORT_H
 
+#include "fill/fill.h"
 #include "nibble.h"
-#include "plan/plan.h"
 
 /* What the pipeline knows beside the plan. */
 struct report_facts {
@@ -11,11 +11,13 @@ struct report_facts {
     const char *cpu;
     int64_t ir_before, opset_before, opset_after;
     uint64_t bytes_after;
-    bool measured; /* the errors of the plan's items are known */
+    bool measured; /* the results hold errors */
 };
 
-/* A report that needs neither model nor plan any more; NULL: out of memory. */
+/* A report that needs neither model nor plan any more. `results` is NULL if nothing was
+ * filled. NULL when out of memory. */
 struct nibble_report *report_make(const struct model *model, const struct plan *plan,
+                                  const struct fill_result *results,
                                   const struct report_facts *facts);
 
 #endif

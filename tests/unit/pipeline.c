@@ -1,6 +1,5 @@
 /* The stages up to the skeleton, without nibble.c. */
 #include "pipeline.h"
-#include "emit/emit.h"
 #include "onnx/write.h"
 
 #include <string.h>
@@ -76,7 +75,8 @@ Onnx__ModelProto *pipeline_bytes(struct pipeline *pipeline)
 Onnx__ModelProto *pipeline_emit(struct pipeline *pipeline)
 {
     struct error err = {0};
-    assert_true(emit_plan(pipeline->model, &pipeline->index, &pipeline->plan, &err));
+    assert_true(emit_plan(pipeline->model, &pipeline->index, &pipeline->plan,
+                          &pipeline->tensors, &err));
     assert_fine(&err);
     return pipeline_bytes(pipeline);
 }
@@ -84,7 +84,8 @@ Onnx__ModelProto *pipeline_emit(struct pipeline *pipeline)
 struct output *pipeline_write(struct pipeline *pipeline, const char *path)
 {
     struct error err = {0};
-    assert_true(emit_plan(pipeline->model, &pipeline->index, &pipeline->plan, &err));
+    assert_true(emit_plan(pipeline->model, &pipeline->index, &pipeline->plan,
+                          &pipeline->tensors, &err));
     struct output *output = output_create(path, NULL, &err);
     assert_fine(&err);
     at_end(free_output, output);

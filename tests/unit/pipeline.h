@@ -3,13 +3,15 @@
 #define NIBBLE_TESTS_PIPELINE_H
 
 #include "core/output.h"
-#include "plan/plan.h"
+#include "fill/fill.h"
 #include "support.h"
 
 struct pipeline {
     struct model *model;
     struct graph_index index;
     struct plan plan;
+    struct item_tensors *tensors; /* of the items, once they are emitted, */
+    struct fill_result *results;  /* and filled */
 };
 
 /* int4, symmetric, default granularity, weights of any size. */

@@ -115,9 +115,10 @@ static void test_types(void **state)
         if (rows[i].inputs == 3)
             assert_tensor(graph, node->input[2], rows[i].codes, DIMS(1, 3));
         const struct plan_item *item = item_named(pipeline, "W");
-        assert_int_equal(item->zeros != NULL, rows[i].inputs == 3);
-        assert_int_equal(item->codes->size + item->scales->size +
-                             (item->zeros ? item->zeros->size : 0),
+        const struct item_tensors *made = &pipeline->tensors[item - pipeline->plan.items];
+        assert_int_equal(made->zeros != NULL, rows[i].inputs == 3);
+        assert_int_equal(made->codes->size + made->scales->size +
+                             (made->zeros ? made->zeros->size : 0),
                          plan_bytes(item));
     }
 }

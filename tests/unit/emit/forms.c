@@ -124,8 +124,9 @@ static void test_every_form(void **state)
         const Onnx__ModelProto *after = pipeline_emit(pipeline);
         assert_sound(after->graph);
         assert_null(find_initializer(after->graph, "W"));
-        uint64_t reserved = item->codes->size + item->scales->size;
-        reserved += item->zeros ? item->zeros->size : 0;
+        const struct item_tensors *made = &pipeline->tensors[0];
+        uint64_t reserved = made->codes->size + made->scales->size;
+        reserved += made->zeros ? made->zeros->size : 0;
         assert_int_equal(reserved, plan_bytes(item));
         if (item->form == FORM_PORTABLE)
             assert_int_equal(count_type(after->graph, DATA_INT4) +

@@ -6,6 +6,10 @@
 /* Elements that a chunk should have at least and at most, where groups allow. */
 enum { SMALL = 1 << 13, LARGE = 1 << 19 };
 
+/* Cutting neither writes nor looks at what was found. */
+static const struct item_tensors nowhere;
+static struct fill_result result;
+
 static struct quant_shape random_shape(void)
 {
     static const size_t sizes[] = {1,  1,  2,   3,   5,    7,    16,
@@ -55,17 +59,15 @@ static void check(const struct quant_shape *s, enum quant_method method)
     struct error err = {0};
     struct chunks chunks = {0};
     size_t elements = s->outer * s->dim * s->inner;
-    struct payload zeros = {0};
     struct plan_item item = {
         .quantize = true,
         .shape = *s,
         .elements = elements,
         .bytes = elements * 4,
         .packing = PACK_PAIRS,
-        .zeros = &zeros,
         .scheme.method = method,
     };
-    assert_true(chunks_add(&chunks, &item, &err));
+    assert_true(chunks_add(&chunks, &item, &nowhere, &result, &err));
     assert_fine(&err);
     size_t at = 0, row = 0;
     for (size_t i = 0; i < chunks.work_count; i++) {
@@ -155,7 +157,7 @@ static void test_sizes(void **state)
                                  .elements = elements,
                                  .bytes = elements * 4,
                                  .packing = PACK_PAIRS};
-        assert_true(chunks_add(&chunks, &item, &err));
+        assert_true(chunks_add(&chunks, &item, &nowhere, &result, &err));
         assert_true(chunks.work_count >= 8);
         assert_true(chunks.work_count <= item.elements / SMALL);
         size_t row = s->block ? s->block * s->inner : s->outer == 1 ? s->inner : 1;
@@ -180,7 +182,7 @@ static void test_many_items(void **state)
                                           .elements = quant_elements(&shape),
                                           .bytes = quant_elements(&shape) * 4,
                                           .packing = PACK_BYTES};
-            assert_true(chunks_add(&chunks, &items[i], &err));
+            assert_true(chunks_add(&chunks, &items[i], &nowhere, &result, &err));
         }
         assert_int_equal(chunks.work_count, COUNT(items));
         for (size_t i = 0; i < chunks.work_count; i++)
@@ -209,7 +211,7 @@ static void test_halves(void **state)
                                      .packing = PACK_HALVES,
                                      .row = rows[i]};
             assert_int_equal(packing_unit(&item), rows[i]);
-            assert_true(chunks_add(&chunks, &item, &err));
+            assert_true(chunks_add(&chunks, &item, &nowhere, &result, &err));
             size_t at = 0;
             /* What is too large to stay in memory is encoded from its end. */
             bool back = wide && item.bytes > TWO_PASS_BYTES;
@@ -256,7 +258,7 @@ static void test_panels(void **state)
                           .inner = cases[i].axis == 0 ? columns : 1,
                           .block = cases[i].block},
             };
-            assert_true(chunks_add(&chunks, &item, &err));
+            assert_true(chunks_add(&chunks, &item, &nowhere, &result, &err));
             size_t at = 0, row = 0;
             for (size_t j = 0; j < chunks.work_count; j++) {
                 const struct chunk *chunk = &chunks.works[j];

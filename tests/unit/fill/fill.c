@@ -151,20 +151,13 @@ static void assert_near(double a, double b)
 }
 
 /* What is measured before anything is emitted: errors and fits, item by item. */
-static struct result *measured(struct pipeline *pipeline, int threads)
+static const struct fill_result *measured(struct pipeline *pipeline, int threads)
 {
     struct error err = {0};
     struct fill_options options = fill_defaults(threads);
-    struct result *results = hold(pipeline->plan.count * sizeof *results);
-    assert_true(fill_plan(&pipeline->plan, &options, &err));
+    struct fill_result *results;
+    assert_true(fill_plan(&pipeline->plan, NULL, &options, &results, &err));
     assert_fine(&err);
-    for (size_t i = 0; i < pipeline->plan.count; i++) {
-        struct plan_item *item = &pipeline->plan.items[i];
-        results[i].error = item->error;
-        results[i].fit = item->fit;
-        item->error = (struct quant_error){0};
-        item->fit = QUANT_FIT_OK;
-    }
     return results;
 }
 
@@ -174,10 +167,11 @@ static struct bytes fill_and_check(struct pipeline *pipeline, int threads)
 {
     struct error err = {0};
     const char *path = temp_path("filled.onnx");
-    const struct result *before = measured(pipeline, 1 + threads % 3);
+    const struct fill_result *before = measured(pipeline, 1 + threads % 3);
     struct output *output = pipeline_write(pipeline, path);
     struct fill_options options = fill_defaults(threads);
-    assert_true(fill_plan(&pipeline->plan, &options, &err));
+    assert_true(fill_plan(&pipeline->plan, pipeline->tensors, &options,
+                          &pipeline->results, &err));
     assert_fine(&err);
     assert_true(output_commit(output, &err));
     struct bytes file = load(path);
@@ -185,18 +179,20 @@ static struct bytes fill_and_check(struct pipeline *pipeline, int threads)
         const struct plan_item *item = &pipeline->plan.items[i];
         if (!item->quantize)
             continue;
-        struct result wanted = expected(item);
-        assert_int_equal(item->fit, wanted.fit);
-        assert_int_equal(item->fit, before[i].fit);
-        assert_memory_equal(&item->error, &before[i].error, sizeof item->error);
-        if (item->fit != QUANT_FIT_OK)
+        const struct result wanted = expected(item);
+        const struct fill_result *found = &pipeline->results[i];
+        const struct item_tensors *tensors = &pipeline->tensors[i];
+        assert_int_equal(found->fit, wanted.fit);
+        assert_int_equal(found->fit, before[i].fit);
+        assert_memory_equal(&found->error, &before[i].error, sizeof found->error);
+        if (found->fit != QUANT_FIT_OK)
             continue;
-        assert_stored(file, item->codes, wanted.codes);
-        assert_stored(file, item->scales, wanted.scales);
-        if (item->zeros)
-            assert_stored(file, item->zeros, wanted.zeros);
-        assert_near(item->error.signal, wanted.error.signal);
-        assert_near(item->error.noise, wanted.error.noise);
+        assert_stored(file, tensors->codes, wanted.codes);
+        assert_stored(file, tensors->scales, wanted.scales);
+        if (tensors->zeros)
+            assert_stored(file, tensors->zeros, wanted.zeros);
+        assert_near(found->error.signal, wanted.error.signal);
+        assert_near(found->error.noise, wanted.error.noise);
     }
     return file;
 }
@@ -311,7 +307,7 @@ static void test_threads(void **state)
         assert_int_equal(file.size, first.size);
         assert_memory_equal(file.data, first.data, first.size);
         for (size_t i = 0; i < pipeline->plan.count; i++)
-            assert_memory_equal(&pipeline->plan.items[i].error, &one->plan.items[i].error,
+            assert_memory_equal(&pipeline->results[i].error, &one->results[i].error,
                                 sizeof(struct quant_error));
     }
 }

@@ -39,9 +39,15 @@ static void test_unfit_values(void **state)
             struct pipeline *pipeline = pipeline_plan(proto, &options);
             pipeline_write(pipeline, temp_path("out"));
             struct fill_options filling = fill_defaults(2);
-            assert_true(fill_plan(&pipeline->plan, &filling, &err));
-            assert_int_equal(item_named(pipeline, "W")->fit, QUANT_FIT_NOT_FINITE);
-            assert_int_equal(item_named(pipeline, "V")->fit, QUANT_FIT_OK);
+            struct fill_result *results;
+            assert_true(
+                fill_plan(&pipeline->plan, pipeline->tensors, &filling, &results, &err));
+            assert_int_equal(
+                results[item_named(pipeline, "W") - pipeline->plan.items].fit,
+                QUANT_FIT_NOT_FINITE);
+            assert_int_equal(
+                results[item_named(pipeline, "V") - pipeline->plan.items].fit,
+                QUANT_FIT_OK);
         }
     }
 }
@@ -92,15 +98,18 @@ static void test_cancel(void **state)
         struct pipeline *pipeline = large_plan();
         pipeline_write(pipeline, temp_path("out"));
         struct fill_options options = fill_defaults(threads);
+        struct fill_result *results;
         options.cancel = &cancel;
-        assert_false(fill_plan(&pipeline->plan, &options, &err));
+        assert_false(
+            fill_plan(&pipeline->plan, pipeline->tensors, &options, &results, &err));
         assert_int_equal(err.status, STATUS_CANCELLED);
 
         struct watch watch = {.cancel = &cancel}; /* in the middle of it */
         cancel = 0;
         options.progress = watch_progress;
         options.progress_data = &watch;
-        assert_false(fill_plan(&pipeline->plan, &options, &later));
+        assert_false(
+            fill_plan(&pipeline->plan, pipeline->tensors, &options, &results, &later));
         assert_int_equal(later.status, STATUS_CANCELLED);
         assert_true(watch.calls > 0);
         assert_true(watch.most < watch.total);
@@ -119,9 +128,11 @@ static void test_progress(void **state)
             bytes += pipeline->plan.items[i].quantize ? pipeline->plan.items[i].bytes : 0;
         pipeline_write(pipeline, temp_path("out"));
         struct fill_options options = fill_defaults(threads);
+        struct fill_result *results;
         options.progress = watch_progress;
         options.progress_data = &watch;
-        assert_true(fill_plan(&pipeline->plan, &options, &err));
+        assert_true(
+            fill_plan(&pipeline->plan, pipeline->tensors, &options, &results, &err));
         assert_int_equal(watch.total, bytes);
         assert_false(watch.overlap);
         assert_false(watch.wrong);
@@ -130,13 +141,21 @@ static void test_progress(void **state)
     }
 }
 
+static void free_plan(void *plan)
+{
+    plan_free(plan);
+}
+
 static void test_nothing_to_do(void **state)
 {
     (void)state;
     struct error err = {0};
-    struct plan plan = {0};
+    struct plan *plan = hold(sizeof *plan);
+    plan->arena = arena_create(ARENA_NO_CAP);
+    at_end(free_plan, plan);
     struct fill_options options = fill_defaults(0);
-    assert_true(fill_plan(&plan, &options, &err));
+    struct fill_result *results;
+    assert_true(fill_plan(plan, NULL, &options, &results, &err));
     assert_fine(&err);
 }
 

@@ -152,8 +152,8 @@ static void test_unfit_first(void **state)
     findings->keys = arena_create(SIZE_MAX / 4);
     at_end(free_findings, findings);
     struct pipeline *before = pipeline_plan(model_of(21), &options);
-    find(&before->plan, "", "A")->fit = QUANT_FIT_NOT_FINITE;
-    assert_true(plan_note(findings, find(&before->plan, "", "A"), &err));
+    assert_true(
+        plan_note(findings, find(&before->plan, "", "A"), QUANT_FIT_NOT_FINITE, &err));
     options.choices = choose(rows);
     options.unfit = &findings->unfit;
     struct pipeline *pipeline = pipeline_plan(model_of(21), &options);
@@ -199,10 +199,9 @@ static void test_findings(void **state)
     struct plan_item *wide = find(plan, "", "A"), *unfit = find(plan, "", "B"),
                      *own = find(plan, "", "C");
     own->scheme.scale_type = plan_scale_type(own);
-    wide->fit = own->fit = QUANT_FIT_SCALE_RANGE;
-    unfit->fit = QUANT_FIT_NOT_FINITE;
-    assert_true(plan_note(findings, wide, &err) && plan_note(findings, unfit, &err) &&
-                plan_note(findings, own, &err));
+    assert_true(plan_note(findings, wide, QUANT_FIT_SCALE_RANGE, &err) &&
+                plan_note(findings, unfit, QUANT_FIT_NOT_FINITE, &err) &&
+                plan_note(findings, own, QUANT_FIT_SCALE_RANGE, &err));
     options.unfit = &findings->unfit;
     options.wide_scales = &findings->wide_scales;
     plan = &pipeline_plan(model_of(21), &options)->plan;
