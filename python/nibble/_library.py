@@ -3,8 +3,8 @@
 ctypes rather than an extension module: one wheel then serves every version of Python, it
 needs nothing but the standard library, and it releases the GIL during a call. Few calls
 cross the border, and none of them in a loop. Reports cross it as JSON (docs/report.md),
-whose fields never change their meaning, so only two structs have their layout repeated
-here. tests/python/test_layout.py holds both against nibble.h."""
+whose fields never change their meaning, so only three structs have their layout repeated
+here. tests/python/test_layout.py holds them against nibble.h."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from ctypes import (
     c_uint64,
     c_void_p,
 )
+from typing import Any
 
 from . import errors
 
@@ -66,6 +67,18 @@ class Options(ctypes.Structure):
     ]
 
 
+class Array(ctypes.Structure):
+    """struct nibble_array"""
+
+    _fields_ = [
+        ("name", c_char_p),
+        ("type", c_int),
+        ("dims", POINTER(c_int64)),
+        ("rank", c_size_t),
+        ("data", c_void_p),
+    ]
+
+
 class Error(ctypes.Structure):
     """struct nibble_error"""
 
@@ -90,7 +103,7 @@ STATUSES: list[type[errors.NibbleError] | None] = [
 
 # Results that are freed by the caller come as c_void_p: as c_char_p, ctypes would copy
 # them and forget the pointer.
-PROTOTYPES = {
+PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "nibble_version": (c_char_p, []),
     "nibble_opset_max": (c_int64, []),
     "nibble_options_init_sized": (None, [POINTER(Options), c_size_t]),
@@ -112,6 +125,19 @@ PROTOTYPES = {
     "nibble_comparison_json": (c_void_p, [c_void_p]),
     "nibble_comparison_free": (None, [c_void_p]),
 }
+_calibration: dict[str, list[Any]] = {
+    "create": [c_char_p, POINTER(Options), POINTER(c_void_p)],
+    "instrument": [c_void_p, c_char_p],
+    "observe": [c_void_p, POINTER(Array), c_size_t],
+    "save": [c_void_p, c_char_p],
+    "load": [c_void_p, c_char_p],
+}
+for _name, _arguments in _calibration.items():
+    PROTOTYPES[f"nibble_calibration_{_name}"] = (c_int, [*_arguments, POINTER(Error)])
+PROTOTYPES["nibble_calibration_count"] = (c_size_t, [c_void_p])
+PROTOTYPES["nibble_calibration_tensor"] = (c_char_p, [c_void_p, c_size_t])
+PROTOTYPES["nibble_calibration_runs"] = (c_uint64, [c_void_p])
+PROTOTYPES["nibble_calibration_free"] = (None, [c_void_p])
 NAMED = ("type", "method", "scale_type", "decode", "format", "target")
 for _name in NAMED:
     PROTOTYPES[f"nibble_{_name}_parse"] = (c_bool, [c_char_p, POINTER(c_int)])

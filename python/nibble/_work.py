@@ -43,6 +43,10 @@ class Work(Generic[Result]):
 
     def _show(self, _data: Any, done: int, total: int) -> None:
         """The library calls it from any of its threads, from one at a time."""
+        self.show(done, total)
+
+    def show(self, done: int, total: int) -> None:
+        """Hands progress on. An exception of the callback cancels the work."""
         if self._failures or not callable(self._callback):
             return
         try:

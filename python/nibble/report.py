@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .errors import MissingPackageError
+from .metrics import OutputError
 
 if TYPE_CHECKING:
     import pandas
@@ -58,6 +59,10 @@ class Weight:
     """The options ask for it: large enough, and not excluded."""
     warning: bool = False
     """It stays float because of its values: NaN, infinity, too large for its scales."""
+    calibrated: bool = False
+    """Its codes were found with data."""
+    output_snr_db: float = math.nan
+    """SNR of its operator's output on the calibration data, in dB. NaN without data."""
 
     @classmethod
     def _from_json(cls, row: dict[str, Any]) -> Weight:
@@ -69,6 +74,8 @@ class Weight:
         values.setdefault("type", row["element_type"])
         if values.get("snr_db") is None:
             values["snr_db"] = math.inf if row.get("exact") else math.nan
+        if values.get("output_snr_db") is None:
+            values["output_snr_db"] = math.nan
         return cls(**values)
 
 
@@ -118,6 +125,14 @@ class Report:
     """The report as the program prints it."""
     json: str = dataclasses.field(repr=False)
     """The report as `nibble --json` writes it (docs/report.md)."""
+    outputs: tuple[OutputError, ...] = ()
+    """With data: the errors of the model's outputs on the runs that were held out."""
+    calibration_runs: int = 0
+    """Runs that the codes were found with. 0 without data, and where the result without
+    them was better on the runs that were held out."""
+    held_out_runs: int = 0
+    reached: bool | None = None
+    """Whether `until` was reached; None if it was not asked for."""
 
     @classmethod
     def _from_library(cls, report_json: str, text: str) -> Report:
@@ -136,7 +151,16 @@ class Report:
         return cls(**values, text=text, json=report_json)
 
     def __str__(self) -> str:
-        return self.text
+        lines = [
+            f"{row.name}: {format_db(row.snr_db) or 'no floats'}, cosine {row.cosine:.6f}, "
+            f"top-1 {row.top1:.4f} ({self.held_out_runs} runs held out)"
+            for row in self.outputs
+        ]
+        if self.outputs and not self.calibration_runs:
+            lines.append("the data made no better: quantized without it")
+        if self.reached is False:
+            lines.append("until was NOT reached: this is the nearest")
+        return "\n".join([self.text.rstrip("\n"), "", *lines]) if lines else self.text
 
     def to_pandas(self) -> pandas.DataFrame:
         """The weights as a DataFrame: a row for each, a column for each field of Weight.

@@ -2,6 +2,7 @@
  * the exit status. Reads no options itself. */
 #include "cli/commands.h"
 #include "cli/guard.h"
+#include "cli/helper.h"
 #include "cli/terminal.h"
 
 #include <errno.h>
@@ -125,6 +126,8 @@ static bool json_writable(const char *path)
 
 int command_quantize(const struct settings *s)
 {
+    if (s->data || s->stats)
+        return helper_run("nibble-quantize", s);
     if (!json_writable(s->json) || (!s->dry_run && !has_folder(s->output)))
         return EXIT_FAILED;
     struct progress progress;

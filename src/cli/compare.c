@@ -1,56 +1,13 @@
-/* nibble compare: weights are compared by the library. Running models takes a runtime, so
- * with --data the Python package goes on: nibble-compare, started as git starts git-NAME.
- */
+/* nibble compare: the library compares weights; with --data nibble-compare of the Python
+ * package runs the models. */
 #include "cli/commands.h"
 #include "cli/guard.h"
+#include "cli/helper.h"
 #include "cli/terminal.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-static const char helper[] = "nibble-compare";
-
-/* The program of that name beside this one: a virtual environment need not be active. */
-static void exec_beside(char **words)
-{
-    char path[PATH_MAX + sizeof helper];
-    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
-    char *slash = length > 0 ? memrchr(path, '/', (size_t)length) : NULL;
-    if (!slash)
-        return;
-    memcpy(slash + 1, helper, sizeof helper);
-    execv(path, words);
-}
-
-/* Does not return where it succeeds. */
-static int run_helper(const struct settings *s)
-{
-    size_t count = 0;
-    while (s->arguments[count])
-        count++;
-    char **words = calloc(count + 2, sizeof *words);
-    if (!words) {
-        message("out of memory");
-        return EXIT_FAILED;
-    }
-    words[0] = (char *)(uintptr_t)helper;
-    memcpy(words + 1, s->arguments, count * sizeof *words);
-    exec_beside(words);
-    execvp(helper, words);
-    int code = errno;
-    free(words);
-    if (code == ENOENT)
-        message("--data runs both models, which %s of the Python package does: "
-                "pip install 'nibble-onnx[runtime]'",
-                helper);
-    else
-        message("%s: %s", helper, strerror(code));
-    return EXIT_FAILED;
-}
 
 static bool print(const struct settings *s, const struct nibble_comparison *comparison)
 {
@@ -89,7 +46,7 @@ int command_compare(const struct settings *s)
     struct nibble_error error = {0};
     struct nibble_options options = s->options;
     if (s->data)
-        return run_helper(s);
+        return helper_run("nibble-compare", s);
     options.cancel = signals_catch();
     options.guard = guard_install();
     enum nibble_status status =

@@ -88,6 +88,23 @@ static bool check_compare(const struct settings *s, struct usage *usage)
     return true;
 }
 
+/* Options of quantize that mean nothing without runs of the model. */
+static bool check_data(const struct settings *s, struct usage *usage)
+{
+    bool alone = !s->data && !s->stats;
+    if (alone && (s->save_stats || s->until))
+        return usage_set(usage, "--%s needs --data: the model is run",
+                         s->save_stats ? "save-stats" : "until");
+    if (alone)
+        return true;
+    if (s->dry_run)
+        return usage_set(usage, "--data and --dry-run exclude each other: data are for "
+                                "codes, which a dry run does not make");
+    if (is_standard(s->model) || is_standard(s->output))
+        return usage_set(usage, "--data reads its models more than once: name files");
+    return true;
+}
+
 bool settings_check(const struct settings *s, struct usage *usage)
 {
     if (!s->model)
@@ -101,6 +118,8 @@ bool settings_check(const struct settings *s, struct usage *usage)
                          "a model does not come from a terminal: redirect standard input "
                          "or name a file");
     if (s->command->bit == COMPARE && !check_compare(s, usage))
+        return false;
+    if (s->command->bit == QUANTIZE && !check_data(s, usage))
         return false;
     return check_output(s, usage) && check_json(s, usage);
 }

@@ -21,7 +21,7 @@ struct settings {
     const char *model, *quantized, *output, *json;
     struct nibble_options options;
     int64_t opset;
-    const char *data, *seed;    /* of compare, for the program that runs models */
+    const char *data, *stats, *save_stats, *until, *seed; /* for what runs models */
     double gate_snr, gate_top1; /* of compare: 0, or the least to pass */
     bool layers;
     bool dry_run, strict, quiet, verbose, help, version;

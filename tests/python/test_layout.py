@@ -11,7 +11,11 @@ from conftest import ROOT
 from nibble import _library
 
 HEADER = ROOT / "src/nibble.h"
-STRUCTS = {"nibble_options": _library.Options, "nibble_error": _library.Error}
+STRUCTS = {
+    "nibble_options": _library.Options,
+    "nibble_error": _library.Error,
+    "nibble_array": _library.Array,
+}
 NUMBERS = {
     "NIBBLE_SYMMETRY_SYMMETRIC": _library.SYMMETRY_SYMMETRIC,
     "NIBBLE_SYMMETRY_ASYMMETRIC": _library.SYMMETRY_ASYMMETRIC,

@@ -19,6 +19,10 @@ OTHER = {
     "quiet",
     "help",
     "version",
+    "data",
+    "stats",
+    "save-stats",
+    "until",
 }
 
 

@@ -1,0 +1,316 @@
+"""The driver of calibration: runs the model on the user's data, in ONNX Runtime, and hands
+the library what it wants to see. The mathematics is the library's (docs/calibration.md)."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import math
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from typing import Any, Callable, Union
+
+import numpy as np
+
+from . import _library, _models, _options
+from . import data as data_module
+from ._session import Feed, Session
+from ._work import ProgressCallback, Work
+from .comparison import measure
+from .errors import CancelledError, DataError, OptionError
+from .metrics import OutputError
+from .report import Report
+
+Path = Union[str, "os.PathLike[str]"]
+Until = Union[str, Callable[[str], bool], None]
+
+# Bits per weight that `until` tries.
+BUDGETS = (4.25, 4.5, 4.75, 5, 5.5, 6, 6.5, 7, 8, 9)
+
+# numpy's types as TensorProto.DataType.
+TYPES = {"float32": 1, "float16": 10, "float64": 11}
+
+
+class Calibration:
+    """struct nibble_calibration: what is known of a model's activations."""
+
+    def __init__(self, path: str, options: _library.Options):
+        self._library = _library.library()
+        self._handle = ctypes.c_void_p()
+        self._call("create", os.fsencode(path), options, ctypes.byref(self._handle))
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        error = _library.Error()
+        function = getattr(self._library, f"nibble_calibration_{name}")
+        _library.check(function(*arguments, error), error)
+
+    def close(self) -> None:
+        self._library.nibble_calibration_free(self._handle)
+        self._handle = ctypes.c_void_p()
+
+    def connect(self, options: _library.Options) -> None:
+        options.calibration = self._handle.value
+
+    def tensors(self) -> list[str]:
+        """Names of the tensors to observe: inputs and outputs of the instrumented model."""
+        count = self._library.nibble_calibration_count(self._handle)
+        return [
+            self._library.nibble_calibration_tensor(self._handle, i).decode()
+            for i in range(count)
+        ]
+
+    def runs(self) -> int:
+        return int(self._library.nibble_calibration_runs(self._handle))
+
+    def instrument(self, path: str) -> None:
+        self._call("instrument", self._handle, os.fsencode(path))
+
+    def save(self, path: Path) -> None:
+        self._call("save", self._handle, os.fsencode(path))
+
+    def load(self, path: Path) -> None:
+        self._call("load", self._handle, os.fsencode(path))
+
+    def observe(self, arrays: Feed) -> None:
+        """Takes one run in: the tensors by name."""
+        kept = [_array(name, value) for name, value in arrays.items()]
+        rows = (_library.Array * len(kept))(*(row for row, _ in kept))
+        self._call("observe", self._handle, rows, len(kept))
+
+
+def _array(name: str, value: np.ndarray) -> tuple[_library.Array, Any]:
+    """struct nibble_array, and what must live as long as it."""
+    value = np.ascontiguousarray(value)
+    if value.dtype.name not in TYPES:
+        raise DataError(f"{name}: {value.dtype} can't be observed: it is no float")
+    dims = (ctypes.c_int64 * max(value.ndim, 1))(*value.shape)
+    name_bytes = name.encode()
+    row = _library.Array(
+        name_bytes, TYPES[value.dtype.name], dims, value.ndim, value.ctypes.data
+    )
+    return row, (value, dims, name_bytes)
+
+
+# ---- what is asked for ------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """Arguments of quantize that go with data."""
+
+    data: data_module.Source | None = None
+    stats: tuple[Path, ...] = ()
+    save_stats: Path | None = None
+    until: Until = None
+    seed: int = 0
+    keywords: dict[str, Any] = dataclasses.field(default_factory=dict)
+    progress: ProgressCallback | None = None
+
+
+GOAL = re.compile(r"(snr|top1|cosine)(?:\((.+)\))?\s*>=\s*([-+.\de]+)")
+FIELDS = {"snr": "snr_db", "top1": "top1", "cosine": "cosine"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    """One condition of `until`: a least value of one output, or of all."""
+
+    metric: str
+    output: str | None
+    least: float
+
+    def is_met(self, outputs: tuple[OutputError, ...]) -> bool:
+        values = [
+            getattr(row, FIELDS[self.metric])
+            for row in outputs
+            if self.output in (None, row.name)
+        ]
+        known = [value for value in values if not math.isnan(value)]
+        if not known:
+            what = f"output {self.output}" if self.output else "any output"
+            raise DataError(f"until: {self.metric} is not known of {what}")
+        return bool(min(known) >= self.least)
+
+
+def goals(until: str) -> list[Goal]:
+    """The conditions of "snr>=30, top1(logits)>=0.99"."""
+    found = []
+    for text in until.split(","):
+        match = GOAL.fullmatch(text.strip())
+        try:
+            least = float(match[3]) if match else math.nan
+        except ValueError:
+            least = math.nan
+        if not match or math.isnan(least):
+            raise OptionError(
+                f"until takes conditions such as 'snr>=30', 'top1>=0.99' or "
+                f"'cosine(logits)>=0.999', joined by commas, not {text.strip()!r}"
+            )
+        found.append(Goal(match[1], match[2], least))
+    return found
+
+
+# ---- candidates -------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A quantized model in a folder of its own, and its outputs on the held-out runs."""
+
+    path: str
+    report: Report
+    outputs: tuple[OutputError, ...]
+    is_calibrated: bool
+
+    def quality(self) -> float:
+        """Mean SNR in dB of the outputs; their agreement where they hold no floats."""
+        values = [row.snr_db for row in self.outputs if not math.isnan(row.snr_db)]
+        values = values or [100 * row.top1 for row in self.outputs if row.top1 == row.top1]
+        return sum(min(max(value, -200.0), 200.0) for value in values) / max(len(values), 1)
+
+
+class Driver:
+    """One call of quantize with data."""
+
+    def __init__(self, source: str, target: str, asked: Asked, work: Work[Any], call: Any):
+        self.source, self.target, self.asked, self.work = source, target, asked, work
+        self._quantize = call  # (source, target, options, work) -> Report
+        self._goals = goals(asked.until) if isinstance(asked.until, str) else []
+
+    def run(self) -> Report:
+        options = _options.make(self.asked.keywords)
+        self.work.connect(options)
+        if os.path.exists(self.target) and os.path.samefile(self.source, self.target):
+            if not options.force:
+                raise OptionError(f"{self.target} is the model itself: force=True replaces it")
+        self.reference = Session(self.source, self.source)
+        self.rest, self.held = self._feeds()
+        self.calibration = Calibration(self.source, options)
+        try:
+            self._gather()
+            folder = os.path.dirname(os.path.abspath(self.target))
+            with tempfile.TemporaryDirectory(prefix=".nibble-", dir=folder) as temporary:
+                self.folder = temporary
+                best = self._until() if self.asked.until else self._guarded()
+                return self._finish(best)
+        finally:
+            self.calibration.close()
+
+    def _feeds(self) -> tuple[data_module.Data | None, data_module.Data | None]:
+        if self.asked.data is None:
+            return None, None
+        return data_module.read(self.asked.data, self.reference, seed=self.asked.seed).split()
+
+    def _check_cancel(self) -> None:
+        if self.work.cancel.value:
+            raise CancelledError("cancelled")
+
+    def _watched(self, feeds: data_module.Data) -> Iterator[Feed]:
+        """The feeds; tells how many runs are done, and stops when that is asked for."""
+        for done, feed in enumerate(feeds):
+            self._check_cancel()
+            if self.asked.progress:
+                self.asked.progress(done, len(feeds))
+            yield feed
+
+    def _gather(self) -> None:
+        """Statistics: from files, and from runs of the instrumented model."""
+        for path in self.asked.stats:
+            self.calibration.load(path)
+        wanted = self.calibration.tensors()
+        if self.rest is not None and wanted:
+            with tempfile.TemporaryDirectory(prefix="nibble-model-") as folder:
+                path = os.path.join(folder, "observed.onnx")
+                self.calibration.instrument(path)
+                session = Session(path, f"{self.source}, instrumented")
+                for feed in self._watched(self.rest):
+                    tensors = {**session.run(feed), **feed}
+                    self.calibration.observe({name: tensors[name] for name in wanted})
+        if self.asked.save_stats is not None:
+            self.calibration.save(self.asked.save_stats)
+
+    def _candidate(self, name: str, keywords: dict[str, Any], calibrated: bool) -> Candidate:
+        """Quantizes into a folder of its own, under the output's own name, so that the
+        name of its external data is right; and measures that."""
+        self._check_cancel()
+        folder = os.path.join(self.folder, name)
+        os.mkdir(folder)
+        path = os.path.join(folder, os.path.basename(self.target))
+        options = _options.make(keywords)
+        if calibrated:
+            self.calibration.connect(options)
+        report = self._quantize(self.source, path, options, self.work)
+        outputs: tuple[OutputError, ...] = ()
+        if self.held is not None:
+            session = Session(path, f"{self.target}, quantized")
+            outputs = measure(self.reference, session, self.held)
+        return Candidate(path, report, outputs, calibrated)
+
+    def _guarded(self) -> Candidate:
+        """With data; or without, where the held-out runs like that better: a few samples
+        may mislead."""
+        with_data = self._candidate("data", self.asked.keywords, True)
+        if self.held is None or self.rest is self.held:
+            return with_data
+        without = self._candidate("plain", self.asked.keywords, False)
+        return with_data if with_data.quality() >= without.quality() else without
+
+    # ---- until --------------------------------------------------------------------------
+
+    def _is_reached(self, candidate: Candidate) -> bool:
+        if callable(self.asked.until):
+            return bool(self.asked.until(candidate.path))
+        return all(goal.is_met(candidate.outputs) for goal in self._goals)
+
+    def _until(self) -> Candidate:
+        """The fewest bits that reach the goal, out of BUDGETS; the most, if none does."""
+        for name in ("bits_per_weight", "min_snr", "type", "block_size"):
+            if self.asked.keywords.get(name) not in (None, "int4"):
+                raise OptionError(f"until and {name} exclude each other: give one of them")
+        if self.held is None and not callable(self.asked.until):
+            raise OptionError("until needs data to measure with")
+        first = self._candidate("int4", self.asked.keywords, True)
+        if self._is_reached(first):
+            return self._mark(first, True)
+        best, low, high = None, 0, len(BUDGETS) - 1
+        last, middle = first, high  # the most bits first: can it be reached at all?
+        while low <= high:
+            candidate = self._budget(BUDGETS[middle])
+            if candidate and self._is_reached(candidate):
+                best, high = candidate, middle - 1
+            else:
+                last, low = candidate or last, middle + 1
+            middle = (low + high) // 2
+        return self._mark(best, True) if best else self._mark(last, False)
+
+    def _budget(self, bits: float) -> Candidate | None:
+        """None where so few bits can't be had."""
+        keywords = {**self.asked.keywords, "bits_per_weight": bits}
+        try:
+            return self._candidate(f"{bits}", keywords, True)
+        except OptionError:
+            return None
+
+    def _mark(self, candidate: Candidate, reached: bool) -> Candidate:
+        report = dataclasses.replace(candidate.report, reached=reached)
+        return dataclasses.replace(candidate, report=report)
+
+    def _named(self, text: str, best: Candidate) -> str:
+        return _models.without_folder(text.replace(best.path, self.target))
+
+    def _finish(self, best: Candidate) -> Report:
+        """Moves the model, and its external data, to where they belong."""
+        for suffix in (".data", ""):
+            if os.path.exists(best.path + suffix):
+                os.replace(best.path + suffix, self.target + suffix)
+        return dataclasses.replace(
+            best.report,
+            output=self.target,
+            text=self._named(best.report.text, best),
+            json=self._named(best.report.json, best),
+            outputs=best.outputs,
+            calibration_runs=self.calibration.runs() if best.is_calibrated else 0,
+            held_out_runs=len(self.held) if self.held is not None else 0,
+        )

@@ -1,0 +1,114 @@
+"""nibble-quantize: the program behind `nibble quantize MODEL -o OUT --data DATA`, which
+starts it as git starts git-NAME. It takes all options of that command."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+import time
+import warnings
+from typing import Any
+
+from . import _calls, _options
+from .errors import NibbleError
+
+DONE, FAILED, USAGE, STRICT = 0, 1, 2, 3
+WHOLE = {"block_size", "copy_below", "min_elements", "threads"}
+REAL = {"bits_per_weight", "min_snr"}
+FLAGS = {"symmetric", "asymmetric", "per_channel", "per_tensor", "freeze", "no_upgrade"}
+FLAGS |= {"external_data", "force"}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nibble quantize",
+        description="Quantizes an ONNX model with data: 'nibble quantize --help' lists the "
+        "options.",
+        allow_abbrev=False,
+        add_help=False,
+    )
+    parser.add_argument("-h", "--help", action="help")
+    parser.add_argument("model", metavar="MODEL")
+    parser.add_argument("-o", "--output", metavar="OUT", required=True)
+    parser.add_argument("--data")
+    parser.add_argument("--stats", action="append", default=[])
+    parser.add_argument("--save-stats")
+    parser.add_argument("--until")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--strict", action="store_true")
+    parser.add_argument("-v", "--verbose", action="store_true")
+    parser.add_argument("-q", "--quiet", action="store_true")
+    for name in _options.SETTERS:
+        option = f"--{name.replace('_', '-')}"
+        letters = ["-f", option] if name == "force" else [option]
+        if name in FLAGS:
+            parser.add_argument(*letters, action="store_true")
+        else:
+            kind: Any = int if name in WHOLE else float if name in REAL else str
+            parser.add_argument(*letters, type=kind)
+    return parser
+
+
+class _Progress:
+    """Runs that are done, and the time that is left, on a terminal."""
+
+    def __init__(self) -> None:
+        self._begin = self._shown = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if done == 0 or total > 100_000 or now - self._shown < 0.2:
+            return  # bytes of weights: those take no time beside the runs
+        self._shown = now
+        left = (now - self._begin) / done * (total - done)
+        line = f"\rrunning {done} of {total}, {left:.0f} s left\033[K\r"
+        print(line, end="", file=sys.stderr, flush=True)
+
+
+def _run(asked: argparse.Namespace) -> int:
+    keywords: Any = {name: getattr(asked, name) for name in _options.SETTERS}
+    show = sys.stderr.isatty() and not asked.quiet
+    report = _calls.quantize(
+        asked.model,
+        asked.output,
+        data=asked.data,
+        stats=asked.stats,
+        save_stats=asked.save_stats,
+        until=asked.until,
+        seed=asked.seed,
+        progress=_Progress() if show else None,
+        **keywords,
+    )
+    if show:
+        print("\033[K", end="", file=sys.stderr, flush=True)
+    if asked.json == "-":
+        print(report.json)
+    elif asked.json:
+        pathlib.Path(asked.json).write_text(report.json + "\n")
+    if not asked.quiet and asked.json != "-":
+        print(report)
+    missed = report.missed > 0 or report.quantized == 0 or report.reached is False
+    return STRICT if asked.strict and missed else DONE
+
+
+def _warn(message: Any, *_: Any, **__: Any) -> None:
+    print(f"nibble: warning: {message}", file=sys.stderr)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    asked = _parser().parse_args(arguments)
+    warnings.showwarning = _warn
+    try:
+        return _run(asked)
+    except KeyboardInterrupt:
+        return 130
+    except (NibbleError, OSError, TypeError, ValueError) as error:
+        print(f"nibble: {error}", file=sys.stderr)
+        status = getattr(error, "status", "")
+        return USAGE if status == "invalid" else FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

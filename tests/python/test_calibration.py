@@ -1,0 +1,195 @@
+"""quantize with data: the result is better on inputs that it has not seen, statistics can
+be kept, `until` finds the fewest bits, and nothing is left behind."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+
+import nibble
+from conftest import ROOT, chain, normal
+from nibble import _calibration
+from nibble._calibration import Goal, goals
+from nibble.metrics import OutputError
+
+pytest.importorskip("onnxruntime")
+
+
+def runs(count=20, rows=32):
+    """Inputs in few directions, as activations are: 12 of 64, and some noise."""
+    directions = normal(12, 64, seed=99)
+    return [
+        {"x": normal(rows, 12, seed=100 + i) @ directions + 0.05 * normal(rows, 64, seed=i)}
+        for i in range(count)
+    ]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def need_algebra(tmp_path_factory):
+    """Says loudly where the library can't calibrate."""
+    path = tmp_path_factory.mktemp("probe") / "m.onnx"
+    onnx.save(chain({"a": normal(64, 64)}), path)
+    try:
+        nibble.quantize(path, path.with_name("q.onnx"), data=runs(2))
+    except nibble.UnsupportedModelError as error:
+        pytest.skip(str(error))
+
+
+def snr(path, quantized):
+    fresh = [{"x": run["x"]} for run in runs(60)[40:]]
+    return nibble.compare(path, quantized, data=fresh, latency=False).snr_db
+
+
+def test_better_on_unseen_inputs(path, tmp_path):
+    plain, calibrated = tmp_path / "plain.onnx", tmp_path / "calibrated.onnx"
+    nibble.quantize(path, plain)
+    report = nibble.quantize(path, calibrated, data=runs())
+    assert snr(path, calibrated) > snr(path, plain) + 2
+    assert report.calibration_runs == 16 and report.held_out_runs == 4
+    assert report.output == str(calibrated) and report.bytes_after == calibrated.stat().st_size
+    assert {w.calibrated for w in report.weights if w.quantized} == {True}
+    (output,) = report.outputs
+    assert output.name == "h2" and f"{output.snr_db:.1f} dB" in str(report)
+    assert ".nibble-" not in report.text + report.json
+    assert sorted(os.listdir(tmp_path)) == ["calibrated.onnx", "model.onnx", "plain.onnx"]
+
+
+def test_data_that_misleads(path, tmp_path, monkeypatch):
+    """What the held-out runs like less is not kept: the result is that without data."""
+    plain = tmp_path / "plain.onnx"
+    nibble.quantize(path, plain)
+    good = _calibration.Candidate.quality
+    monkeypatch.setattr(
+        _calibration.Candidate, "quality", lambda c: -good(c) if c.is_calibrated else good(c)
+    )
+    report = nibble.quantize(path, tmp_path / "out.onnx", data=runs())
+    assert report.calibration_runs == 0 and "made no better" in str(report)
+    assert (tmp_path / "out.onnx").read_bytes() == plain.read_bytes()
+
+
+def test_statistics(path, tmp_path):
+    one, two = tmp_path / "one.onnx", tmp_path / "two.onnx"
+    nibble.quantize(path, one, data=runs(), save_stats=tmp_path / "s.safetensors")
+    report = nibble.quantize(path, two, stats=tmp_path / "s.safetensors")
+    assert one.read_bytes() == two.read_bytes()
+    assert report.calibration_runs == 16 and report.outputs == ()
+    nibble.quantize(path, one, stats=[tmp_path / "s.safetensors"], bits_per_weight=5)
+    (tmp_path / "bad").write_bytes(b"x" * 100)
+    with pytest.raises(nibble.MalformedModelError):
+        nibble.quantize(path, one, stats=tmp_path / "bad")
+
+
+def test_objects(model, tmp_path):
+    quantized, report = nibble.quantize(model, data=runs(), return_report=True)
+    assert isinstance(quantized, onnx.ModelProto) and report.calibration_runs == 16
+    assert "nibble-" not in report.text
+
+
+def test_external_data(path, tmp_path):
+    out = tmp_path / "out.onnx"
+    report = nibble.quantize(path, out, data=runs(), external_data=True)
+    assert out.exists() and (tmp_path / "out.onnx.data").exists()
+    assert report.calibration_runs == 16 and snr(path, out) > 10
+
+
+def test_until(path, tmp_path):
+    out = tmp_path / "out.onnx"
+    report = nibble.quantize(path, out, data=runs(), until="snr>=30")
+    assert report.reached and report.outputs[0].snr_db >= 30
+    less = nibble.quantize(path, tmp_path / "less.onnx", data=runs(), until="snr>=24")
+    assert less.reached and less.weight_bytes_after < report.weight_bytes_after
+    with pytest.warns(nibble.NibbleWarning, match="not reached"):
+        never = nibble.quantize(path, out, data=runs(), until="snr>=150")
+    assert never.reached is False and never.outputs[0].snr_db > 35 and "NOT" in str(never)
+
+
+def test_until_is_a_function(path, tmp_path):
+    seen = []
+
+    def is_small_enough(candidate):
+        seen.append(os.path.getsize(candidate))
+        return nibble.compare(path, candidate).snr_db > 25
+
+    report = nibble.quantize(path, tmp_path / "out.onnx", data=runs(), until=is_small_enough)
+    assert report.reached and len(seen) > 1
+    assert nibble.compare(path, tmp_path / "out.onnx").snr_db > 25
+
+
+def test_goals():
+    assert goals("snr>=30, top1(a(0))>=0.5") == [
+        Goal("snr", None, 30.0),
+        Goal("top1", "a(0)", 0.5),
+    ]
+    a = OutputError("a", 1, 10, 31.0, 0.9, 1.0, 0.7, 0)
+    b = OutputError("b", 1, 10, 20.0, 0.9, 1.0, float("nan"), 0)
+    assert not Goal("snr", None, 30).is_met((a, b)) and Goal("snr", "a", 30).is_met((a, b))
+    assert Goal("top1", None, 0.7).is_met((a, b))
+    with pytest.raises(nibble.DataError, match="not known of output b"):
+        Goal("top1", "b", 0.7).is_met((a, b))
+    for wrong in ("snr", "snr>30", "speed>=3", "snr>=", "snr>=1.2.3", ""):
+        with pytest.raises(nibble.OptionError, match="until takes conditions"):
+            goals(wrong)
+
+
+def test_wrong_use(path, tmp_path):
+    out = tmp_path / "out.onnx"
+    for case in ({"until": "snr>=3"}, {"save_stats": "s"}):
+        with pytest.raises(nibble.OptionError, match="need data"):
+            nibble.quantize(path, out, **case)
+    with pytest.raises(nibble.OptionError, match="until and bits_per_weight exclude"):
+        nibble.quantize(path, out, data=runs(), until="snr>=3", bits_per_weight=5)
+    with pytest.raises(nibble.DataError, match="no array x"):
+        nibble.quantize(path, out, data=[{"y": 1}, {"y": 2}])
+    with pytest.raises(nibble.OptionError, match="is the model itself"):
+        nibble.quantize(path, path, data=runs())
+    bad = runs()
+    bad[3]["x"][0, 0] = np.nan
+    with pytest.raises(nibble.NibbleError, match="x"):
+        nibble.quantize(path, out, data=bad)
+    assert os.listdir(tmp_path) == ["model.onnx"]
+    nibble.quantize(path, path, data=runs(), force=True)
+
+
+def test_progress_and_interruption(path, tmp_path):
+    calls = []
+    nibble.quantize(
+        path, tmp_path / "out.onnx", data=runs(), progress=lambda *c: calls.append(c)
+    )
+    assert (3, 16) in calls
+
+    def stop(done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        nibble.quantize(path, tmp_path / "two.onnx", data=runs(), progress=stop)
+    assert sorted(os.listdir(tmp_path)) == ["model.onnx", "out.onnx"]
+
+
+def test_program(path, tmp_path):
+    (tmp_path / "runs").mkdir()
+    for i, run in enumerate(runs()):
+        np.savez(tmp_path / f"runs/{i}.npz", **run)
+    words = [path, "-o", tmp_path / "out.onnx", "--data", tmp_path / "runs", "--per-channel"]
+
+    def start(*more):
+        return subprocess.run(
+            [sys.executable, "-m", "nibble._quantize_program", *map(str, [*words, *more])],
+            env={**os.environ, "PYTHONPATH": str(ROOT / "python")},
+            capture_output=True,
+            text=True,
+        )
+
+    done = start("--json", tmp_path / "r.json", "--type", "uint4")
+    assert done.returncode == 0, done.stderr
+    assert "4 runs held out" in done.stdout and "uint4 channel" in done.stdout
+    assert json.loads((tmp_path / "r.json").read_text())["quantized"] == 2
+    nibble.quantize(path, tmp_path / "two.onnx", data=runs(), per_channel=True, type="uint4")
+    assert (tmp_path / "two.onnx").read_bytes() == (tmp_path / "out.onnx").read_bytes()
+    assert start("--type", "int3").returncode == 2
+    assert start("--nonsense").returncode == 2
+    assert start("--min-elements", "99999", "--strict").returncode == 3
