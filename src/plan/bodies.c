@@ -79,8 +79,8 @@ static const struct use *loop_use(const struct graph_index *index, const struct 
 /* Functions may differ in their overload alone. */
 static bool is_call_of(const Onnx__NodeProto *node, const Onnx__FunctionProto *function)
 {
-    return strcmp(text(function->name), text(node->op_type)) == 0 &&
-           strcmp(text(function->domain), text(node->domain)) == 0 &&
+    return name_is(text(function->name), text(node->op_type)) &&
+           domain_same(function->domain, node->domain) &&
            strcmp(text(function->overload), text(node->overload)) == 0;
 }
 

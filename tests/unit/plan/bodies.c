@@ -71,6 +71,19 @@ static void test_overloads(void **state)
     assert_float(missing, "used by f");
 }
 
+/* The default domain has two spellings, for functions too. */
+static void test_default_domain(void **state)
+{
+    (void)state;
+    const char *const domains[] = {"", "ai.onnx"};
+    for (int called = 0; called < 2; called++) {
+        Onnx__ModelProto *proto = with_function("MatMul", "");
+        proto->functions[0]->domain = hold_printf("%s", domains[!called]);
+        proto->graph->node[0]->domain = hold_printf("%s", domains[called]);
+        assert_true(plan_named(proto, "W")->quantize);
+    }
+}
+
 /* Every consumer in the body counts, the function's output too. */
 static void test_all_uses(void **state)
 {
@@ -219,9 +232,10 @@ static void test_ring(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_function),  TEST(test_overloads), TEST(test_all_uses),
-        TEST(test_first_use), TEST(test_loop),      TEST(test_broken_bodies),
-        TEST(test_recursion), TEST(test_fan_out),   TEST(test_ring),
+        TEST(test_function),      TEST(test_overloads), TEST(test_default_domain),
+        TEST(test_all_uses),      TEST(test_first_use), TEST(test_loop),
+        TEST(test_broken_bodies), TEST(test_recursion), TEST(test_fan_out),
+        TEST(test_ring),
     };
     return RUN(tests);
 }
