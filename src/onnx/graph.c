@@ -189,8 +189,8 @@ static bool enter_scope(void *context, struct region *region)
 static bool is_quantized(const struct value *value, const Onnx__NodeProto *node)
 {
     const char *op_type = node ? text(node->op_type) : "";
-    return strcmp(op_type, "QuantizeLinear") == 0 ||
-           (strcmp(op_type, "DequantizeLinear") == 0 && !value_constant(value));
+    return name_is(op_type, "QuantizeLinear") ||
+           (name_is(op_type, "DequantizeLinear") && !value_constant(value));
 }
 
 static bool add_use(struct builder *b, struct scope *scope, const char *name,

@@ -15,7 +15,7 @@ bool domain_same(const char *a, const char *b)
 
 bool node_is(const Onnx__NodeProto *node, const char *op_type)
 {
-    return strcmp(text(node->op_type), op_type) == 0 && domain_is_standard(node->domain);
+    return name_is(text(node->op_type), op_type) && domain_is_standard(node->domain);
 }
 
 const char *node_input(const Onnx__NodeProto *node, size_t index)
@@ -42,7 +42,7 @@ const char *node_label(struct model *model, const Onnx__NodeProto *node)
 Onnx__AttributeProto *node_attribute(const Onnx__NodeProto *node, const char *name)
 {
     for (size_t i = 0; i < node->n_attribute; i++)
-        if (strcmp(text(node->attribute[i]->name), name) == 0)
+        if (name_is(text(node->attribute[i]->name), name))
             return node->attribute[i];
     return NULL;
 }

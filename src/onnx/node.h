@@ -5,6 +5,15 @@
 
 #include "onnx/model.h"
 
+#include <string.h>
+
+/* Whether two names are equal. Most differ in their first letter: tables of names are
+ * searched without a call for every row. */
+static inline bool name_is(const char *a, const char *b)
+{
+    return *a == *b && strcmp(a, b) == 0;
+}
+
 /* "" and "ai.onnx" are the same domain. */
 bool domain_is_standard(const char *domain);
 bool domain_same(const char *a, const char *b);

@@ -38,7 +38,7 @@ static const struct quantized {
 static const struct quantized *find_operator(const Onnx__NodeProto *node)
 {
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
-        if (strcmp(text(node->op_type), operators[i].op_type) == 0)
+        if (name_is(text(node->op_type), operators[i].op_type))
             return &operators[i];
     return NULL;
 }

@@ -182,7 +182,7 @@ static const struct operator operators[] = {
 
 static bool is_operator(const Onnx__NodeProto *node, const struct operator* row)
 {
-    if (strcmp(text(node->op_type), row->op_type) != 0)
+    if (!name_is(text(node->op_type), row->op_type))
         return false;
     return *row->domain ? strcmp(text(node->domain), row->domain) == 0
                         : domain_is_standard(node->domain);

@@ -120,7 +120,7 @@ const struct change *change_next(const char *op_type, int64_t source, int64_t ta
     for (size_t i = 0; i < change_count; i++) {
         const struct change *row = &changes[i];
         if (row->version > source && row->version <= target &&
-            (row->rewrite || row->refusal) && strcmp(row->op_type, op_type) == 0)
+            (row->rewrite || row->refusal) && name_is(row->op_type, op_type))
             return row;
     }
     return NULL;

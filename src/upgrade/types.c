@@ -214,7 +214,7 @@ static int rank_by_length(const struct types *types, const Onnx__NodeProto *node
 static int rank_of(const struct types *types, const Onnx__NodeProto *node)
 {
     for (size_t i = 0; i < sizeof rank_rows / sizeof *rank_rows; i++) {
-        if (strcmp(text(node->op_type), rank_rows[i].op_type) != 0)
+        if (!name_is(text(node->op_type), rank_rows[i].op_type))
             continue;
         switch (rank_rows[i].rule) {
         case RANK_ONE:
