@@ -1,5 +1,5 @@
-/* Options: defaults, names, checks. Every enumerator of nibble.h has its name
- * here and nowhere else. */
+/* Options: defaults, names and checks. The names of nibble.h's enumerators are here and
+ * nowhere else. */
 #include "options.h"
 
 #include <stddef.h>
@@ -33,14 +33,15 @@ static const struct nibble_options defaults = {
     .copy_bytes = NIBBLE_COPY_DEFAULT,
 };
 
-/* A new field goes to the end. It must begin where the struct ended before: nobody sets
- * padding. And zero must mean what was done before the field existed: that is what a
- * newer nibble_options_init gets from an older library. */
+/* A new field goes to the end. It must begin where the struct ended before, because
+ * nobody sets padding. Zero must mean the behaviour before the field existed, because an
+ * older library leaves zero in fields that it doesn't know. */
 _Static_assert(sizeof defaults == offsetof(struct nibble_options, calibration) +
                                       sizeof defaults.calibration,
                "padding at the end of nibble_options");
 
-/* No struct will ever be larger. So a size that is garbage is never read that far. */
+/* No struct will ever be larger. The limit keeps us from reading far behind the struct if
+ * the size is garbage. */
 enum { SIZE_LIMIT = 4096 };
 
 static size_t smaller(size_t a, size_t b)
@@ -61,7 +62,7 @@ static bool is_size(size_t size)
            size % _Alignof(struct nibble_options) == 0;
 }
 
-/* Whether a caller of a newer nibble.h left alone what this library doesn't know. */
+/* True if the caller set no field that only a newer nibble.h has. */
 static bool unknown_is_zero(const struct nibble_options *given)
 {
     const unsigned char *bytes = (const unsigned char *)given;
@@ -79,12 +80,12 @@ bool options_read(const struct nibble_options *given, struct nibble_options *opt
         return true;
     if (!is_size(given->size))
         return error_set(err, STATUS_INVALID,
-                         "the options' size is %zu: call nibble_options_init first",
+                         "the size of the options is %zu: call nibble_options_init first",
                          given->size);
     if (!unknown_is_zero(given))
         return error_set(err, STATUS_INVALID,
                          "an option is set that nibble %s does not know: the program "
-                         "was made for a newer one",
+                         "needs a newer nibble",
                          NIBBLE_VERSION);
     memcpy(options, given, smaller(given->size, sizeof *options));
     options->size = sizeof *options;
@@ -93,7 +94,7 @@ bool options_read(const struct nibble_options *given, struct nibble_options *opt
 
 /* ---- names ---------------------------------------------------------- */
 
-/* The public types are quant's, in the same order. */
+/* The public types are the types of quant, in the same order. */
 _Static_assert((int)NIBBLE_TYPE_INT4 == QUANT_INT4 &&
                    (int)NIBBLE_TYPE_UINT4 == QUANT_UINT4 &&
                    (int)NIBBLE_TYPE_INT8 == QUANT_INT8 &&
@@ -121,7 +122,7 @@ const char *nibble_type_name(enum nibble_type type)
                                         : NULL;
 }
 
-/* The index of a name, -1 where there is none such. */
+/* The index of a name, or -1 if it is not in the list. */
 static int index_of(const char *const *names, size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++)
@@ -141,7 +142,7 @@ bool nibble_type_parse(const char *name, enum nibble_type *type)
     return false;
 }
 
-/* Name and parser of one enumeration. */
+/* Defines the _name and the _parse function of one enumeration. */
 #define NAMES(thing)                                                                 \
     const char *nibble_##thing##_name(enum nibble_##thing value)                     \
     {                                                                                \
@@ -163,7 +164,7 @@ NAMES(target)
 
 /* ---- checks --------------------------------------------------------- */
 
-/* Forms that one option asks for and another one rules out. */
+/* Checks for forms that one option asks for and another one rules out. */
 static const char *decoding_contradiction(const struct nibble_options *options)
 {
     bool nbits = options->format != NIBBLE_FORMAT_QDQ;
@@ -171,30 +172,34 @@ static const char *decoding_contradiction(const struct nibble_options *options)
     bool folded = options->decode == NIBBLE_DECODE_LOAD ||
                   options->decode == NIBBLE_DECODE_PORTABLE;
     if (nbits && generic)
-        return "--format nbits and --target generic exclude each other: MatMulNBits is "
-               "an "
-               "operator of ONNX Runtime";
+        return "--format nbits and --target generic exclude each other: only ONNX "
+               "Runtime "
+               "has MatMulNBits";
     if (nbits && folded)
         return "--format nbits and --decode load or portable exclude each other: "
-               "MatMulNBits computes on the codes, so nothing is decoded at load";
+               "MatMulNBits computes on the codes, so they can't be decoded when the "
+               "model "
+               "is loaded";
     if (generic && folded)
         return "--target generic and --decode load or portable exclude each other: "
-               "generic has DequantizeLinear only";
+               "a generic target gets DequantizeLinear only";
     return NULL;
 }
 
-/* What is chosen for each weight can't be said for all. */
+/* Options that choose for each weight exclude options that decide for all weights. */
 static const char *contradiction(const struct nibble_options *options)
 {
     const double bits = options->bits_per_weight, snr = options->min_snr;
     if (!(bits >= 0 && bits <= 64) || !(snr >= 0 && snr <= 200))
-        return "bits per weight must be 0 to 64, the least SNR 0 to 200 dB";
+        return "bits per weight must be from 0 to 64, and the minimum SNR from 0 to 200 "
+               "dB";
     if (bits > 0 && snr > 0)
-        return "bits per weight and the least SNR exclude each other";
+        return "bits per weight and the minimum SNR exclude each other: set one of them";
     if ((bits > 0 || snr > 0) && (options->type != NIBBLE_TYPE_INT4 ||
                                   options->granularity != NIBBLE_GRANULARITY_DEFAULT))
-        return "bits per weight and the least SNR choose type and granularity "
-               "themselves";
+        return "bits per weight and the minimum SNR choose type and granularity "
+               "themselves: "
+               "leave these options at their defaults";
     return decoding_contradiction(options);
 }
 
@@ -224,8 +229,8 @@ static bool compile(const char *pattern, const char *option, const regex_t **out
     }
     regerror(code, regex, message, sizeof message);
     free(regex);
-    return error_set(err, STATUS_INVALID, "%s: '%s' is no regular expression: %s", option,
-                     pattern, message);
+    return error_set(err, STATUS_INVALID, "%s: '%s' is not a regular expression: %s",
+                     option, pattern, message);
 }
 
 static void release(const regex_t **regex)
@@ -237,7 +242,8 @@ static void release(const regex_t **regex)
     *regex = NULL;
 }
 
-/* Unsigned: enums of other languages and careless casts may be negative. */
+/* The casts to unsigned catch negative values, which other languages or careless casts
+ * may give. */
 static bool enumerators_known(const struct nibble_options *options)
 {
     return (unsigned)options->type < QUANT_TYPES &&
@@ -250,7 +256,7 @@ static bool enumerators_known(const struct nibble_options *options)
            (unsigned)options->target < COUNT(target_names);
 }
 
-/* Who says how many bits there may be wants a small file. */
+/* A bound on bits asks for a small file, so the default is no copies then. */
 static uint64_t copy_bytes(const struct nibble_options *options)
 {
     bool unsaid = options->copy_bytes == NIBBLE_COPY_DEFAULT;
@@ -274,7 +280,7 @@ bool options_planning(const struct nibble_options *options, struct plan_options 
         .half_scales = options->scale_type == NIBBLE_SCALE_TYPE_FLOAT16,
     };
     if (!enumerators_known(options))
-        return invalid(err, "an option has a value that nibble.h does not know");
+        return invalid(err, "an option has a value that nibble.h does not define");
     if (options->granularity == NIBBLE_GRANULARITY_BLOCKS &&
         (options->block_size < 2 || options->block_size > INT32_MAX))
         return invalid(err, "the block size must be 2 or more");
@@ -287,7 +293,7 @@ bool options_planning(const struct nibble_options *options, struct plan_options 
     planning->scheme.symmetric = options->symmetry == NIBBLE_SYMMETRY_BY_TYPE
                                      ? quant_type_info(type)->symmetric
                                      : options->symmetry == NIBBLE_SYMMETRY_SYMMETRIC;
-    /* Round to nearest stays what everybody means by it. */
+    /* Round to nearest is never mirrored: users expect the common definition. */
     planning->scheme.mirrored = options->symmetry == NIBBLE_SYMMETRY_BY_TYPE &&
                                 options->method != NIBBLE_METHOD_RTN;
     return compile(options->include, "--include", &planning->include, err) &&
@@ -311,11 +317,13 @@ bool options_filling(const struct nibble_options *options, struct fill_options *
         .progress_data = options->progress_data,
     };
     if (!filling->kernels)
-        return error_set(err, STATUS_INVALID,
-                         "'%s' kernels: this CPU or this build has none of that name",
-                         options->cpu);
+        return error_set(
+            err, STATUS_INVALID,
+            "there are no kernels '%s' for this CPU in this build: leave the choice to "
+            "nibble, or take scalar",
+            options->cpu);
     if (options->threads < 0 || options->threads > 1024)
-        return invalid(err, "the number of threads must be 0 to 1024");
+        return invalid(err, "the number of threads must be from 0 to 1024");
     return true;
 }
 

@@ -1,5 +1,5 @@
-/* The commands: each calls the library once, prints what came of it and returns
- * the exit status. Reads no options itself. */
+/* The commands. Each calls the library once, prints the result and returns the exit
+ * status. This file reads no options itself. */
 #include "cli/commands.h"
 #include "cli/guard.h"
 #include "cli/helper.h"
@@ -44,8 +44,8 @@ bool write_json(const struct settings *s, char *json)
     return ok;
 }
 
-/* Text goes where no model and no JSON go: to standard error beside a model on
- * standard output, nowhere beside JSON there. */
+/* The text goes to standard output. If the model goes there, the text goes to standard
+ * error. If JSON goes there, no text is written. */
 static bool write_text(const struct settings *s, const struct nibble_report *report)
 {
     if (s->quiet || (s->json && strcmp(s->json, "-") == 0))
@@ -74,7 +74,7 @@ static void warn(const struct settings *s, const struct nibble_report *report)
 
 /* ---- commands --------------------------------------------------------- */
 
-/* Wrong options are wrong usage, whoever finds them. */
+/* Wrong options are wrong usage, no matter which part finds them. */
 int failed(const struct nibble_error *error)
 {
     message_lines(error->message);
@@ -96,7 +96,7 @@ static struct nibble_options connected(const struct settings *s,
     return options;
 }
 
-/* What is wrong with a file's place is better said before the work than after it. */
+/* Tells the user before the work, not after it, that a file can't be written there. */
 static bool has_folder(const char *path)
 {
     struct stat st;
@@ -108,7 +108,7 @@ static bool has_folder(const char *path)
     snprintf(folder, sizeof folder, "%.*s", (int)length, path);
     if (stat(folder, &st) == 0)
         return true;
-    message("%s: there is no folder '%s': make it, or name another", path, folder);
+    message("%s: there is no folder '%s': make it, or name another one", path, folder);
     return false;
 }
 
@@ -152,7 +152,7 @@ int command_quantize(const struct settings *s)
     return !written ? EXIT_FAILED : strict ? EXIT_STRICT : EXIT_DONE;
 }
 
-/* A dry run whose subject is the model: nothing is asked for. */
+/* The same as quantize with --dry-run. */
 int command_inspect(const struct settings *s)
 {
     struct settings dry = *s;
@@ -185,22 +185,20 @@ const struct command commands[] = {
      "OUT are .onnx or .onnx.gz files, or - for standard input and output.",
      command_quantize},
     {"inspect", INSPECT, "inspect MODEL [options]\n",
-     "tell what would be quantized, what not and why",
-     "Tells what is in an ONNX model: which weights would be quantized, which would\n"
-     "not, and why. Writes nothing; takes the options that quantize would be given.",
+     "show what would be quantized, what would not, and why",
+     "Shows which weights of an ONNX model would be quantized, which would not, and\n"
+     "why. It takes the options of quantize and writes no model.",
      command_inspect},
     {"upgrade", UPGRADE, "upgrade MODEL -o OUT [--opset N]\n",
-     "raise the opset with the meaning kept",
-     "Raises the opset of an ONNX model, with its meaning kept, and writes it. Weights\n"
-     "stay as they are.",
+     "raise the opset and keep the meaning",
+     "Raises the opset of an ONNX model, keeps its meaning, and writes the model.\n"
+     "Weights stay as they are.",
      command_upgrade},
     {"compare", COMPARE, "compare FLOAT QUANT [options]\n",
-     "tell how far a quantized model is from its float model",
-     "Finds each weight of FLOAT in QUANT, whatever tool has quantized it, and prints "
-     "its\n"
-     "error, the worst first. With --data both models are run in ONNX Runtime, too, and "
-     "the\n"
-     "errors of their outputs printed.",
+     "show how far a quantized model is from its float model",
+     "Finds each weight of FLOAT in QUANT and prints its error, the worst first. Any\n"
+     "tool may have made QUANT. --data also runs both models in ONNX Runtime and\n"
+     "prints the errors of their outputs.",
      command_compare},
 };
 const size_t command_count = sizeof commands / sizeof *commands;

@@ -8,19 +8,19 @@ enum {
     EXIT_DONE = 0,
     EXIT_FAILED = 1, /* reading, writing, a malformed or unsupported model, memory */
     EXIT_USAGE = 2,  /* the command line makes no sense */
-    EXIT_STRICT = 3, /* done, but --strict or a gate of compare is not met */
+    EXIT_STRICT = 3, /* done, but --strict or a gate of compare failed */
 };
 
 /* ---- what commands share ---- */
 
-/* Prints the error; returns the exit status. Wrong options are wrong usage, whoever finds
- * them. */
+/* Prints the error and returns the exit status: EXIT_USAGE if options are wrong,
+ * otherwise EXIT_FAILED. */
 int failed(const struct nibble_error *error);
 
-/* Writes JSON to --json, and frees it; NULL: out of memory. */
+/* Writes JSON to the file that --json names, and frees it. NULL means out of memory. */
 bool write_json(const struct settings *settings, char *json);
 
-/* Warns of options that had no effect. */
+/* Prints a warning for each option that had no effect. */
 void remarks_print(const struct settings *settings, const struct nibble_report *report);
 
 /* ---- commands ---- */

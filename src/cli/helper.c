@@ -1,5 +1,5 @@
-/* Running models takes a runtime, and the runtime is used from Python. Looks for the
- * program beside this one, then in PATH. */
+/* Starts a program of the Python package, because running a model needs a runtime, and
+ * Python has one. Looks for the program beside this one first, then in PATH. */
 #include "cli/helper.h"
 #include "cli/commands.h"
 #include "cli/terminal.h"
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The program of that name beside this one: a virtual environment need not be active. */
+/* Runs the program beside this one, so that a virtual environment need not be active. */
 static void exec_beside(const char *name, char **words)
 {
     char path[PATH_MAX + NAME_MAX];
@@ -39,7 +39,7 @@ int helper_run(const char *name, const struct settings *s)
     int code = errno;
     free(words);
     if (code == ENOENT)
-        message("with data the model is run by %s of the Python package: "
+        message("--data needs %s of the Python package, which runs the model: "
                 "pip install 'nibble-onnx[runtime]'",
                 name);
     else

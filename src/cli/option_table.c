@@ -1,11 +1,11 @@
-/* The table of options: it drives parsing and help. What options say about each other
- * is checked in settings.c. */
+/* The table of options. It drives parsing and help. settings.c checks options against each
+ * other. */
 #include "cli/settings.h"
 
 #include <stddef.h>
 
 /* ---- words ------------------------------------------------------------
- * The library knows them: a list ends where it has no name. */
+ * The library knows them. A list ends at the first index without a name. */
 
 #define WORDS(thing)                                              \
     static const char *thing##_word(size_t index)                 \
@@ -20,7 +20,7 @@ WORDS(decode)
 WORDS(format)
 WORDS(target)
 
-/* The field is a bool: whether rows have 8 bits though the type has 4. */
+/* The field is a bool: true if rows have 8 bits although the type has 4. */
 static const char *embedding_type_word(size_t index)
 {
     static const enum nibble_type types[] = {NIBBLE_TYPE_INT4, NIBBLE_TYPE_INT8};
@@ -29,7 +29,7 @@ static const char *embedding_type_word(size_t index)
 
 /* ---- the table -------------------------------------------------------- */
 
-/* Rivals, as bits. What chooses type and granularity is a rival of both. */
+/* Rivals, as bits. An option that chooses type and granularity is a rival of both. */
 enum { SYMMETRY = 1, GRANULARITY = 2, LOUDNESS = 4, TYPE = 8 };
 #define PLANNING (QUANTIZE | INSPECT)
 #define WRITING  (QUANTIZE | UPGRADE)
@@ -40,12 +40,12 @@ enum { SYMMETRY = 1, GRANULARITY = 2, LOUDNESS = 4, TYPE = 8 };
 const struct option_row option_rows[] = {
     {OPTION_HEADING, PLANNING, .help = "Numbers"},
     {OPTION_WORD, PLANNING, 0, "type", "TYPE", TYPE, FIELD(options.type),
-     .words = type_word, .help = "of codes"},
+     .words = type_word, .help = "integer type"},
     {OPTION_FLAG, PLANNING, 0, "symmetric", NULL, SYMMETRY, FIELD(options.symmetry),
      .value = NIBBLE_SYMMETRY_SYMMETRIC, .help = "no zero points"},
     {OPTION_FLAG, PLANNING, 0, "asymmetric", NULL, SYMMETRY, FIELD(options.symmetry),
      .value = NIBBLE_SYMMETRY_ASYMMETRIC,
-     .help = "fitted zero points, as uint4 and uint8 have them"},
+     .help = "fit zero points, as uint4 and uint8 do"},
     {OPTION_FLAG, PLANNING, 0, "per-channel", NULL, GRANULARITY,
      FIELD(options.granularity), .value = NIBBLE_GRANULARITY_PER_CHANNEL,
      .help = "one scale for each output channel"},
@@ -54,21 +54,20 @@ const struct option_row option_rows[] = {
      .help = "one scale for each weight"},
     {OPTION_NUMBER, PLANNING, 0, "block-size", "N", GRANULARITY,
      FIELD(options.block_size), .least = 2, .most = INT32_MAX,
-     .help = "one scale for every N values of a channel (MatMul, "
-             "Gemm: up to 256; others: a scale for each channel)"},
+     .help = "one scale for every N values of a channel"},
     {OPTION_WORD, PLANNING, 0, "method", "NAME", FIELD(options.method),
      .words = method_word, .help = "how scales are found"},
     {OPTION_WORD, PLANNING, 0, "scale-type", "TYPE", FIELD(options.scale_type),
-     .words = scale_type_word, .help = "stored scales"},
+     .words = scale_type_word, .help = "type of scales"},
     {OPTION_DECIMAL, PLANNING, 0, "bits-per-weight", "X", TYPE | GRANULARITY,
      FIELD(options.bits_per_weight), .most = 64,
      .help = "choose types and block sizes for the least error within X bits per "
              "weight"},
     {OPTION_DECIMAL, PLANNING, 0, "min-snr", "DB", TYPE | GRANULARITY,
      FIELD(options.min_snr), .most = 200,
-     .help = "choose the smallest types that reach DB"},
+     .help = "choose the smallest types that reach this SNR"},
 
-    {OPTION_HEADING, PLANNING, .help = "Form (what stands in the graph for a weight)"},
+    {OPTION_HEADING, PLANNING, .help = "Form (how a weight is stored in the model)"},
     {OPTION_WORD, PLANNING, 0, "decode", "HOW", FIELD(options.decode),
      .words = decode_word, .help = "when codes become float"},
     {OPTION_WORD, PLANNING, 0, "format", "NAME", FIELD(options.format),
@@ -76,25 +75,26 @@ const struct option_row option_rows[] = {
     {OPTION_WORD, PLANNING, 0, "target", "NAME", FIELD(options.target),
      .words = target_word, .help = "which runtime to optimize the layout for"},
     {OPTION_WORD, PLANNING, 0, "embedding-type", "TYPE", FIELD(options.wide_embeddings),
-     .words = embedding_type_word, .help = "of rows"},
+     .words = embedding_type_word, .help = "type of embedding rows"},
     {OPTION_NUMBER, PLANNING, 0, "copy-below", "BYTES", FIELD(options.copy_bytes),
-     .most = INT64_MAX, .help = "in all, for codes once more where MatMuls share them"},
+     .most = INT64_MAX, .help = "upper bound on copies, which give each MatMul that "
+                               "shares a weight its own codes"},
 
     {OPTION_HEADING, PLANNING, .help = "Choice of weights"},
     {OPTION_TEXT, PLANNING, 0, "include", "RE", .once = true, FIELD(options.include),
-     .help = "only weights whose names match (extended regexp)"},
+     .help = "quantize only weights whose names match (regexp)"},
     {OPTION_TEXT, PLANNING, 0, "exclude", "RE", .once = true, FIELD(options.exclude),
-     .help = "no weights whose names match"},
+     .help = "leave weights float whose names match"},
     {OPTION_NUMBER, PLANNING, 0, "min-elements", "N", FIELD(options.min_elements),
      .most = INT64_MAX, .help = "leave smaller weights float"},
     {OPTION_FLAG, PLANNING, 0, "freeze", NULL, FIELD(options.freeze), .value = true,
-     .help = "quantize weights that callers could override, too"},
+     .help = "also quantize weights that callers could override"},
     {OPTION_FLAG, PLANNING, 0, "no-upgrade", NULL, FIELD(options.no_upgrade),
      .value = true, .help = "refuse a model whose opset would have to be raised"},
 
     {OPTION_HEADING, WRITING, .help = "Output"},
     {OPTION_TEXT, WRITING, 'o', "output", "OUT", FIELD(output),
-     .help = "where the model goes; .gz compresses, - is stdout"},
+     .help = "write the model here; .gz compresses, - is stdout"},
     {OPTION_NUMBER, UPGRADE, 0, "opset", "N", FIELD(opset), .least = 21,
      .highest = nibble_opset_max, .help = "the opset to raise the model to"},
     {OPTION_FLAG, WRITING, 'f', "force", NULL, FIELD(options.force), .value = true,
@@ -102,33 +102,35 @@ const struct option_row option_rows[] = {
     {OPTION_FLAG, WRITING, 0, "external-data", NULL, FIELD(options.external_data),
      .value = true, .help = "put tensors into OUT.data, whatever the size"},
     {OPTION_FLAG, QUANTIZE, 0, "dry-run", NULL, FIELD(dry_run), .value = true,
-     .help = "only report (reads weights where types are chosen)"},
+     .help = "only report, write no model"},
 
     {OPTION_HEADING, QUANTIZE | COMPARE, .help = "Data (needs the Python package)"},
     {OPTION_TEXT, QUANTIZE | COMPARE, 0, "data", "DATA", FIELD(data),
-     .help = "runs of the model: a folder of .npz, or random"},
+     .help = "inputs of the model: a folder of .npz, or random"},
     {OPTION_TEXT, QUANTIZE, 0, "stats", "FILE", FIELD(stats),
-     .help = "statistics that --save-stats has written"},
+     .help = "use statistics that --save-stats wrote"},
     {OPTION_TEXT, QUANTIZE, 0, "save-stats", "FILE", FIELD(save_stats),
      .help = "write statistics of the data"},
     {OPTION_TEXT, QUANTIZE, 0, "until", "GOAL", FIELD(until),
-     .help = "the fewest bits that reach it, as 'snr>=30'"},
+     .help = "find the fewest bits that reach it, as 'snr>=30'"},
     {OPTION_FLAG, COMPARE, 0, "layers", NULL, FIELD(layers), .value = true,
-     .help = "tell where in the graph the SNR drops first"},
+     .help = "show where in the graph the SNR drops first"},
     {OPTION_DECIMAL, COMPARE, 0, "min-top1", "X", FIELD(gate_top1), .most = 1,
-     .help = "exit with 3 if an output agrees in less of its largest values (0 to 1)"},
+     .help = "exit with 3 if the largest value is at the same place in "
+             "less than this share of an output's rows (0 to 1)"},
     {OPTION_TEXT, COMPARE, 0, "seed", "N", FIELD(seed),
-     .help = "of random data"},
+     .help = "seed of random inputs"},
 
     {OPTION_HEADING, PLANNING | COMPARE, .help = "Report"},
     {OPTION_DECIMAL, COMPARE, 0, "min-snr", "DB", FIELD(gate_snr), .most = 200,
-     .help = "exit with 3 if a weight, or with --data an output, has less"},
+     .help = "exit with 3 if a weight has a lower SNR; with --data, if "
+             "an output has"},
     {OPTION_TEXT, PLANNING | COMPARE, 0, "json", "FILE", FIELD(json),
-     .help = "write the report as JSON (-: stdout, no text then)"},
+     .help = "write the report as JSON; - replaces the text"},
     {OPTION_FLAG, PLANNING, 0, "strict", NULL, FIELD(strict), .value = true,
-     .help = "exit with 3 if a weight asked for stays float"},
+     .help = "exit with 3 if a requested weight stays float"},
     {OPTION_FLAG, PLANNING, 'v', "verbose", NULL, LOUDNESS, FIELD(verbose),
-     .value = true, .help = "whole names, and all constants that stay float"},
+     .value = true, .help = "print full names, and all constants that stay float"},
     {OPTION_FLAG, QUANTIZE | COMPARE, 'q', "quiet", NULL, LOUDNESS, FIELD(quiet), .value = true,
      .help = "print warnings and errors only"},
 
@@ -136,7 +138,7 @@ const struct option_row option_rows[] = {
     {OPTION_NUMBER, QUANTIZE | COMPARE, 0, "threads", "N", FIELD(options.threads), .most = 1024,
      .help = "number of threads (0: one for each CPU)"},
     {OPTION_TEXT, QUANTIZE, 0, "cpu", "NAME", FIELD(options.cpu),
-     .help = "kernels: scalar, avx2, avx512 (the fastest here)"},
+     .help = "kernels: scalar, avx2, avx512 (default: the fastest)"},
     {OPTION_FLAG, EVERY, 'h', "help", NULL, FIELD(help), .value = true,
      .help = "print this page"},
     {OPTION_FLAG, EVERY, 0, "version", NULL, FIELD(version), .value = true,

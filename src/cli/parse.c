@@ -65,10 +65,10 @@ static bool unknown_long(const struct parser *p, const char *name)
             found[found[0] != NULL] = option_rows[i].name;
     const char *hint = option_hint(name);
     if (hint)
-        return usage_set(p->usage, "unknown option --%s: here it is %s", name, hint);
+        return usage_set(p->usage, "unknown option --%s: nibble has %s", name, hint);
     if (found[1])
-        return usage_set(p->usage, "--%s may be --%s or --%s: write it out", name,
-                         found[0], found[1]);
+        return usage_set(p->usage, "--%s may mean --%s or --%s: write the name in full",
+                         name, found[0], found[1]);
     const char *near =
         found[0] ? found[0] : nearest_name(name, option_count, option_name, s);
     if (near)
@@ -207,7 +207,8 @@ static bool too_many(const struct parser *p)
         return usage_set(p->usage, "unknown command '%s': did you mean %s?", word, near);
     if (s->command->bit == COMPARE)
         return usage_set(p->usage, "compare takes two models, not %zu", p->word_count);
-    return usage_set(p->usage, "one model at a time: '%s' is one too many", p->words[1]);
+    return usage_set(p->usage, "nibble takes one model at a time: '%s' is one too many",
+                     p->words[1]);
 }
 
 static bool parse_words(struct parser *p)

@@ -1,4 +1,5 @@
-/* The checks across options. Touches no file but to see whether two names are one. */
+/* The checks across options. They touch files only to see whether two names mean the same
+ * file. */
 #include "cli/settings.h"
 
 #include <stdarg.h>
@@ -88,20 +89,21 @@ static bool check_compare(const struct settings *s, struct usage *usage)
     return true;
 }
 
-/* Options of quantize that mean nothing without runs of the model. */
+/* Checks options of quantize that need runs of the model. */
 static bool check_data(const struct settings *s, struct usage *usage)
 {
     bool alone = !s->data && !s->stats;
     if (alone && (s->save_stats || s->until))
-        return usage_set(usage, "--%s needs --data: the model is run",
+        return usage_set(usage, "--%s needs --data, since the model must be run",
                          s->save_stats ? "save-stats" : "until");
     if (alone)
         return true;
     if (s->dry_run)
-        return usage_set(usage, "--data and --dry-run exclude each other: data are for "
-                                "codes, which a dry run does not make");
+        return usage_set(usage,
+                         "--data and --dry-run exclude each other: a dry run makes "
+                         "no codes that could fit the data");
     if (is_standard(s->model) || is_standard(s->output))
-        return usage_set(usage, "--data reads its models more than once: name files");
+        return usage_set(usage, "--data needs to read models more than once: name files");
     return true;
 }
 

@@ -116,7 +116,7 @@ def test_message_cannot_move_the_cursor(nibble):
 
 
 @pytest.mark.parametrize("arguments", ["--help", "-h", "quantize --help", "inspect --help",
-                                       "upgrade -h", "model.onnx --help", "help",
+                                       "upgrade -h", "compare --help", "model.onnx --help", "help",
                                        "help quantize", "help upgrade"])
 def test_help(nibble, arguments):
     run = nibble(*arguments.split())

@@ -133,7 +133,7 @@ static void test_garbage_sizes(void **state)
         struct nibble_options options_;                                \
         nibble_options_init(&options_);                                \
         memcpy(&options_.field, &(int){value}, sizeof options_.field); \
-        refuse(&options_, "value that nibble.h does not know");        \
+        refuse(&options_, "value that nibble.h does not define");      \
     } while (0)
 
 static void test_enumerators(void **state)
