@@ -4,7 +4,7 @@
 #include "core/arena.h"
 #include "core/pages.h"
 #include "core/parallel.h"
-#include "plan/bias.h"
+#include "plan/bias_site.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Emission, weight by weight: the table of forms, and what all of them share:
  * names, rewiring of consumers, and taking out what nobody uses any more. */
 #include "emit/emit.h"
-#include "emit/bias.h"
+#include "emit/bias_correction.h"
 #include "emit/form_emitters.h"
 #include "onnx/names.h"
 #include "onnx/node.h"

@@ -3,7 +3,7 @@
 #include "plan/constant.h"
 #include "onnx/external.h"
 #include "onnx/node.h"
-#include "plan/movers.h"
+#include "plan/constant_ops.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include "onnx/graph_edit.h"
 #include "onnx/node.h"
 #include "plan/constant.h"
-#include "plan/operators.h"
+#include "plan/weight_operators.h"
 
 #include <stdlib.h>
 

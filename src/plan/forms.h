@@ -3,8 +3,8 @@
 #ifndef NIBBLE_PLAN_FORMS_H
 #define NIBBLE_PLAN_FORMS_H
 
-#include "plan/operators.h"
 #include "plan/plan.h"
+#include "plan/weight_operators.h"
 
 /* When the codes become floats. */
 enum decoding {

@@ -2,8 +2,8 @@
 #ifndef NIBBLE_PLAN_SHAPE_H
 #define NIBBLE_PLAN_SHAPE_H
 
-#include "plan/operators.h"
 #include "plan/plan.h"
+#include "plan/weight_operators.h"
 
 /* Sets all that is `of one that is quantized` but the source. */
 void shape_item(const struct plan_options *options, const struct layout *layout,

@@ -1,4 +1,4 @@
-/* Uses of weights. Which operators take a weight is operators.c's to say. */
+/* Uses of weights. Which operators take a weight is weight_operators.c's to say. */
 #include "plan/uses.h"
 #include "onnx/node.h"
 #include "plan/forms.h"

@@ -3,8 +3,8 @@
 #ifndef NIBBLE_PLAN_USES_H
 #define NIBBLE_PLAN_USES_H
 
-#include "plan/operators.h"
 #include "plan/plan.h"
+#include "plan/weight_operators.h"
 
 /* A use, and how the weight lies there in its own axes. */
 struct leaf {

@@ -1,5 +1,6 @@
 /* The rewrites, with one file for each family. Each takes a node in the form of the opset
- * before the change, and turns it into the form of r->version. table.c lists them. */
+ * before the change, and turns it into the form of r->version. opset_changes.c lists
+ * them. */
 #ifndef NIBBLE_UPGRADE_FAMILIES_H
 #define NIBBLE_UPGRADE_FAMILIES_H
 

@@ -6,7 +6,7 @@
 #include "onnx/node.h"
 #include "onnx/tensor.h"
 #include "upgrade/survey.h"
-#include "upgrade/types.h"
+#include "upgrade/value_types.h"
 
 /* A list that grows in the arena. Appending is cheap. */
 struct list {

@@ -3,8 +3,8 @@
  * nothing of opset imports. */
 #include "upgrade/walk.h"
 #include "onnx/traverse.h"
-#include "upgrade/operators.h"
-#include "upgrade/table.h"
+#include "upgrade/operator_versions.h"
+#include "upgrade/opset_changes.h"
 
 /* What is raised, and from which opset. */
 struct walk {

@@ -88,7 +88,7 @@ def test_wrong_words_are_answered_with_the_list(nibble, words):
 
 def test_operators_are_in_the_man_page_and_readme():
     """All operators of the standard domain that carry weights, as the source knows them."""
-    source = (ROOT / "src/plan/operators.c").read_text()
+    source = (ROOT / "src/plan/weight_operators.c").read_text()
     operators = set(re.findall(r'\{STANDARD, "(\w+)"', source))
     assert {"MatMul", "Gather", "LSTM"} <= operators
     for text in man(), (ROOT / "README.md").read_text():

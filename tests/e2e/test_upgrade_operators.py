@@ -27,7 +27,7 @@ EXAMINED = {
 
 
 def test_operators_are_those_of_the_package():
-    source = (cases.ROOT / "src" / "upgrade" / "operators.c").read_text(encoding="utf-8")
+    source = (cases.ROOT / "src" / "upgrade" / "operator_versions.c").read_text(encoding="utf-8")
     rows = re.findall(r'^    \{".*\},$', source, re.MULTILINE)
     assert rows == operators.lines()
 

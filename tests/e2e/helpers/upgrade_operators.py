@@ -1,4 +1,4 @@
-"""What src/upgrade/operators.c must say, from the schemas of the onnx package.
+"""What src/upgrade/operator_versions.c must say, from the schemas of the onnx package.
 
 Run as a program it prints that table's rows:
 

@@ -1,8 +1,8 @@
 /* The tables of the upgrade: their order, each other, and docs/upgrading.md. */
 #include "support.h"
 
-#include "upgrade/operators.h"
-#include "upgrade/table.h"
+#include "upgrade/operator_versions.h"
+#include "upgrade/opset_changes.h"
 #include "upgrade/upgrade.h"
 
 #include <stdio.h>
@@ -12,7 +12,7 @@
 /* The folder that holds tests/ and docs/, by this file's own path. */
 static const char *root(void)
 {
-    static const char here[] = "tests/unit/upgrade/table.c";
+    static const char here[] = "tests/unit/upgrade/opset_changes.c";
     char *path = hold_printf("%s", __FILE__);
     size_t length = strlen(path);
     assert_true(length >= sizeof here - 1);

@@ -1,5 +1,5 @@
 /* Biases by operator. Looks at no values. */
-#include "plan/bias.h"
+#include "plan/bias_site.h"
 #include "onnx/node.h"
 
 #include <string.h>

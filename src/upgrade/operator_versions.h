@@ -1,7 +1,7 @@
 /* The operators of the standard domain: in which opsets they exist, and the types of
  * their outputs. */
-#ifndef NIBBLE_UPGRADE_OPERATORS_H
-#define NIBBLE_UPGRADE_OPERATORS_H
+#ifndef NIBBLE_UPGRADE_OPERATOR_VERSIONS_H
+#define NIBBLE_UPGRADE_OPERATOR_VERSIONS_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* All operators of the standard domain up to opset 28, sorted by name.
  * tests/e2e/test_upgrade_operators.py compares the rows with the schemas of the onnx
  * package. */
-#include "upgrade/operators.h"
+#include "upgrade/operator_versions.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* What is known of values: declared, followed through nodes, and never guessed. */
 #include "support.h"
 
-#include "upgrade/types.h"
+#include "upgrade/value_types.h"
 
 struct known {
     struct types types;

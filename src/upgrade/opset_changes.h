@@ -1,6 +1,6 @@
 /* The table of changes between opsets, which is all that model_upgrade knows. */
-#ifndef NIBBLE_UPGRADE_TABLE_H
-#define NIBBLE_UPGRADE_TABLE_H
+#ifndef NIBBLE_UPGRADE_OPSET_CHANGES_H
+#define NIBBLE_UPGRADE_OPSET_CHANGES_H
 
 #include "upgrade/rewrite.h"
 

@@ -1,7 +1,7 @@
 /* The operators that only move or convert values, and what constant.c and they
  * need of each other. */
-#ifndef NIBBLE_PLAN_MOVERS_H
-#define NIBBLE_PLAN_MOVERS_H
+#ifndef NIBBLE_PLAN_CONSTANT_OPS_H
+#define NIBBLE_PLAN_CONSTANT_OPS_H
 
 #include "plan/constant.h"
 

@@ -1,7 +1,7 @@
 /* Every change of an operator of the standard domain, from opset 8 to 28, that removes
  * something or looks as if it did. Operators that only got new types, clearer words, or
  * new attributes that keep the old meaning by default are not listed. */
-#include "upgrade/table.h"
+#include "upgrade/opset_changes.h"
 #include "upgrade/families.h"
 
 #include <string.h>

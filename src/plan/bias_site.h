@@ -1,7 +1,7 @@
 /* Where a vector can be added to what a weight's operator gives: in the bias that it has,
  * in one that it may have, or in a constant that an Add behind it adds. */
-#ifndef NIBBLE_PLAN_BIAS_H
-#define NIBBLE_PLAN_BIAS_H
+#ifndef NIBBLE_PLAN_BIAS_SITE_H
+#define NIBBLE_PLAN_BIAS_SITE_H
 
 #include "plan/plan.h"
 

@@ -1,6 +1,6 @@
 /* The operators that carry weights, and how a weight lies in each of them. */
-#ifndef NIBBLE_PLAN_OPERATORS_H
-#define NIBBLE_PLAN_OPERATORS_H
+#ifndef NIBBLE_PLAN_WEIGHT_OPERATORS_H
+#define NIBBLE_PLAN_WEIGHT_OPERATORS_H
 
 #include "plan/neighbours.h"
 

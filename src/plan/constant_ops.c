@@ -1,7 +1,7 @@
 /* Movers: Identity, Transpose, Reshape, Squeeze, Unsqueeze, Slice, Split, Concat and
  * Cast of constants, in the spelling of any opset: arguments are attributes or
  * inputs. What they do not understand they leave alone. */
-#include "plan/movers.h"
+#include "plan/constant_ops.h"
 #include "onnx/node.h"
 
 #include <string.h>

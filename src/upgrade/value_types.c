@@ -1,9 +1,9 @@
 /* Types and ranks of values: what the model declares, and simple rules for values in
  * between. Ignores sizes of dimensions, and evaluates nothing. */
-#include "upgrade/types.h"
+#include "upgrade/value_types.h"
 #include "onnx/node.h"
 #include "onnx/tensor.h"
-#include "upgrade/operators.h"
+#include "upgrade/operator_versions.h"
 
 #include <string.h>
 

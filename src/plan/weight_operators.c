@@ -1,6 +1,6 @@
 /* The table of operators that carry weights. A new operator is a new row; what
  * rows can't say goes into `adjust`. */
-#include "plan/operators.h"
+#include "plan/weight_operators.h"
 #include "onnx/node.h"
 #include "plan/bodies.h"
 

@@ -1,6 +1,6 @@
 /* Corrections of biases, for weights whose codes were found with data. */
-#ifndef NIBBLE_EMIT_BIAS_H
-#define NIBBLE_EMIT_BIAS_H
+#ifndef NIBBLE_EMIT_BIAS_CORRECTION_H
+#define NIBBLE_EMIT_BIAS_CORRECTION_H
 
 #include "onnx/graph_edit.h"
 #include "plan/plan.h"

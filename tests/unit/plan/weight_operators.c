@@ -1,6 +1,6 @@
 /* The table of operators: which axes a weight has in each of them, and which
  * inputs are no weights. The axes are those of the operators' definitions. */
-#include "plan/operators.h"
+#include "plan/weight_operators.h"
 #include "support.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* What is known about values during an upgrade: element type, rank, and the tensor if the
  * value is constant. Never guesses: anything uncertain is unknown. */
-#ifndef NIBBLE_UPGRADE_TYPES_H
-#define NIBBLE_UPGRADE_TYPES_H
+#ifndef NIBBLE_UPGRADE_VALUE_TYPES_H
+#define NIBBLE_UPGRADE_VALUE_TYPES_H
 
 #include "onnx/model.h"
 

@@ -1,9 +1,9 @@
 /* Corrected biases. Each is a tensor of its own: others may use the old one, which goes
  * when nobody does. */
-#include "emit/bias.h"
+#include "emit/bias_correction.h"
 #include "onnx/names.h"
 #include "onnx/node.h"
-#include "plan/bias.h"
+#include "plan/bias_site.h"
 #include "solve/solve.h"
 
 #include <math.h>
