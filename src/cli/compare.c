@@ -1,4 +1,4 @@
-/* nibble compare: the library compares weights; with --data nibble-compare of the Python
+/* nibble compare. The library compares weights. With --data nibble-compare of the Python
  * package runs the models. */
 #include "cli/commands.h"
 #include "cli/guard.h"
@@ -23,7 +23,7 @@ static bool print(const struct settings *s, const struct nibble_comparison *comp
     return ok;
 }
 
-/* Whether all weights reach --min-snr: the first is the worst. */
+/* True if all weights reach --min-snr. The first one is the worst. */
 static bool passes(const struct settings *s, const struct nibble_comparison *comparison)
 {
     const struct nibble_weight_error *worst =
@@ -36,7 +36,7 @@ static bool passes(const struct settings *s, const struct nibble_comparison *com
         message("%s has %.1f dB, and --min-snr asks for %g", worst->name, worst->snr_db,
                 s->gate_snr);
     else
-        message("no weight was found in both models: nothing to hold against --min-snr");
+        message("no weight was found in both models, so --min-snr can't be checked");
     return false;
 }
 

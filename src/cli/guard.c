@@ -1,10 +1,10 @@
-/* A file that another program truncates while it is read: the signal that the system
- * sends then becomes the library's error. */
+/* Turns SIGBUS into an error of the library. The system sends this signal if another
+ * program truncates a file while we read it. */
 #include "cli/guard.h"
 
 #include <signal.h>
 
-/* A handler can reach nothing but a static. */
+/* Static, because a signal handler gets no pointer of ours. */
 static struct nibble_guard guard;
 
 static void handle(int number, siginfo_t *info, void *context)

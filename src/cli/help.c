@@ -1,5 +1,5 @@
-/* The help pages, printed from the tables of commands and options. Knows columns;
- * knows no option by name. */
+/* Prints the help pages from the tables of commands and options. This file knows columns,
+ * but no option by name. */
 #include "cli/settings.h"
 
 #include <stdio.h>
@@ -7,7 +7,7 @@
 
 enum { HELP_COLUMN = 28, LAST_COLUMN = 80 };
 
-/* Words of a paragraph, in lines from HELP_COLUMN to LAST_COLUMN. */
+/* Prints the words of a paragraph in lines from HELP_COLUMN to LAST_COLUMN. */
 static void print_wrapped(const char *text)
 {
     const int width = LAST_COLUMN - HELP_COLUMN;
@@ -21,7 +21,7 @@ static void print_wrapped(const char *text)
     puts(text);
 }
 
-/* "  -o, --output OUT" and its help. */
+/* Prints "  -o, --output OUT" and its help. */
 static void print_option(const struct option_row *row, const struct settings *defaults)
 {
     char left[64] = "      ", help[512];
@@ -50,7 +50,7 @@ static void print_options(unsigned bit)
     }
 }
 
-/* Synopses, one a line, each after the program's name. */
+/* Prints each synopsis on a line of its own after the program's name. */
 static void print_synopsis(const char *lead, const char *synopsis)
 {
     while (*synopsis) {
@@ -73,7 +73,7 @@ static void print_program(void)
         printf("  %-10s %s\n", commands[i].name, commands[i].summary);
     puts("\n"
          "MODEL is a .onnx or .onnx.gz file, or - for standard input.\n"
-         "Without a command, quantize is meant.\n"
+         "Without a command nibble quantizes.\n"
          "'nibble COMMAND --help' lists the options of a command.\n"
          "\n"
          "Exit status: 0 done, 1 failed, 2 wrong usage, 3 done, but --strict found\n"

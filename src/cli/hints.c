@@ -1,4 +1,4 @@
-/* Options of other tools, and words that people try, with what they are called here. */
+/* Options of other tools, and words that people try. Each has its name in nibble. */
 #include "cli/settings.h"
 
 #include <string.h>
@@ -28,7 +28,7 @@ static const struct {
     {"fp16", "--scale-type float16"},
 };
 
-/* Names are the same with '_' for '-'. */
+/* Compares names. '_' in the first one matches '-' in the second. */
 static bool same(const char *a, const char *b)
 {
     for (; *a && *b; a++, b++)

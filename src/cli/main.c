@@ -1,4 +1,5 @@
-/* The program: from the command line to an exit status. Sees nibble.h only. */
+/* The program, from the command line to an exit status. It includes only nibble.h of the
+ * library. */
 #include "cli/commands.h"
 #include "cli/terminal.h"
 

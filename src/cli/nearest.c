@@ -1,4 +1,4 @@
-/* Finds the name a mistyped word was meant to be. */
+/* Finds the name that a mistyped word probably means. */
 #include "cli/settings.h"
 
 #include <string.h>
@@ -10,8 +10,8 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Number of letters to insert, delete, replace, or swap with their neighbour, to
- * turn one word into the other (optimal string alignment). */
+/* The number of letters to insert, delete, replace or swap with their neighbour to turn
+ * one word into the other (optimal string alignment). */
 static size_t distance(const char *a, const char *b)
 {
     size_t rows = strlen(a), columns = strlen(b);

@@ -1,5 +1,5 @@
-/* The table of options. It drives parsing and help. settings.c checks options against each
- * other. */
+/* The table of options. It drives parsing and help. settings.c checks options against
+ * each other. */
 #include "cli/settings.h"
 
 #include <stddef.h>

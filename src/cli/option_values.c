@@ -1,5 +1,5 @@
-/* Values of options, by kind: from text to a field of the settings, and to the words
- * that help and messages use. Knows no option by name. */
+/* Values of options, by kind: reads them from text into the settings, and writes them for
+ * help and messages. This file knows no option by name. */
 #include "cli/settings.h"
 
 #include <ctype.h>
@@ -43,7 +43,7 @@ static uint64_t load(const struct settings *settings, const struct option_row *r
 
 enum { LIST_SIZE = 160, NO_DEFAULT = -1 };
 
-/* "int4 (default), uint4, int8 or uint8". */
+/* Writes the words as "int4 (default), uint4, int8 or uint8". */
 static void list_words(const struct option_row *row, int chosen, char list[LIST_SIZE])
 {
     size_t used = 0, i = 0;
@@ -89,7 +89,7 @@ static bool set_number(const struct option_row *row, struct settings *settings,
                      text);
 }
 
-/* A decimal number above 0, of not too many digits. */
+/* A decimal number above 0 with at most DIGITS_MAX digits. */
 static bool set_decimal(const struct option_row *row, struct settings *settings,
                         const char *text, struct usage *usage)
 {

@@ -1,6 +1,5 @@
-/* From the command line to settings. getopt_long takes any beginning of a long option
- * for the whole, so that --bits would mean --bits-per-weight: hence a parser of our own.
- */
+/* Reads the command line into settings. We don't use getopt_long, because it accepts any
+ * beginning of a long option: --bits would mean --bits-per-weight. */
 #include "cli/settings.h"
 
 #include <ctype.h>
@@ -12,15 +11,15 @@ enum { MOST_OPTIONS = 64, MOST_WORDS = 2 };
 struct parser {
     struct settings *settings;
     struct usage *usage;
-    char **next;              /* the words that are not read yet */
-    bool given[MOST_OPTIONS]; /* for each row, whether the option was seen */
+    char **next;              /* the next word to read */
+    bool given[MOST_OPTIONS]; /* for each row: true if the option was given */
     const char *words[MOST_WORDS];
-    size_t word_count; /* all of them, also those that were not kept */
+    size_t word_count; /* all words, including those that were not kept */
 };
 
 /* ---- options that don't exist ------------------------------------------ */
 
-/* The row of that name: the command's own, else one of another command's. */
+/* The row with this name. Prefers an option of the command to one of another command. */
 static const struct option_row *row_named(const struct settings *s, const char *name,
                                           size_t length)
 {
@@ -37,7 +36,7 @@ static const struct option_row *row_named(const struct settings *s, const char *
     return other;
 }
 
-/* The command's options, for searches. */
+/* The names of the command's options, for nearest_name. */
 static const char *option_name(size_t index, const void *context)
 {
     const struct settings *s = context;
@@ -98,7 +97,7 @@ static bool unknown_letter(const struct parser *p, char letter)
 
 /* ---- options ----------------------------------------------------------- */
 
-/* One of the commands that take an option. */
+/* The first command that takes the option. */
 static const char *owner(const struct option_row *row)
 {
     for (size_t i = 0; i < command_count; i++)
@@ -126,7 +125,7 @@ static bool apply(struct parser *p, const struct option_row *row, const char *va
     return option_set(row, s, value, p->usage);
 }
 
-/* The value is `attached` to the option, or the next word. */
+/* Takes the value from `attached`, or from the next word if that is NULL. */
 static bool apply_with_value(struct parser *p, const struct option_row *row,
                              const char *attached)
 {
@@ -162,7 +161,7 @@ static const struct option_row *row_of(char letter)
     return NULL;
 }
 
-/* Letters, the last of which may have a value behind it: "-qo", "out.onnx". */
+/* Reads letters behind one dash. The last one may take a value: "-qo", "out.onnx". */
 static bool parse_letters(struct parser *p, const char *word)
 {
     const struct option_row *meant = row_named(p->settings, word, strcspn(word, "="));
@@ -193,7 +192,7 @@ static bool keep_word(struct parser *p, const char *word)
     return true;
 }
 
-/* More than one word that is no option: a mistyped command, or too many models. */
+/* Explains too many words: a command was mistyped, or there are too many models. */
 static bool too_many(const struct parser *p)
 {
     const struct settings *s = p->settings;
@@ -240,7 +239,8 @@ static bool take_command(struct settings *s, const char *word)
     return false;
 }
 
-/* "help" or "help COMMAND". A model may be called that, too, but has options then. */
+/* True for "help" and "help COMMAND". A model may be named "help", but then options
+ * follow. */
 static bool asks_for_help(struct settings *s, char *const *words)
 {
     if (!words[0] || strcmp(words[0], "help") != 0)

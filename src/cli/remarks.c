@@ -1,5 +1,5 @@
-/* Warnings about options that had no effect, which the report shows: nothing took what
- * was asked for, or a pattern matches no weight. */
+/* Warnings about options that had no effect, as the report shows: no weight took the
+ * option, or a pattern matches no weight. */
 #include "cli/commands.h"
 #include "cli/terminal.h"
 
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- options that nothing took ------------------------------------------ */
+/* ---- options that no weight took ---------------------------------------- */
 
 static bool is_wide_row(const struct nibble_weight *w)
 {
@@ -32,7 +32,7 @@ static void warn_unless(const struct nibble_report *report, const char *text,
 
 /* ---- patterns that match nothing ---------------------------------------- */
 
-/* Length of the longest run of characters that both have. */
+/* The length of the longest string that both names contain. */
 static size_t common(const char *a, const char *b)
 {
     size_t best = 0;
@@ -49,7 +49,7 @@ static size_t common(const char *a, const char *b)
 
 enum { LONGEST = 200, NEAREST = 3, LEAST_COMMON = 3 };
 
-/* The characters that the pattern looks for, without those that have a meaning. */
+/* Copies the pattern without the characters that have a special meaning. */
 static void literal(const char *pattern, char out[LONGEST + 1])
 {
     size_t n = 0;
@@ -59,7 +59,7 @@ static void literal(const char *pattern, char out[LONGEST + 1])
     out[n] = '\0';
 }
 
-/* Puts the weight among the nearest ones, the best first. */
+/* Inserts the name into the list of the nearest names, the best first. */
 static void enter(const char *nearest[NEAREST], size_t scores[NEAREST], const char *name,
                   size_t score)
 {
@@ -90,7 +90,7 @@ static void warn_no_match(const struct nibble_report *report, const char *option
     }
     for (size_t i = 0; i < NEAREST && nearest[i] && used < sizeof list; i++)
         used += (size_t)snprintf(list + used, sizeof list - used, "%s'%s'",
-                                 i ? ", " : "; nearest are ", nearest[i]);
+                                 i ? ", " : "; the nearest names are ", nearest[i]);
     message("warning: %s '%s' matches the name of no weight%s", option, pattern,
             used ? list : "; 'nibble inspect -v' lists them");
 }
@@ -117,13 +117,15 @@ void remarks_print(const struct settings *s, const struct nibble_report *report)
     if (report->quantized == 0)
         return;
     if (o->wide_embeddings)
-        warn_unless(report,
-                    "--embedding-type int8 has no effect: no weight is an embedding that "
-                    "is decoded row by row",
-                    is_wide_row);
+        warn_unless(
+            report,
+            "--embedding-type int8 has no effect: the model has no embedding that "
+            "is decoded row by row",
+            is_wide_row);
     if (o->scale_type == NIBBLE_SCALE_TYPE_FLOAT16)
-        warn_unless(report,
-                    "--scale-type float16 has no effect: no float32 or double weight is "
-                    "quantized whose scales float16 can hold",
-                    has_half_scales);
+        warn_unless(
+            report,
+            "--scale-type float16 has no effect: no quantized weight is float32 or "
+            "double and has scales that float16 can hold",
+            has_half_scales);
 }

@@ -1,11 +1,11 @@
-/* What the command line asks for: the settings, the tables of commands and
- * options that parsing and help share, and the checks. */
+/* The settings that the command line asks for, the tables of commands and options, and
+ * the checks. Parsing and help share the tables. */
 #ifndef NIBBLE_CLI_SETTINGS_H
 #define NIBBLE_CLI_SETTINGS_H
 
 #include "nibble.h"
 
-/* Commands, as bits: each option says which of them take it. */
+/* Commands, as bits. Each option says which commands take it. */
 enum {
     QUANTIZE = 1,
     INSPECT = 2,
@@ -16,13 +16,22 @@ enum {
 
 struct settings {
     const struct command *command;
-    bool bare;        /* no command was named: quantize is meant */
-    char **arguments; /* all words behind the command, as they came */
-    const char *model, *quantized, *output, *json;
+    bool bare;        /* no command was named, so quantize is meant */
+    char **arguments; /* all words behind the command, unchanged */
+    const char *model;
+    const char *quantized; /* the second model of compare */
+    const char *output;
+    const char *json;
     struct nibble_options options;
     int64_t opset;
-    const char *data, *stats, *save_stats, *until, *seed; /* for what runs models */
-    double gate_snr, gate_top1; /* of compare: 0, or the least to pass */
+    /* Options of the Python programs that run models. */
+    const char *data;
+    const char *stats;
+    const char *save_stats;
+    const char *until;
+    const char *seed;
+    double gate_snr;  /* compare: 0, or the least SNR that passes */
+    double gate_top1; /* compare: 0, or the least share that passes */
     bool layers;
     bool dry_run, strict, quiet, verbose, help, version;
 };
@@ -36,20 +45,20 @@ struct command {
     int (*run)(const struct settings *settings); /* returns the exit status */
 };
 
-/* Wrong usage: one line that says what is wrong and what would be right. */
+/* Wrong usage: one line that says what is wrong and how to correct it. */
 struct usage {
     char message[512];
 };
 
-/* Sets the message, unless one is set. Returns false. */
+/* Sets the message if none is set yet. Returns false. */
 bool usage_set(struct usage *usage, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* ---- options ---------------------------------------------------------- */
 
-/* What an option takes, and what its field holds. */
+/* The kind of value that an option takes, and what its field holds. */
 enum option_kind {
-    OPTION_HEADING, /* no option: `help` is the heading over those that follow */
+    OPTION_HEADING, /* not an option: `help` is the heading of the options that follow */
     OPTION_FLAG,    /* takes nothing and stores `value` */
     OPTION_WORD,    /* stores the index of one of `words` */
     OPTION_NUMBER,  /* a whole number from `least` to `most` */
@@ -57,7 +66,7 @@ enum option_kind {
     OPTION_TEXT,    /* a string that is not empty */
 };
 
-/* The word of that index; NULL behind the last one. */
+/* Returns the word with this index, or NULL behind the last one. */
 typedef const char *word_fn(size_t index);
 
 /* One option. Options that share a bit of `rivals` exclude each other. */
@@ -70,9 +79,10 @@ struct option_row {
     bool once;           /* giving it twice is a mistake, not a correction */
     size_t offset, size; /* of its field in struct settings */
     uint64_t value, least, most;
-    int64_t (*highest)(void); /* stands for `most` where the library knows it */
+    int64_t (*highest)(
+        void); /* NULL, or a function of the library that replaces `most` */
     word_fn *words;
-    const char *help; /* words and defaults are put to it */
+    const char *help; /* option_help adds words and defaults */
 };
 
 extern const struct option_row option_rows[];
@@ -82,13 +92,12 @@ extern const size_t option_count;
 bool option_set(const struct option_row *row, struct settings *settings,
                 const char *value, struct usage *usage);
 
-/* What the option means: the help of its row, its words, and the default that the
+/* Writes what the option means: the help of its row, its words, and the default that the
  * settings hold. */
 void option_help(const struct option_row *row, const struct settings *settings,
                  char *text, size_t size);
 
-/* What is meant by an option that nibble does not have, but other tools do: NULL where
- * nothing is known. */
+/* Returns nibble's name for an option of another tool, or NULL if the name is unknown. */
 const char *option_hint(const char *name);
 
 /* ---- the command line -------------------------------------------------- */
@@ -96,22 +105,23 @@ const char *option_hint(const char *name);
 extern const struct command commands[];
 extern const size_t command_count;
 
-/* The defaults. */
+/* Sets all settings to their defaults. */
 void settings_init(struct settings *settings);
 
 /* Reads the command line into settings. */
 bool settings_parse(struct settings *settings, int argc, char **argv,
                     struct usage *usage);
 
-/* Checks what options say about each other and about files and terminals. */
+/* Checks options against each other, and against files and terminals. */
 bool settings_check(const struct settings *settings, struct usage *usage);
 
-/* The name out of `count` that is spelled most like `text`; NULL: none is near. */
+/* Returns the one of `count` names that is spelled most like `text`, or NULL if none is
+ * near. */
 typedef const char *name_fn(size_t index, const void *context);
 const char *nearest_name(const char *text, size_t count, name_fn *name,
                          const void *context);
 
-/* Prints the page of a command, or of the program where command is NULL. */
+/* Prints the help page of a command, or of the program if `command` is NULL. */
 void help_print(const struct command *command);
 
 #endif

@@ -1,4 +1,5 @@
-/* Standard streams, progress and signals. Knows nothing of models or options. */
+/* Standard streams, progress and signals. This file knows nothing about models or
+ * options. */
 #include "cli/terminal.h"
 
 #include <errno.h>
@@ -27,15 +28,16 @@ void terminal_init(void)
     for (int wanted = STDIN_FILENO; wanted <= STDERR_FILENO; wanted++) {
         if (fcntl(wanted, F_GETFD) >= 0 || errno != EBADF)
             continue;
-        /* The lowest free number is this one. The wrong direction, on purpose. */
+        /* open returns the lowest free number, which is `wanted`. The direction is wrong
+         * on purpose: using the stream still fails. */
         int fd = open("/dev/null", wanted == STDIN_FILENO ? O_WRONLY : O_RDONLY);
         if (fd < 0)
             _exit(1);
     }
 }
 
-/* Replaces what a terminal would act on: controls but those in `kept`, DEL, and C1
- * controls in their two bytes. */
+/* Replaces characters that a terminal would act on: controls except those in `kept`, DEL,
+ * and C1 controls, which take two bytes. */
 static void defuse(char *text, const char *kept)
 {
     for (unsigned char *c = (unsigned char *)text; *c; c++) {
@@ -65,7 +67,7 @@ void message_lines(const char *text)
     fprintf(stderr, "nibble: %s\n", safe);
 }
 
-/* What the variable COLUMNS says; 0 where it says nothing sensible. */
+/* The value of the variable COLUMNS, or 0 if it is not a sensible number. */
 static int columns_wanted(void)
 {
     const char *text = getenv("COLUMNS");
@@ -140,7 +142,7 @@ void progress_clear(struct progress *progress)
 
 static const int stopping[] = {SIGINT, SIGTERM, SIGHUP};
 
-/* The signal that was caught. A handler can reach nothing but a static. */
+/* The signal that was caught. Static, because a handler gets no pointer of ours. */
 static volatile sig_atomic_t caught;
 
 static void catch (int number)

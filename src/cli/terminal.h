@@ -1,5 +1,5 @@
-/* The program's ends: messages and progress on standard error, results on standard
- * output, and the signals that stop it. */
+/* The program's connections to its surroundings: messages and progress on standard error,
+ * results on standard output, and signals that stop it. */
 #ifndef NIBBLE_CLI_TERMINAL_H
 #define NIBBLE_CLI_TERMINAL_H
 
@@ -7,24 +7,24 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Sees to it that descriptors 0 to 2 are open, so that no file of ours becomes one
- * of them; writing to one that was closed still fails. Call it first. */
+/* Makes sure that descriptors 0 to 2 are open, so that no file of ours becomes one of
+ * them. Using one that was closed still fails. Call this function first. */
 void terminal_init(void);
 
-/* Print "nibble: ..." and a newline to standard error; what could move the
- * terminal's cursor is shown as '?'. The first prints one line, the second may
- * print several. */
+/* Print "nibble: ..." and a newline to standard error. A character that could move the
+ * terminal's cursor becomes '?'. `message` prints one line, `message_lines` may print
+ * several. */
 void message(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void message_lines(const char *text);
 
-/* Width to lay text out for: the terminal's, or 0 where the stream is none. */
+/* The width of the terminal, or 0 if the stream is not a terminal. */
 int terminal_columns(FILE *stream);
 
-/* Flushes and closes standard output. False, after a message, if anything written
- * to it was lost. */
+/* Flushes and closes standard output. Returns false, after a message, if a write to it
+ * was lost. */
 bool stdout_finish(void);
 
-/* Progress, for nibble_options: shown on a terminal only, at most 6 times a second. */
+/* Progress for nibble_options. Only a terminal shows it, at most 6 times a second. */
 struct progress {
     bool enabled, shown;
     int64_t last; /* milliseconds */
@@ -33,11 +33,11 @@ struct progress {
 void progress_show(void *progress, uint64_t done, uint64_t total);
 void progress_clear(struct progress *progress);
 
-/* Makes SIGINT, SIGTERM and SIGHUP set the flag that is returned (unless they are
- * ignored already), and writing to a closed pipe an error instead of death. */
+/* Makes SIGINT, SIGTERM and SIGHUP set the returned flag, unless they are ignored
+ * already. Makes writing to a closed pipe an error, which does not kill the process. */
 const volatile int *signals_catch(void);
 
-/* Dies of the signal that was caught, if one was. */
+/* Dies of the caught signal, if there is one. */
 void signals_die(void);
 
 #endif

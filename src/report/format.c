@@ -1,5 +1,5 @@
-/* Sizes, counts and names as text. Knows units and UTF-8; knows nothing of
- * reports, columns or JSON. */
+/* Sizes, counts and names as text. This file knows units and UTF-8. It knows nothing
+ * about reports, columns or JSON. */
 #include "report/format.h"
 
 #include <stdbool.h>
@@ -9,7 +9,7 @@
 
 /* ---- numbers ---------------------------------------------------------- */
 
-/* Three digits of value in the largest unit that leaves 1 or more. */
+/* Writes three digits of the value in the largest unit that leaves 1 or more. */
 static void format_scaled(char out[FORMAT_SIZE], uint64_t value, const char *const *units)
 {
     if (value < 1000) {
@@ -41,8 +41,8 @@ void format_count(char out[FORMAT_SIZE], uint64_t count)
 
 /* ---- UTF-8 ------------------------------------------------------------ */
 
-/* Length of the character at s and its code point; 0 where the bytes are no
- * shortest-form UTF-8 or stand for a surrogate or nothing at all. */
+/* Returns the length of the character at s and sets its code point. Returns 0 if the
+ * bytes are not UTF-8 in its shortest form, or mean a surrogate or no character. */
 static size_t utf8_next(const unsigned char *s, uint32_t *code)
 {
     static const struct {
@@ -68,8 +68,8 @@ static size_t utf8_next(const unsigned char *s, uint32_t *code)
     return 0;
 }
 
-/* Characters that act on a terminal instead of being shown: C0, DEL, C1, line and
- * paragraph separators, and those that turn the direction of writing. */
+/* True for characters that a terminal acts on and does not show: C0, DEL, C1, separators
+ * of lines and paragraphs, and characters that change the direction of writing. */
 static bool is_control(uint32_t c)
 {
     return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x061C ||
@@ -77,7 +77,7 @@ static bool is_control(uint32_t c)
            (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
 }
 
-/* Writes a control character visibly; returns the length, at most 6. */
+/* Writes a control character in visible form. Returns its length, at most 6. */
 static size_t escape_control(char *out, uint32_t c)
 {
     if (c == '\n' || c == '\t')
@@ -154,7 +154,7 @@ static bool is_separator(char c)
     return c == '.' || c == '/' || c == ':';
 }
 
-/* Bytes of the part before the next separator, 0 where the last part begins. */
+/* The number of bytes before the next separator. 0 for the last part. */
 static size_t part_length(const char *part)
 {
     size_t n = strcspn(part, "./:");
@@ -166,7 +166,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Leaves the initial of a part, and its digits. Returns their length. */
+/* Keeps the initial and the digits of a part. Returns their length. */
 static size_t keep_initial(char *part, size_t length)
 {
     size_t n = 1;
@@ -178,8 +178,8 @@ static size_t keep_initial(char *part, size_t length)
     return n;
 }
 
-/* Turns leading parts into initials until the name fits or only the last part is
- * left whole. Returns the name's width. */
+/* Shortens leading parts to initials until the name fits, or until only the last part is
+ * whole. Returns the width of the name. */
 static size_t shorten_parts(char *name, size_t have, size_t width)
 {
     char *part = name;
@@ -197,7 +197,7 @@ static size_t shorten_parts(char *name, size_t have, size_t width)
     return have;
 }
 
-/* Puts "~" in place of the middle; keeps more of the end, which tells more. */
+/* Replaces the middle by "~". Keeps more of the end, because it says more. */
 static void shorten_middle(char *name, size_t have, size_t width)
 {
     size_t head = (width - 1) / 3, tail = width - 1 - head;

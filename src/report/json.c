@@ -1,5 +1,5 @@
-/* The report as JSON, for programs. The fields are described in docs/report.md;
- * they may grow, none changes its meaning. Prints nothing. */
+/* The report as JSON, for programs. docs/report.md describes the fields. New fields may
+ * come, but no field changes its meaning. */
 #include "nibble.h"
 #include "report/json_fields.h"
 
@@ -23,7 +23,7 @@ static bool add_count_pair(cJSON *object, const char *key, uint64_t before,
     return pair && json_count(pair, "before", before) && json_count(pair, "after", after);
 }
 
-/* What the weight became, or why it is as it was. */
+/* Adds what the weight became, or why it stays float. */
 static bool add_outcome(cJSON *object, const struct nibble_weight *w)
 {
     if (!w->quantized)
@@ -87,7 +87,7 @@ static bool add_weights(cJSON *root, const struct nibble_report *report)
     return array != NULL;
 }
 
-/* A dry run has no output: null stands for its name and size. */
+/* Adds names and sizes. A dry run has no output, so its name and size are null. */
 static bool add_files(cJSON *root, const struct nibble_report *report)
 {
     bool written = *report->output != '\0';

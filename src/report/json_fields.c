@@ -1,4 +1,4 @@
-/* Fields of JSON objects. Numbers keep all their digits, text is made valid. */
+/* Fields of JSON objects. Numbers keep all their digits, and text becomes valid UTF-8. */
 #include "report/json_fields.h"
 #include "report/format.h"
 
@@ -15,7 +15,7 @@ bool json_text(cJSON *object, const char *key, const char *text)
     return ok;
 }
 
-/* Integers are printed by us: cJSON's numbers are doubles and lose digits. */
+/* We print integers ourselves, because cJSON's numbers are doubles and lose digits. */
 bool json_signed(cJSON *object, const char *key, int64_t value)
 {
     char digits[24];

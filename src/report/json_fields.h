@@ -1,4 +1,4 @@
-/* Fields of JSON objects, as all reports have them. */
+/* Fields of JSON objects, for all reports. */
 #ifndef NIBBLE_REPORT_JSON_FIELDS_H
 #define NIBBLE_REPORT_JSON_FIELDS_H
 
@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Each adds a field to an object. False when out of memory. */
+/* Each function adds a field to an object. False if memory ran out. */
 bool json_text(cJSON *object, const char *key, const char *text);
 bool json_signed(cJSON *object, const char *key, int64_t value);
 bool json_count(cJSON *object, const char *key, uint64_t value);

@@ -1,5 +1,5 @@
-/* Making a report. All of it lies in one arena. Formats nothing for people but
- * the names of granularities; text.c and json.c do the rest. */
+/* Makes a report from a plan. All of it is in one arena. text.c and json.c format it;
+ * only the names of granularities are made here. */
 #include "report/report.h"
 #include "onnx/tensor.h"
 #include "plan/forms.h"
@@ -9,7 +9,7 @@
 #include <string.h>
 
 struct owned_report {
-    struct nibble_report report; /* first: what the caller holds */
+    struct nibble_report report; /* first, because the caller holds its address */
     struct arena *arena;
 };
 
@@ -25,7 +25,7 @@ static const char *granularity_text(struct arena *arena, const struct plan_item 
     }
 }
 
-/* What the form means when the model runs. */
+/* Says what the form means when the model runs. */
 static const char *form_why(struct arena *arena, const struct plan_item *item)
 {
     const enum decoding decoding = form_info(item->form)->decoding;
@@ -33,7 +33,8 @@ static const char *form_why(struct arena *arena, const struct plan_item *item)
         return arena_printf(arena, "stored once, with %s", item->same->value->name);
     const char *why = decoding_text(item->fused ? DECODED_NEVER : decoding);
     if (item->joined)
-        why = "decoded on every run, unless joined with the quantized activations";
+        why = "decoded on every run, unless the runtime joins it with the quantized "
+              "activations";
     if (item->kept_apart)
         why = "decoded once, when the model is loaded: these scales suit no integer "
               "operator, and its activations are quantized";
@@ -131,7 +132,8 @@ static void add_totals(struct nibble_report *report, const struct nibble_weight 
     }
 }
 
-/* Further forms of a weight take more bytes, but they are no further weights. */
+/* Adds what the weight takes of options.bits_per_weight. Further forms of a weight add
+ * bytes, but no elements. */
 static void add_chosen(struct nibble_report *report, const struct plan_item *item,
                        const struct nibble_weight *weight, uint64_t *bytes)
 {

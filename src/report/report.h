@@ -1,21 +1,24 @@
-/* Reports: from the plan, filled or not, to the structs of nibble.h. */
+/* Turns a plan, filled or not, into the structs of nibble.h. */
 #ifndef NIBBLE_REPORT_REPORT_H
 #define NIBBLE_REPORT_REPORT_H
 
 #include "fill/fill.h"
 #include "nibble.h"
 
-/* What the pipeline knows beside the plan. */
+/* What the pipeline knows and the plan does not. */
 struct report_facts {
-    const char *model, *output; /* output: NULL where none was written */
+    const char *model;
+    const char *output; /* NULL if none was written */
     const char *cpu;
-    int64_t ir_before, opset_before, opset_after;
+    int64_t ir_before;
+    int64_t opset_before;
+    int64_t opset_after;
     uint64_t bytes_after;
     bool measured; /* the results hold errors */
 };
 
-/* A report that needs neither model nor plan any more. `results` is NULL if nothing was
- * filled. NULL when out of memory. */
+/* Makes a report, which needs neither model nor plan later. `results` is NULL if nothing
+ * was filled. Returns NULL if memory ran out. */
 struct nibble_report *report_make(const struct model *model, const struct plan *plan,
                                   const struct fill_result *results,
                                   const struct report_facts *facts);

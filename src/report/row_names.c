@@ -1,5 +1,5 @@
-/* Names for the rows of a table. Shortening must not make two weights look alike, so
- * the column gets wider until it does not. */
+/* Names for the rows of a table. Shortening must not make two weights look alike, so the
+ * column gets wider until all names differ. */
 #include "report/row_names.h"
 #include "report/format.h"
 
@@ -50,7 +50,7 @@ static bool shorten_all(struct pair *pairs, size_t count, size_t width)
     return true;
 }
 
-/* Sorts the pairs. */
+/* True if two different names are shortened to the same text. Sorts the pairs. */
 static bool some_look_alike(struct pair *pairs, size_t count)
 {
     qsort(pairs, count, sizeof *pairs, by_brief);
@@ -61,7 +61,7 @@ static bool some_look_alike(struct pair *pairs, size_t count)
     return false;
 }
 
-/* The least width from `room` on at which different names stay different. */
+/* Finds the least width, from `room` on, at which different names stay different. */
 static bool find_width(struct pair *pairs, size_t count, size_t room, size_t widest,
                        size_t *width)
 {

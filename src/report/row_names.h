@@ -1,21 +1,22 @@
-/* The names of weights as tables show them. */
+/* Names of weights for tables. */
 #ifndef NIBBLE_REPORT_ROW_NAMES_H
 #define NIBBLE_REPORT_ROW_NAMES_H
 
 #include "nibble.h"
 
-/* The printable name of a weight, after the path of the graph it belongs to. The caller
- * frees it; NULL when out of memory. */
+/* Returns the path of the graph that the weight belongs to and the name of the weight, in
+ * printable form. The caller frees it. NULL if memory ran out. */
 char *full_name(const struct nibble_weight *w);
 
-/* A name for each quantized weight of a report, NULL for the others. */
+/* A name for each quantized weight of a report, and NULL for each other weight. */
 struct row_names {
     char **names;
-    size_t count, width; /* of the widest one, in characters */
+    size_t count;
+    size_t width; /* of the widest name, in characters */
 };
 
-/* Shortens the names to `room` characters, or to as many more as keep different names
- * different. False when out of memory. */
+/* Shortens the names to `room` characters, or to more if different names need it to stay
+ * different. False if memory ran out. */
 bool row_names_make(const struct nibble_report *report, size_t room,
                     struct row_names *rows);
 void row_names_free(struct row_names *rows);

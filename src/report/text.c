@@ -1,6 +1,5 @@
-/* The report for a terminal: a table with one line a weight, totals, and what
- * stays float, grouped by reason. Lays out columns; formats no JSON and decides
- * nothing about weights. */
+/* The report for a terminal: a table with one line for each weight, the weights that stay
+ * float, grouped by reason, and totals. This file decides nothing about weights. */
 #include "nibble.h"
 #include "report/format.h"
 #include "report/row_names.h"
@@ -32,7 +31,8 @@ static void cell_shape(char *out, const struct nibble_weight *w)
                                  w->dims[i]);
 }
 
-/* "int4 block 32": the axis is in the JSON, and follows from the operator. */
+/* Writes "int4 block 32". The table leaves the axis out, since it follows from the
+ * operator. */
 static void cell_type(char *out, const struct nibble_weight *w)
 {
     int length = (int)strcspn(w->granularity, ",");
@@ -59,7 +59,7 @@ static void cell_error(char *out, const struct nibble_weight *w)
         snprintf(out, CELL_SIZE, "%.1f dB", w->snr_db);
 }
 
-/* The columns after the name; `gap` stands before the cell. */
+/* The columns after the name. `gap` is printed before the cell. */
 static const struct column {
     const char *gap, *head;
     bool right;
@@ -83,7 +83,8 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-/* Every column as wide as its widest cell. Returns what all take but the name's. */
+/* Makes every column as wide as its widest cell. Returns the width of all columns except
+ * the name. */
 static size_t measure(const struct nibble_report *report, struct widths *widths)
 {
     size_t rest = 0;
@@ -101,7 +102,7 @@ static size_t measure(const struct nibble_report *report, struct widths *widths)
     return rest;
 }
 
-/* printf counts bytes, names are measured in characters: pad by hand. */
+/* Pads text by hand, because printf counts bytes and names are measured in characters. */
 static void put_padded(FILE *out, const char *text, size_t width, bool right)
 {
     size_t have = format_width(text);
@@ -153,9 +154,9 @@ static bool put_table(FILE *out, const struct nibble_report *report, size_t line
     return ok;
 }
 
-/* ---- what stays float ------------------------------------------------- */
+/* ---- weights that stay float ------------------------------------------ */
 
-/* Weights that share a reason. */
+/* Weights that stay float for the same reason. */
 struct group {
     const char *reason;
     bool warning;
@@ -178,8 +179,8 @@ static int by_weight(const void *left, const void *right)
     return strcmp(a->reason, b->reason);
 }
 
-/* Fills groups (room for one a weight) and returns their number. Reasons repeat a
- * lot and differ little: a search from the newest group on is quick. */
+/* Fills `groups`, which has room for one group per weight, and returns their number.
+ * Few reasons differ, so a search from the newest group on is quick. */
 static size_t collect(const struct nibble_report *report, struct group *groups)
 {
     size_t count = 0;
@@ -248,7 +249,8 @@ static bool put_kept_float(FILE *out, const struct nibble_report *report, bool a
 
 /* ---- forms ------------------------------------------------------------ */
 
-/* Weights that are stored with another one are one group, whichever that is. */
+/* Weights that are stored with another weight are one group. The other one does not
+ * matter. */
 static const char *why_of(const struct nibble_weight *w)
 {
     static const char shared[] = "stored once, with ";
@@ -284,7 +286,7 @@ static bool put_form(FILE *out, const struct nibble_report *report, size_t first
     return true;
 }
 
-/* The forms in use, in the order in which they are met. */
+/* Prints the forms in use, in the order of their first weights. */
 static bool put_forms(FILE *out, const struct nibble_report *report, bool all)
 {
     size_t *found = calloc(report->weight_count + 1, sizeof *found), count = 0;
@@ -331,25 +333,26 @@ static bool put_title(FILE *out, const struct nibble_report *report)
     return ok;
 }
 
-/* Codes that are stored more than once, and those that are not though it would help. */
+/* Prints how many codes are stored more than once, and how many copies are missing. */
 static void put_copies(FILE *out, const struct nibble_report *report)
 {
     char size[FORMAT_SIZE];
     format_bytes(size, report->copy_bytes);
     if (report->copies)
-        fprintf(out,
-                "\ncopies     %zu of codes, %s: fused only where each consumer has them",
-                report->copies, size);
+        fprintf(
+            out,
+            "\ncopies     %zu of codes, %s: a consumer is fused only if it has its own",
+            report->copies, size);
     format_bytes(size, report->sharing_bytes);
     if (report->sharing)
         fprintf(
             out,
             "\nshared     %zu consumers share codes and are not fused; copies would take "
-            "%s\n           (--copy-below), --format nbits nothing",
+            "%s\n           (--copy-below), and --format nbits needs none",
             report->sharing, size);
 }
 
-/* "already    int4: 24 of 26 weights (DequantizeLinear); 2 float weights left" */
+/* Prints "already    int4: 24 of 26 weights (DequantizeLinear); 2 float weights left". */
 static void put_already(FILE *out, const struct nibble_report *report)
 {
     size_t left = 0, all = 0;
