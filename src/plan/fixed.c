@@ -6,10 +6,8 @@
  * of coordinates. Learned values don't, not even smooth ones, to a part in 250. */
 #include "plan/fixed.h"
 #include "onnx/node.h"
-#include "quant/half.h"
 
 #include <math.h>
-#include <string.h>
 
 enum {
     RUN = 64,          /* values of a row or column that are looked at together */
@@ -24,26 +22,18 @@ struct values {
     enum real_type type;
 };
 
-static float value_at(const struct values *values, uint64_t index)
+/* n values, `stride` apart. */
+static void values_at(const struct values *values, uint64_t start, uint64_t stride,
+                      size_t n, float *out)
 {
-    const uint8_t *at = values->data + index * real_size(values->type);
-    uint16_t half;
-    float single;
-    double wide;
-    switch (values->type) {
-    case REAL_FLOAT16:
-        memcpy(&half, at, sizeof half);
-        return half_widen(half);
-    case REAL_BFLOAT16:
-        memcpy(&half, at, sizeof half);
-        return bfloat_widen(half);
-    case REAL_FLOAT64:
-        memcpy(&wide, at, sizeof wide);
-        return (float)wide;
-    default:
-        memcpy(&single, at, sizeof single);
-        return single;
+    size_t size = real_size(values->type);
+    const uint8_t *at = values->data + start * size;
+    if (stride == 1) {
+        real_load(values->type, at, n, out);
+        return;
     }
+    for (size_t i = 0; i < n; i++, at += stride * size)
+        real_load(values->type, at, 1, &out[i]);
 }
 
 /* How far the rule may be missed, relative to the mean size of the values. */
@@ -82,6 +72,24 @@ struct run {
     double size; /* root of the mean square */
 };
 
+/* Whether any of a few pairs of values may obey the rule with the same c. It is cheap,
+ * and nearly all learned values end here. */
+static bool may_obey(const struct run *run, size_t lag, double allowed)
+{
+    enum { PAIRS = 4 };
+    const double *x = run->x;
+    size_t half = (run->n - 2 * lag) / 2;
+    allowed *= run->size;
+    for (size_t i = 0; i < PAIRS; i++) {
+        size_t a = lag + i * half / PAIRS, b = a + half;
+        double across =
+            (x[a - lag] + x[a + lag]) * x[b] - (x[b - lag] + x[b + lag]) * x[a];
+        if (fabs(across) <= allowed * (fabs(x[a]) + fabs(x[b])))
+            return true;
+    }
+    return false;
+}
+
 /* Whether most neighbours at this distance obey the rule with c. Where all is near zero,
  * or (c = 2) just the same value, nothing can be said. Learned values are found out after
  * a few. */
@@ -112,6 +120,17 @@ static double coefficient(const struct run *run, size_t lag, size_t begin, size_
     return (run->x[at + lag] + run->x[at - lag]) / run->x[at];
 }
 
+static bool follows(const struct run *run, size_t lag, double allowed)
+{
+    size_t middle = run->n / 2;
+    double tries[] = {2, coefficient(run, lag, lag, middle),
+                      coefficient(run, lag, middle, run->n - lag)};
+    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++)
+        if (fabs(tries[i]) <= 2.001 && obeys(run, lag, tries[i], allowed))
+            return true;
+    return false;
+}
+
 /* Most values are those before them again: rows of a grid, or weights that are shared. */
 static bool repeats(const struct run *run, size_t lag)
 {
@@ -127,14 +146,11 @@ static enum verdict judge(const struct run *run, double allowed)
     static const size_t lags[] = {1, 2, 3, 4, 6, 9};
     enum verdict verdict = DIFFERS;
     for (size_t i = 0; i < sizeof lags / sizeof *lags; i++) {
-        size_t lag = lags[i], middle = run->n / 2;
+        size_t lag = lags[i];
         if (run->n < 3 * lag + 6)
             break;
-        double tries[] = {2, coefficient(run, lag, lag, middle),
-                          coefficient(run, lag, middle, run->n - lag)};
-        for (size_t j = 0; j < sizeof tries / sizeof *tries; j++)
-            if (fabs(tries[j]) <= 2.001 && obeys(run, lag, tries[j], allowed))
-                return FOLLOWS;
+        if (may_obey(run, lag, allowed) && follows(run, lag, allowed))
+            return FOLLOWS;
         if (repeats(run, lag))
             verdict = SAYS_NOTHING;
     }
@@ -145,9 +161,11 @@ static enum verdict judge(const struct run *run, double allowed)
 static enum verdict look_at(const struct values *values, uint64_t start, uint64_t stride,
                             struct run *run)
 {
+    float x[RUN];
     double sum = 0, squares = 0;
+    values_at(values, start, stride, run->n, x);
     for (size_t k = 0; k < run->n; k++) {
-        run->x[k] = (double)value_at(values, start + k * stride);
+        run->x[k] = (double)x[k];
         sum += run->x[k];
         squares += run->x[k] * run->x[k];
     }
@@ -158,24 +176,24 @@ static enum verdict look_at(const struct values *values, uint64_t start, uint64_
     return judge(run, tolerance(values->type));
 }
 
-/* Lines from all over the beginning, each at its start and in its middle. */
+/* Lines from all over the beginning, at their start, then in their middle. Of learned
+ * ones the first two differ. */
 static bool follows_along(const struct values *values, const struct axis *axis)
 {
     size_t follow = 0, differ = 0;
     uint64_t lines = axis->lines < LINES_APART ? axis->lines : LINES_APART;
-    uint64_t count = lines < LINES ? lines : LINES,
-             places = axis->length < 2 * RUN ? 1 : 2;
-    for (uint64_t i = 0; i < count && differ <= follow + 2; i++) {
-        for (uint64_t place = 0; place < places; place++) {
-            struct run run = {.n = axis->length < RUN ? (size_t)axis->length : RUN};
-            uint64_t start = line_start(axis, i * lines / count) +
-                             place * (axis->length / 2) * axis->stride;
-            enum verdict verdict = look_at(values, start, axis->stride, &run);
-            follow += verdict == FOLLOWS;
-            differ += verdict == DIFFERS;
-        }
+    uint64_t count = lines < LINES ? lines : LINES;
+    uint64_t places = axis->length < 2 * RUN ? count : 2 * count;
+    for (uint64_t i = 0; i < places && differ <= 1 + follow / 3; i++) {
+        struct run run;
+        run.n = axis->length < RUN ? (size_t)axis->length : RUN;
+        uint64_t start = line_start(axis, i % count * lines / count) +
+                         i / count * (axis->length / 2) * axis->stride;
+        enum verdict verdict = look_at(values, start, axis->stride, &run);
+        follow += verdict == FOLLOWS;
+        differ += verdict == DIFFERS;
     }
-    return follow >= 2 && follow >= 3 * differ && follow * 4 >= count * places;
+    return follow >= 2 && follow >= 3 * differ && follow * 4 >= places;
 }
 
 static bool is_regular(const struct plan_item *item, const struct values *values)
@@ -200,7 +218,8 @@ static bool find_band(const struct values *values, uint64_t start,
 {
     *band = (struct band){0, 0};
     for (uint64_t k = 0; k < axis->length; k++) {
-        float x = value_at(values, start + k * axis->stride);
+        float x;
+        values_at(values, start + k * axis->stride, 1, 1, &x);
         if (!(x >= 0) || (x > 0 && band->end > 0 && band->end != k))
             return false;
         if (x > 0 && band->end == 0)
