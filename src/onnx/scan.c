@@ -12,6 +12,7 @@ enum {
     DEPTH_MAX = 100,
     LENGTH_SIZE = 5,             /* room for a nested length: a padded varint */
     TYPED_PAYLOAD_MIN = 4 << 10, /* float_data from here on is referred to, too */
+    SCANNED_MIN = 64 << 10,      /* bytes that are scanned before pages are given back */
 };
 enum wire { VARINT = 0, FIXED64 = 1, LENGTH = 2, FIXED32 = 5 };
 enum { TENSOR_FLOAT_DATA = 4, TENSOR_RAW_DATA = 9, TENSOR_DOUBLE_DATA = 10 };
@@ -136,10 +137,10 @@ static bool read_extent(struct scan *scan, const uint8_t *at, const uint8_t *end
     default:
         return malformed(scan, field->start, "unknown wire type");
     }
-    if (value > left)
+    if (value > left) {
         scan->wanted = (uint64_t)(at - scan->file->data) + value;
-    if (value > left)
         return malformed(scan, field->start, "a field runs over its end");
+    }
     field->end = at + value;
     return true;
 }
@@ -247,7 +248,8 @@ static bool scan_nested(struct scan *scan, const struct field *field, int depth)
         return error_set(scan->err, STATUS_UNSUPPORTED,
                          "%s: more than 2 GiB without its tensors", scan->file->path);
     put_length(scan, start);
-    scanned_to(scan, field->end);
+    if (field->end - scan->pages.end >= SCANNED_MIN)
+        scanned_to(scan, field->end);
     return true;
 }
 
