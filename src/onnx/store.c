@@ -88,9 +88,14 @@ static bool split(struct store *store, struct model *model, struct error *err)
 
 bool store_write(struct store *store, struct model *model, struct error *err)
 {
-    bool external = store->options->external || model_size(model) > INT32_MAX;
-    return (!external || split(store, model, err)) &&
-           model_write(model, store->output, err) && model_write_payloads(model, err);
+    uint64_t size = model_size(model);
+    if (store->options->external || size > INT32_MAX) {
+        if (!split(store, model, err))
+            return false;
+        size = model_size(model);
+    }
+    return model_write(model, size, store->output, err) &&
+           model_write_payloads(model, err);
 }
 
 bool store_commit(struct store *store, uint64_t *size, struct error *err)

@@ -55,9 +55,9 @@ uint64_t model_size(const struct model *model)
     return onnx__model_proto__get_packed_size(model->proto);
 }
 
-bool model_write(struct model *model, struct output *output, struct error *err)
+bool model_write(struct model *model, uint64_t size, struct output *output,
+                 struct error *err)
 {
-    uint64_t size = model_size(model);
     if (size > INT32_MAX)
         return error_set(
             err, STATUS_UNSUPPORTED,

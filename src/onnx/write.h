@@ -20,8 +20,10 @@ uint64_t model_size(const struct model *model);
 bool model_externalize(struct model *model, struct output *data, const char *location,
                        uint64_t *size, struct error *err);
 
-/* Writes everything but the payloads, and sets each payload's output and place. */
-bool model_write(struct model *model, struct output *output, struct error *err);
+/* Writes everything but the payloads, and sets each payload's output and place. `size` is
+ * what model_size says: large models take a while to measure. */
+bool model_write(struct model *model, uint64_t size, struct output *output,
+                 struct error *err);
 
 /* Copies the payloads whose values lie in memory or in a mapped file. Reserved
  * ones are left to the caller. */

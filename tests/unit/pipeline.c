@@ -89,7 +89,7 @@ struct output *pipeline_write(struct pipeline *pipeline, const char *path)
     struct output *output = output_create(path, NULL, &err);
     assert_fine(&err);
     at_end(free_output, output);
-    assert_true(model_write(pipeline->model, output, &err));
+    assert_true(model_write(pipeline->model, model_size(pipeline->model), output, &err));
     assert_true(model_write_payloads(pipeline->model, &err));
     assert_fine(&err);
     return output;

@@ -10,7 +10,7 @@ static struct bytes write_model(struct model *model)
     const char *path = temp_path("written.onnx");
     struct output *output = output_create(path, NULL, &err);
     assert_non_null(output);
-    assert_true(model_write(model, output, &err));
+    assert_true(model_write(model, model_size(model), output, &err));
     assert_true(model_write_payloads(model, &err));
     assert_true(output_commit(output, &err));
     assert_fine(&err);
@@ -103,7 +103,7 @@ static void test_reserved(void **state)
         put(&graph->initializer, &graph->n_initializer, tensor);
         const char *path = temp_path("reserved.onnx");
         struct output *output = output_create(path, NULL, &err);
-        assert_true(model_write(model, output, &err) &&
+        assert_true(model_write(model, model_size(model), output, &err) &&
                     model_write_payloads(model, &err));
         const struct payload *payload = tensor_payload(tensor);
         assert_ptr_equal(payload->output, output);
@@ -179,7 +179,7 @@ static void test_too_large(void **state)
     }
     assert_true(model_size(model) > UINT64_C(3) << 30);
     struct output *output = output_create(temp_path("big.onnx"), NULL, &err);
-    assert_false(model_write(model, output, &err));
+    assert_false(model_write(model, model_size(model), output, &err));
     assert_failed(&err, STATUS_UNSUPPORTED, "2 GiB");
     output_free(output);
 }
@@ -194,7 +194,8 @@ static void test_write_fails(void **state)
         skip();
     struct output *output = output_create(path, NULL, &err);
     assert_fine(&err);
-    assert_true(model_write(model, output, &err)); /* a stream is written on commit */
+    assert_true(model_write(model, model_size(model), output,
+                            &err)); /* a stream is written on commit */
     assert_false(output_commit(output, &err));
     assert_failed(&err, STATUS_WRITE, "No space left");
     output_free(output);
