@@ -69,9 +69,10 @@ static bool load(struct algebra *a, struct error *err)
 static bool load(struct algebra *a, struct error *err)
 {
     (void)a;
-    return error_set(err, STATUS_UNSUPPORTED,
-                     "calibration: this nibble was built without OpenBLAS: build it anew "
-                     "with OpenBLAS installed (Debian: apt-get install libopenblas-pthread-dev)");
+    return error_set(
+        err, STATUS_UNSUPPORTED,
+        "calibration: this nibble was built without OpenBLAS: build it anew "
+        "with OpenBLAS installed (Debian: apt-get install libopenblas-pthread-dev)");
 }
 
 #endif
