@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static enum nibble_status finish(const struct error *err, struct nibble_error *error)
+enum nibble_status calibration_finish(const struct error *err, struct nibble_error *error)
 {
     if (error) {
         *error = (struct nibble_error){.status = (enum nibble_status)err->status};
@@ -20,22 +20,37 @@ static enum nibble_status finish(const struct error *err, struct nibble_error *e
 
 /* ---- the model --------------------------------------------------------- */
 
-/* A model with its plan, read anew by each call that needs it. */
-struct session {
-    struct file *file;
-    struct model *model;
-    struct graph_index index;
-    struct plan_options planning;
-    struct plan plan;
-};
-
-static void session_end(struct session *s)
+void session_end(struct session *s)
 {
     plan_free(&s->plan);
     graph_index_free(&s->index);
     options_free(&s->planning);
+    choices_free(&s->choices);
+    map_free(&s->findings.unfit);
+    map_free(&s->findings.wide_scales);
+    arena_destroy(s->findings.keys);
     model_free(s->model);
     file_close(s->file);
+    *s = (struct session){0};
+}
+
+bool session_begin(struct session *s, const struct nibble_calibration *c,
+                   const struct nibble_options *options, struct error *err)
+{
+    *s = (struct session){.options = *options,
+                          .findings.keys = arena_create(ARENA_NO_CAP)};
+    if (!s->findings.keys)
+        return error_memory(err);
+    if (!options_planning(&s->options, &s->planning, err) ||
+        !options_filling(&s->options, &s->filling, err) ||
+        !(s->file = file_open(c->model, s->options.cancel, err)))
+        return false;
+    if (s->options.guard)
+        truncation_watch(&s->options.guard->files, s->file);
+    s->planning.unfit = &s->findings.unfit;
+    s->planning.wide_scales = &s->findings.wide_scales;
+    s->model = model_load(s->file, err);
+    return s->model && (c->identity == 0 || calibration_check(c, s->model, err));
 }
 
 static bool session_fold(struct session *s, struct error *err)
@@ -50,23 +65,37 @@ static bool session_fold(struct session *s, struct error *err)
     return graph_index(s->model, &s->index, err);
 }
 
-static bool session_begin(struct session *s, const struct nibble_calibration *c,
-                          struct error *err)
+static bool session_choose(struct session *s, struct error *err)
 {
-    *s = (struct session){0};
-    if (!options_planning(&c->options, &s->planning, err) ||
-        !(s->file = file_open(c->model, c->options.cancel, err)))
+    const struct choose_input input = {.options = &s->options,
+                                       .model = s->model,
+                                       .index = &s->index,
+                                       .planning = &s->planning,
+                                       .filling = &s->filling,
+                                       .findings = &s->findings};
+    if (!choices_wanted(&s->options))
+        return true;
+    if (!choices_make(&s->choices, &input, err))
         return false;
-    if (c->options.guard)
-        truncation_watch(&c->options.guard->files, s->file);
-    s->model = model_load(s->file, err);
-    return s->model != NULL;
+    s->planning.choices = &s->choices.by_key;
+    return true;
 }
 
-static bool session_plan(struct session *s, struct error *err)
+bool session_plan(struct session *s, struct error *err)
 {
-    return session_fold(s, err) &&
+    return session_fold(s, err) && session_choose(s, err) &&
            plan_make(s->model, &s->index, &s->planning, &s->plan, err);
+}
+
+bool session_write(struct session *s, const char *output, struct error *err)
+{
+    struct store_options storing = options_storing(&s->options);
+    struct store store = {0};
+    uint64_t size;
+    bool ok = store_open(&store, output, s->model, &storing, err) &&
+              store_write(&store, s->model, err) && store_commit(&store, &size, err);
+    store_close(&store);
+    return ok;
 }
 
 bool calibration_check(const struct nibble_calibration *c, const struct model *model,
@@ -98,6 +127,7 @@ static bool copy_options(struct nibble_calibration *c,
     c->options.exclude = c->exclude;
     c->options.cpu = c->cpu;
     c->options.calibration = NULL;
+    c->options.bits_per_weight = c->options.min_snr = 0; /* all weights are of interest */
     return true;
 }
 
@@ -107,8 +137,10 @@ static bool create(struct nibble_calibration *c, const char *model,
     struct session session = {0};
     if (!model)
         return error_set(err, STATUS_INVALID, "no model is named");
-    bool ok = copy_text(&c->model, model, err) && copy_options(c, options, err) &&
-              (c->algebra = algebra_open(err)) && session_begin(&session, c, err);
+    c->arena = arena_create(ARENA_NO_CAP);
+    bool ok = (c->arena || error_memory(err)) && copy_text(&c->model, model, err) &&
+              copy_options(c, options, err) && (c->algebra = algebra_open(err)) &&
+              session_begin(&session, c, &c->options, err);
     if (ok)
         c->identity = model_identity(session.model);
     ok = ok && session_plan(&session, err) &&
@@ -131,13 +163,16 @@ enum nibble_status nibble_calibration_create(const char *model,
         *calibration = c;
     else
         nibble_calibration_free(c);
-    return finish(&err, error);
+    return calibration_finish(&err, error);
 }
 
 void nibble_calibration_free(struct nibble_calibration *c)
 {
     if (!c)
         return;
+    trying_free(c->trying);
+    map_free(&c->costs);
+    arena_destroy(c->arena);
     observer_free(&c->observer);
     algebra_close(c->algebra);
     free(c->model);
@@ -169,18 +204,6 @@ uint64_t nibble_calibration_runs(const struct nibble_calibration *c)
 
 /* ---- the instrumented model -------------------------------------------- */
 
-static bool write_model(struct model *model, const struct nibble_options *options,
-                        const char *output, struct error *err)
-{
-    struct store_options storing = options_storing(options);
-    struct store store = {0};
-    uint64_t size;
-    bool ok = store_open(&store, output, model, &storing, err) &&
-              store_write(&store, model, err) && store_commit(&store, &size, err);
-    store_close(&store);
-    return ok;
-}
-
 enum nibble_status nibble_calibration_instrument(const struct nibble_calibration *c,
                                                  const char *output,
                                                  struct nibble_error *error)
@@ -189,13 +212,13 @@ enum nibble_status nibble_calibration_instrument(const struct nibble_calibration
     struct session session = {0};
     struct observer again = {0};
     bool ok = output || error_set(&err, STATUS_INVALID, "no output is named");
-    if (ok && session_begin(&session, c, &err) &&
-        calibration_check(c, session.model, &err) && session_plan(&session, &err) &&
+    if (ok && session_begin(&session, c, &c->options, &err) &&
+        session_plan(&session, &err) &&
         observer_make(session.model, &session.index, &session.plan, &again, &err))
-        write_model(session.model, &c->options, output, &err);
+        session_write(&session, output, &err);
     observer_free(&again);
     session_end(&session);
-    return finish(&err, error);
+    return calibration_finish(&err, error);
 }
 
 /* ---- runs and solutions ------------------------------------------------ */
@@ -206,7 +229,7 @@ enum nibble_status nibble_calibration_observe(struct nibble_calibration *c,
 {
     struct error err = {0};
     observer_run(&c->observer, c->algebra, arrays, count, c->options.threads, &err);
-    return finish(&err, error);
+    return calibration_finish(&err, error);
 }
 
 static bool is_named(const char *path, struct error *err)
@@ -220,7 +243,7 @@ enum nibble_status nibble_calibration_save(const struct nibble_calibration *c,
     struct error err = {0};
     if (is_named(path, &err))
         stats_save(path, &c->observer.statistics, c->identity, &err);
-    return finish(&err, error);
+    return calibration_finish(&err, error);
 }
 
 enum nibble_status nibble_calibration_load(struct nibble_calibration *c, const char *path,
@@ -229,14 +252,16 @@ enum nibble_status nibble_calibration_load(struct nibble_calibration *c, const c
     struct error err = {0};
     if (is_named(path, &err))
         stats_load(path, &c->observer.statistics, c->identity, c->options.cancel, &err);
-    return finish(&err, error);
+    return calibration_finish(&err, error);
 }
 
 bool calibration_solve(const struct nibble_calibration *c, struct plan *plan,
-                       const struct solutions_options *options,
+                       const struct solutions_options *options, bool kept,
                        struct solutions *solutions, struct error *err)
 {
     struct solutions_options own = *options;
     own.algebra = c->algebra;
+    for (size_t i = 0; kept && c->trying && i < plan->count; i++)
+        plan->items[i].solution = trying_kept(c->trying, &plan->items[i]);
     return solutions_make(plan, &c->observer.statistics, &own, solutions, err);
 }

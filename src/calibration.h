@@ -4,6 +4,20 @@
 
 #include "calibrate/observe.h"
 #include "calibrate/solutions.h"
+#include "choose.h"
+
+/* The model with its plan, read anew by each call that needs it. */
+struct session {
+    struct nibble_options options;
+    struct file *file;
+    struct model *model;
+    struct graph_index index;
+    struct plan_options planning;
+    struct fill_options filling;
+    struct plan_findings findings;
+    struct choices choices;
+    struct plan plan;
+};
 
 struct nibble_calibration {
     char *model;
@@ -12,11 +26,35 @@ struct nibble_calibration {
     uint64_t identity;
     struct algebra *algebra;
     struct observer observer;
+    struct trying *trying; /* calibration_trials.c; NULL: no trials */
+    struct map costs;      /* of weights by plan_key: double, */
+    struct arena *arena;   /* and keys and numbers are in here */
 };
 
-/* Solves what a plan of this model quantizes. */
+/* Reads the calibration's model; checks that it is the same. */
+bool session_begin(struct session *session, const struct nibble_calibration *calibration,
+                   const struct nibble_options *options, struct error *err);
+
+/* Plans, with choices made before where the options leave some open. */
+bool session_plan(struct session *session, struct error *err);
+bool session_write(struct session *session, const char *output, struct error *err);
+void session_end(struct session *session); /* a zeroed one is fine */
+
+enum nibble_status calibration_finish(const struct error *err,
+                                      struct nibble_error *error);
+
+/* What trials have kept of a weight, where it fits the item; NULL: nothing. */
+const struct solution *trying_kept(const struct trying *trying,
+                                   const struct plan_item *item);
+
+/* What a weight's quantization costs the model's output, as a caller has measured it; 0:
+ * nobody has. */
+double calibration_cost(const struct nibble_calibration *calibration, const char *key);
+void trying_free(struct trying *trying); /* NULL is fine */
+
+/* Solves what a plan of this model quantizes; with `kept`, as trials have. */
 bool calibration_solve(const struct nibble_calibration *calibration, struct plan *plan,
-                       const struct solutions_options *options,
+                       const struct solutions_options *options, bool kept,
                        struct solutions *solutions, struct error *err);
 
 /* Refuses another model; to be asked before it is changed. */

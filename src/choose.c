@@ -168,7 +168,8 @@ static bool solve(const struct choose_input *input, struct plan *plan,
                                               .threads = input->filling->threads,
                                               .cancel = input->filling->cancel};
     return !input->options->calibration ||
-           calibration_solve(input->options->calibration, plan, &options, solutions, err);
+           calibration_solve(input->options->calibration, plan, &options, false,
+                             solutions, err);
 }
 
 static bool measure_row(struct table *table, size_t row)
@@ -272,9 +273,25 @@ static bool put_choices(struct table *table)
     return true;
 }
 
+/* What the smallest choice costs the model's output, where a caller has measured it; the
+ * others cost in proportion to their errors. */
+static void weigh(struct table *table)
+{
+    const struct nibble_calibration *calibration = table->input->options->calibration;
+    for (size_t i = 0; calibration && i < table->count; i++) {
+        struct budget_choice *choices = table->weights[i].choices;
+        double cost = calibration_cost(calibration, table->entries[i].key);
+        double first = choices[0].error;
+        for (int row = 0; cost > 0 && first > 0 && row < FLOAT; row++)
+            choices[row].error *= cost / first;
+    }
+}
+
 static bool decide(struct table *table)
 {
     const struct nibble_options *options = table->input->options;
+    if (options->bits_per_weight > 0)
+        weigh(table);
     sift(table);
     if (options->bits_per_weight > 0 && !fit_bits(table))
         return false;

@@ -173,7 +173,7 @@ static bool solve(struct run *run, struct error *err)
                                               .threads = run->options.threads,
                                               .cancel = run->options.cancel};
     return !run->options.calibration ||
-           calibration_solve(run->options.calibration, &run->plan, &solving,
+           calibration_solve(run->options.calibration, &run->plan, &solving, true,
                              &run->solutions, err);
 }
 

@@ -338,6 +338,13 @@ void rows_close(struct rows *rows)
     *rows = (struct rows){0};
 }
 
+bool rows_align(struct rows *rows, const struct rows *other)
+{
+    memcpy(rows->places, other->places, sizeof rows->places);
+    return rows->rank == other->rank && rows->count == other->count &&
+           memcmp(rows->dims, other->dims, sizeof rows->dims) == 0;
+}
+
 void rows_read(const struct rows *rows, size_t first, size_t count, double *out)
 {
     static void (*const reads[SITE_KINDS])(const struct rows *, size_t, size_t,

@@ -31,6 +31,10 @@ bool rows_open(const struct site *site, const struct nibble_array *const *arrays
                struct rows *rows, struct error *err);
 void rows_close(struct rows *rows); /* a zeroed one is fine */
 
+/* Looks at the places that other rows of the same site look at. False where these have
+ * another shape. */
+bool rows_align(struct rows *rows, const struct rows *other);
+
 /* Rows [first, first + count) of each group: out[groups][count][inputs]. */
 void rows_read(const struct rows *rows, size_t first, size_t count, double *out);
 

@@ -185,7 +185,8 @@ static bool make_jobs(struct solving *s)
         return error_memory(s->err);
     for (size_t i = 0; i < plan->count; i++) {
         struct plan_item *item = &plan->items[i];
-        if (item->quantize && !item->same && !add_item(s, item, s->uses[i]))
+        if (item->quantize && !item->same && !item->solution &&
+            !add_item(s, item, s->uses[i]))
             return false;
     }
     return true;
@@ -203,12 +204,12 @@ static bool join_sites(const struct job *job, struct sums *sums, struct error *e
 }
 
 static bool solve_groups(const struct solving *s, const struct job *job,
-                         const struct sums *sums, double *covariance, double *mean,
+                         const struct sums *sums, const struct moment_buffers *buffers,
                          struct error *err)
 {
     const struct solver solver = {s->options->algebra, s->options->kernels};
     for (size_t g = 0; g < sums->groups; g++) {
-        struct moments moments = sums_moments(sums, g, covariance, mean);
+        struct moments moments = sums_moments(sums, g, buffers);
         struct factor factor;
         if (cancelled(s->options->cancel, err) ||
             !factor_make(solver.algebra, &moments, job->centered, &factor, err))
@@ -238,27 +239,24 @@ static bool do_job(void *context, size_t index, int worker)
 {
     const struct solving *s = context;
     const struct job *job = &s->jobs[index];
-    const size_t n = job->sums->inputs;
     struct error *err = &s->errors[worker];
     struct sums joined = {0};
-    double *covariance = malloc(n * n * sizeof *covariance);
-    double *mean = malloc(n * sizeof *mean);
-    bool ok = (covariance && mean) || error_memory(err);
+    const struct sums *sums = job->sites ? &joined : job->sums;
+    struct moment_buffers buffers;
+    bool ok = moment_buffers_make(job->sums, &buffers) || error_memory(err);
     for (const struct task *task = job->tasks; ok && task; task = task->next)
         ok =
             solution_make(&task->weight, task->bias, task->solution) || error_memory(err);
     if (ok && job->sites)
         ok = join_sites(job, &joined, err);
-    ok = ok &&
-         solve_groups(s, job, job->sites ? &joined : job->sums, covariance, mean, err);
+    ok = ok && solve_groups(s, job, sums, &buffers, err);
     for (const struct task *task = job->tasks; ok && task; task = task->next) {
         task->item->solution = task->solution;
         ok = give_back(task->item->source, err);
     }
     free(joined.first);
     free(joined.second);
-    free(covariance);
-    free(mean);
+    moment_buffers_free(&buffers);
     return ok;
 }
 

@@ -17,6 +17,8 @@ void statistics_free(struct statistics *s)
     for (size_t i = 0; i < s->count; i++) {
         free(s->list[i]->second);
         free(s->list[i]->first);
+        free(s->list[i]->cross);
+        free(s->list[i]->target);
     }
     free(s->list);
     map_free(&s->by_key);
@@ -93,38 +95,68 @@ static size_t piece_of(const struct rows *rows)
     return piece < rows->count ? piece : rows->count;
 }
 
-static void add_piece(const struct algebra *algebra, struct sums *sums, const double *x,
-                      size_t count)
+static void add_first(double *first, const double *x, size_t count, size_t n)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < n; k++)
+            first[k] += x[i * n + k];
+}
+
+/* Rows of all groups; of the float model, too, where t is not NULL. */
+static void add_piece(const struct algebra *algebra, struct sums *sums, const double *t,
+                      const double *x, size_t count)
 {
     const size_t n = sums->inputs;
     for (size_t g = 0; g < sums->groups; g++, x += count * n) {
-        double *first = sums->first + g * n;
         algebra_gram(algebra, count, n, x, sums->second + g * n * n);
-        for (size_t i = 0; i < count; i++)
-            for (size_t k = 0; k < n; k++)
-                first[k] += x[i * n + k];
+        add_first(sums->first + g * n, x, count, n);
+        if (!t)
+            continue;
+        algebra_multiply(algebra, count, n, n, t, n, x, sums->cross + g * n * n);
+        add_first(sums->target + g * n, t, count, n);
+        t += count * n;
     }
+}
+
+static bool begin_pair(struct sums *sums, struct error *err)
+{
+    const size_t firsts = sums->groups * sums->inputs;
+    if (!sums_begin(sums, err))
+        return false;
+    if (!sums->cross)
+        sums->cross = calloc(firsts * sums->inputs, sizeof *sums->cross);
+    if (!sums->target)
+        sums->target = calloc(firsts, sizeof *sums->target);
+    return (sums->cross && sums->target) || error_memory(err);
+}
+
+bool sums_add_pair(const struct algebra *algebra, struct sums *sums,
+                   const struct rows *target, const struct rows *rows, struct error *err)
+{
+    size_t piece = piece_of(rows), size = sums->groups * piece * sums->inputs;
+    if (rows->count == 0)
+        return true;
+    if (target ? !begin_pair(sums, err) : !sums_begin(sums, err))
+        return false;
+    double *x = malloc(size * sizeof *x), *t = target ? malloc(size * sizeof *t) : NULL;
+    bool ok = x && (t || !target);
+    for (size_t at = 0, n; ok && at < rows->count; at += n) {
+        n = rows->count - at < piece ? rows->count - at : piece;
+        rows_read(rows, at, n, x);
+        if (target)
+            rows_read(target, at, n, t);
+        add_piece(algebra, sums, t, x, n);
+    }
+    free(x);
+    free(t);
+    sums->rows += ok ? (double)rows->count : 0;
+    return ok || error_memory(err);
 }
 
 bool sums_add(const struct algebra *algebra, struct sums *sums, const struct rows *rows,
               struct error *err)
 {
-    size_t piece = piece_of(rows);
-    if (rows->count == 0)
-        return true;
-    double *x = malloc(sums->groups * piece * sums->inputs * sizeof *x);
-    if (!x || !sums_begin(sums, err)) {
-        free(x);
-        return error_memory(err);
-    }
-    for (size_t at = 0, n; at < rows->count; at += n) {
-        n = rows->count - at < piece ? rows->count - at : piece;
-        rows_read(rows, at, n, x);
-        add_piece(algebra, sums, x, n);
-    }
-    sums->rows += (double)rows->count;
-    free(x);
-    return true;
+    return sums_add_pair(algebra, sums, NULL, rows, err);
 }
 
 bool sums_join(struct sums *sums, const struct sums *other, struct error *err)
@@ -148,18 +180,60 @@ static double single(double value)
     return (double)(float)value;
 }
 
-struct moments sums_moments(const struct sums *sums, size_t group, double *covariance,
-                            double *mean)
+bool moment_buffers_make(const struct sums *sums, struct moment_buffers *b)
+{
+    const size_t n = sums->inputs;
+    *b = (struct moment_buffers){.covariance = malloc(n * n * sizeof *b->covariance),
+                                 .mean = malloc(n * sizeof *b->mean)};
+    if (sums->cross) {
+        b->cross = malloc(n * n * sizeof *b->cross);
+        b->target = malloc(n * sizeof *b->target);
+    }
+    return b->covariance && b->mean && (!sums->cross || (b->cross && b->target));
+}
+
+void moment_buffers_free(struct moment_buffers *b)
+{
+    free(b->covariance);
+    free(b->mean);
+    free(b->cross);
+    free(b->target);
+    *b = (struct moment_buffers){0};
+}
+
+static void set_cross(const struct sums *sums, size_t group,
+                      const struct moment_buffers *b)
+{
+    const size_t n = sums->inputs;
+    const double *first = sums->first + group * n, *cross = sums->cross + group * n * n;
+    const double *target = sums->target + group * n;
+    for (size_t i = 0; i < n; i++)
+        b->target[i] = single(target[i] / sums->rows);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++)
+            b->cross[i * n + j] =
+                single(cross[i * n + j] / sums->rows -
+                       target[i] / sums->rows * (first[j] / sums->rows));
+}
+
+struct moments sums_moments(const struct sums *sums, size_t group,
+                            const struct moment_buffers *b)
 {
     const size_t n = sums->inputs;
     const double *first = sums->first + group * n, *second = sums->second + group * n * n;
     for (size_t i = 0; i < n; i++)
-        mean[i] = single(first[i] / sums->rows);
+        b->mean[i] = single(first[i] / sums->rows);
     for (size_t i = 0; i < n; i++)
         for (size_t j = i; j < n; j++)
-            covariance[i * n + j] =
+            b->covariance[i * n + j] =
                 single(second[i * n + j] / sums->rows -
                        first[i] / sums->rows * (first[j] / sums->rows));
-    return (struct moments){
-        .inputs = n, .rows = sums->rows, .covariance = covariance, .mean = mean};
+    if (sums->cross)
+        set_cross(sums, group, b);
+    return (struct moments){.inputs = n,
+                            .rows = sums->rows,
+                            .covariance = b->covariance,
+                            .mean = b->mean,
+                            .cross = sums->cross ? b->cross : NULL,
+                            .target_mean = sums->cross ? b->target : NULL};
 }

@@ -13,6 +13,10 @@ struct sums {
     double rows;
     double *second; /* [groups][inputs][inputs], upper triangles of x xT; NULL: no rows */
     double *first;  /* [groups][inputs] of x */
+    /* Where there is another row t for each, from before layers were quantized; or NULL.
+     */
+    double *cross;  /* [groups][inputs][inputs] of t xT */
+    double *target; /* [groups][inputs] of t */
 };
 
 struct statistics {
@@ -39,11 +43,20 @@ bool sums_begin(struct sums *sums, struct error *err);
 bool sums_add(const struct algebra *algebra, struct sums *sums, const struct rows *rows,
               struct error *err);
 
+/* The same with the rows of the float model, place by place. */
+bool sums_add_pair(const struct algebra *algebra, struct sums *sums,
+                   const struct rows *target, const struct rows *rows, struct error *err);
+
 /* Adds other sums of the same shape. */
 bool sums_join(struct sums *sums, const struct sums *other, struct error *err);
 
-/* The moments of one group, in buffers [inputs][inputs] and [inputs]. */
-struct moments sums_moments(const struct sums *sums, size_t group, double *covariance,
-                            double *mean);
+/* The moments of one group, in buffers of their own. False when out of memory. */
+struct moment_buffers {
+    double *covariance, *mean, *cross, *target;
+};
+bool moment_buffers_make(const struct sums *sums, struct moment_buffers *buffers);
+void moment_buffers_free(struct moment_buffers *buffers);
+struct moments sums_moments(const struct sums *sums, size_t group,
+                            const struct moment_buffers *buffers);
 
 #endif

@@ -91,48 +91,73 @@ static bool store(struct model *model, const struct correction *made)
 }
 
 static bool correct(struct corrector *c, const struct plan_item *item,
-                    const struct use *use)
+                    const struct bias_site *site)
 {
     struct model *model = c->edits->model;
-    struct bias_site site;
-    if (!bias_site(item, use, &site))
-        return true;
-    const char *key = arena_printf(model->arena, "%p %zu", (void *)site.node, site.input);
+    const char *key =
+        arena_printf(model->arena, "%p %zu", (void *)site->node, site->input);
     struct correction *made = key ? map_get(&c->by_input, key) : NULL;
     if (!made &&
-        (!key || !(made = begin(c, item, &site)) || !map_put(&c->by_input, key, made)))
+        (!key || !(made = begin(c, item, site)) || !map_put(&c->by_input, key, made)))
         return error_memory(c->edits->err);
     const struct solution *solution = item->solution;
     size_t outputs = solution->outputs;
     for (size_t i = 0; i < solution->groups * outputs; i++) {
-        size_t at = i / outputs * site.group_stride + site.first + i % outputs;
+        size_t at = i / outputs * site->group_stride + site->first + i % outputs;
         made->values[at] += solution->bias[i];
     }
     return store(model, made) || error_memory(c->edits->err);
+}
+
+static size_t count_item_uses(const struct plan_item *item)
+{
+    size_t uses = 0;
+    for (const struct use *use = item->use; use; use = use->next)
+        uses++;
+    return uses;
 }
 
 /* Names, nodes and values of all corrections of an item. */
 static size_t growth(const struct plan_item *item)
 {
     enum { EACH = 4 << 10 };
-    size_t uses = 0;
-    for (const struct use *use = item->use; use; use = use->next)
-        uses++;
-    return uses * (EACH + item->solution->groups * item->solution->outputs * 32);
+    return count_item_uses(item) *
+           (EACH + item->solution->groups * item->solution->outputs * 32);
 }
 
+/* The sites of an item's uses. */
+static size_t find_sites(const struct plan_item *item, struct bias_site *sites)
+{
+    size_t count = 0;
+    for (const struct use *use = item->use; use; use = use->next)
+        count += bias_site(item, use, &sites[count]);
+    return count;
+}
+
+/* The sites of all items are found first: the first correction changes what the
+ * operator's other weight would find. */
 bool emit_biases(struct graph_edits *edits, const struct plan *plan)
 {
     struct corrector c = {.edits = edits};
-    bool ok = true;
+    struct arena *arena = arena_create(ARENA_NO_CAP);
+    if (!arena)
+        return error_memory(edits->err);
+    struct bias_site **sites = arena_array(arena, plan->count + 1, sizeof *sites);
+    size_t *counts = arena_array(arena, plan->count + 1, sizeof *counts);
+    bool ok = (sites && counts) || error_memory(edits->err);
     for (size_t i = 0; ok && i < plan->count; i++) {
         const struct plan_item *item = &plan->items[i];
-        bool corrected = item->quantize && item->solution && item->solution->bias;
-        if (corrected)
-            arena_extend(edits->model->arena, growth(item));
-        for (const struct use *use = item->use; ok && corrected && use; use = use->next)
-            ok = correct(&c, item, use);
+        if (!item->quantize || !item->solution || !item->solution->bias)
+            continue;
+        arena_extend(edits->model->arena, growth(item));
+        sites[i] = arena_array(arena, count_item_uses(item) + 1, sizeof **sites);
+        ok = sites[i] || error_memory(edits->err);
+        counts[i] = ok ? find_sites(item, sites[i]) : 0;
     }
+    for (size_t i = 0; ok && i < plan->count; i++)
+        for (size_t k = 0; ok && k < counts[i]; k++)
+            ok = correct(&c, &plan->items[i], &sites[i][k]);
     map_free(&c.by_input);
+    arena_destroy(arena);
     return ok;
 }

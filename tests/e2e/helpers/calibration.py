@@ -35,12 +35,19 @@ class Array(c.Structure):
                 ("data", c.c_void_p)]
 
 
+class Trial(c.Structure):
+    _fields_ = [("name", c.c_char_p), ("dims", c.POINTER(c.c_int64)), ("rank", c.c_size_t), ("elements", c.c_uint64),
+                ("bias_name", c.c_char_p), ("bias_dims", c.POINTER(c.c_int64)), ("bias_rank", c.c_size_t),
+                ("bias_elements", c.c_uint64), ("step", c.c_size_t), ("tensors", c.c_char_p * 2), ("noise", c.c_double)]
+
+
 GRANULARITIES = {"default": 0, "channel": 1, "tensor": 2, "block": 3}
 library.nibble_calibration_tensor.restype = c.c_char_p
 library.nibble_calibration_count.restype = c.c_size_t
 library.nibble_calibration_is_input.restype = c.c_bool
 library.nibble_calibration_runs.restype = c.c_uint64
-library.nibble_report_json.restype = c.c_void_p
+library.nibble_calibration_trial_count.restype = c.c_size_t
+library.nibble_calibration_trial.restype = c.POINTER(Trial)
 
 
 class Failed(Exception):
@@ -128,6 +135,31 @@ class Calibration:
 
     def quantize(self, output, **values):
         quantize(self.model, output, calibration=self.handle, **values)
+
+    def begin_trials(self, output, **values):
+        call(library.nibble_calibration_begin_trials, self.handle, c.byref(options(**values)), str(output).encode())
+        return [library.nibble_calibration_trial(self.handle, c.c_size_t(i)).contents
+                for i in range(library.nibble_calibration_trial_count(self.handle))]
+
+    def attempt(self, index, keep=False):
+        """What to feed for the trial."""
+        trial = library.nibble_calibration_trial(self.handle, c.c_size_t(index)).contents
+        values = np.empty(trial.dims[:trial.rank], np.float32)
+        bias = np.empty(trial.bias_dims[:trial.bias_rank] if trial.bias_rank else 0, np.float32)
+        call(library.nibble_calibration_try, self.handle, c.c_size_t(index), c.c_bool(keep),
+             values.ctypes.data_as(c.c_void_p), bias.ctypes.data_as(c.c_void_p))
+        feed = {trial.name.decode(): values}
+        if trial.bias_name:
+            feed[trial.bias_name.decode()] = bias
+        return feed
+
+    def weigh(self, index, noise):
+        call(library.nibble_calibration_weigh, self.handle, c.c_size_t(index), c.c_double(noise))
+
+    def observe_step(self, step, before, now):
+        (a, kept), (b, also) = arrays_of(before), arrays_of(now)
+        call(library.nibble_calibration_observe_step, self.handle, c.c_size_t(step), a, c.c_size_t(len(a)), b,
+             c.c_size_t(len(b)))
 
     def __del__(self):
         if self.handle:

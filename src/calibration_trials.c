@@ -1,0 +1,421 @@
+/* Trials as nibble.h has them: a session that stays, and what was kept of it. */
+#include "calibrate/trials.h"
+#include "calibration.h"
+#include "core/arena.h"
+#include "options.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A solution that nibble_quantize is to write. */
+struct kept {
+    struct kept *next;
+    struct quant_scheme scheme;
+    struct quant_shape shape;
+    struct solution solution;
+};
+
+struct trying {
+    struct session session; /* of the model as it is: its plan is what is tried */
+    struct trials trials;
+    struct nibble_trial *shown;
+    struct arena *arena;
+    struct map kept; /* struct kept, by plan_key */
+    struct kept *all;
+    struct statistics pairs; /* of the sites of one step */
+    size_t step;             /* counted from 1; 0: none */
+};
+
+/* ---- kept -------------------------------------------------------------- */
+
+void trying_free(struct trying *t)
+{
+    if (!t)
+        return;
+    for (struct kept *kept = t->all, *next; kept; kept = next) {
+        next = kept->next;
+        solution_free(&kept->solution);
+        free(kept);
+    }
+    statistics_free(&t->pairs);
+    map_free(&t->kept);
+    free(t->shown);
+    trials_free(&t->trials);
+    session_end(&t->session);
+    arena_destroy(t->arena);
+    free(t);
+}
+
+const struct solution *trying_kept(const struct trying *t, const struct plan_item *item)
+{
+    struct arena *scratch = t && item->quantize ? arena_create(ARENA_NO_CAP) : NULL;
+    const char *key = scratch ? plan_key(scratch, item->value) : NULL;
+    const struct kept *kept = key ? map_get(&t->kept, key) : NULL;
+    arena_destroy(scratch);
+    bool fits = kept && item->alone && !item->same &&
+                kept->scheme.type == item->scheme.type &&
+                kept->scheme.symmetric == item->scheme.symmetric &&
+                kept->scheme.mirrored == item->scheme.mirrored &&
+                kept->scheme.scale_type == item->scheme.scale_type &&
+                memcmp(&kept->shape, &item->shape, sizeof kept->shape) == 0;
+    return fits ? &kept->solution : NULL;
+}
+
+double calibration_cost(const struct nibble_calibration *c, const char *key)
+{
+    const double *cost = map_get(&c->costs, key);
+    return cost ? *cost : 0;
+}
+
+/* ---- beginning --------------------------------------------------------- */
+
+static void show(struct trying *t)
+{
+    for (size_t i = 0; i < t->trials.count; i++) {
+        const struct trial *trial = &t->trials.list[i];
+        const struct plan_item *item = &t->session.plan.items[trial->item];
+        const struct trial_bias *bias = trial->bias;
+        struct nibble_trial *shown = &t->shown[i];
+        *shown = (struct nibble_trial){.name = trial->name,
+                                       .dims = item->tensor->dims,
+                                       .rank = item->tensor->n_dims,
+                                       .elements = item->elements,
+                                       .bias_name = bias ? bias->name : "",
+                                       .bias_dims = bias ? bias->dims : NULL,
+                                       .bias_rank = bias ? bias->rank : 0,
+                                       .bias_elements = bias ? bias->count : 0,
+                                       .step = trial->step,
+                                       .noise = (double)NAN};
+        for (size_t k = 0, n = 0; trial->site && k < SITE_VALUES; k++)
+            if (trial->site->tensors[k])
+                shown->tensors[n++] = trial->site->site.values[k];
+    }
+}
+
+/* The model for trials; its names are what trials are called by. */
+static bool write_trials(const struct nibble_calibration *c, struct trying *t,
+                         const char *output, struct error *err)
+{
+    struct session session = {0};
+    struct observer again = {0};
+    bool ok = session_begin(&session, c, &t->session.options, err);
+    if (ok) { /* the same choices: they need not be made twice */
+        session.options.bits_per_weight = session.options.min_snr = 0;
+        session.planning.choices = t->session.planning.choices;
+        session.planning.unfit = &t->session.findings.unfit;
+        session.planning.wide_scales = &t->session.findings.wide_scales;
+    }
+    ok = ok && session_plan(&session, err) &&
+         observer_make(session.model, &session.index, &session.plan, &again, err) &&
+         trials_make(session.model, &session.plan, &c->observer, &t->trials, err) &&
+         session_write(&session, output, err);
+    observer_free(&again);
+    session_end(&session);
+    return ok;
+}
+
+static bool begin(struct nibble_calibration *c, const struct nibble_options *given,
+                  const char *output, struct error *err)
+{
+    struct nibble_options options;
+    if (!output)
+        return error_set(err, STATUS_INVALID, "no output is named");
+    if (!options_read(given, &options, err))
+        return false;
+    struct trying *t = calloc(1, sizeof *t);
+    if (!t || !(t->arena = arena_create(ARENA_NO_CAP))) {
+        free(t);
+        return error_memory(err);
+    }
+    options.calibration = c;
+    bool ok = session_begin(&t->session, c, &options, err) &&
+              session_plan(&t->session, err) && write_trials(c, t, output, err);
+    ok = ok && ((t->shown = calloc(t->trials.count + 1, sizeof *t->shown)) ||
+                error_memory(err));
+    if (!ok) {
+        trying_free(t);
+        return false;
+    }
+    show(t);
+    trying_free(c->trying);
+    c->trying = t;
+    return true;
+}
+
+enum nibble_status nibble_calibration_begin_trials(struct nibble_calibration *c,
+                                                   const struct nibble_options *options,
+                                                   const char *output,
+                                                   struct nibble_error *error)
+{
+    struct error err = {0};
+    begin(c, options, output, &err);
+    return calibration_finish(&err, error);
+}
+
+size_t nibble_calibration_trial_count(const struct nibble_calibration *c)
+{
+    return c->trying ? c->trying->trials.count : 0;
+}
+
+const struct nibble_trial *nibble_calibration_trial(const struct nibble_calibration *c,
+                                                    size_t index)
+{
+    return index < nibble_calibration_trial_count(c) ? &c->trying->shown[index] : NULL;
+}
+
+static struct trial *find_trial(struct nibble_calibration *c, size_t index,
+                                struct error *err)
+{
+    if (index < nibble_calibration_trial_count(c))
+        return &c->trying->trials.list[index];
+    error_set(err, STATUS_INVALID, "there is no trial %zu of %zu", index,
+              nibble_calibration_trial_count(c));
+    return NULL;
+}
+
+/* ---- one weight -------------------------------------------------------- */
+
+/* Codes as without data, as a solution. */
+static bool solve_plain(const struct session *s, const struct plan_item *item,
+                        struct solution *out, struct error *err)
+{
+    const size_t groups = quant_groups(&item->shape), elements = (size_t)item->elements;
+    const size_t width = item->shape.block ? item->shape.inner : 1;
+    const struct quant_source source = {item->source->data,
+                                        data_type_real(item->data_type)};
+    struct quant_error error = {0};
+    *out = (struct solution){.codes = malloc(elements),
+                             .scales = malloc(groups * sizeof *out->scales),
+                             .zeros = malloc(groups)};
+    if (!out->codes || !out->scales || !out->zeros)
+        return error_memory(err);
+    out->fit = quant_fit(s->filling.kernels, &item->scheme, source, &item->shape, 0,
+                         groups / width, out->scales, out->zeros);
+    if (out->fit == QUANT_FIT_OK)
+        quant_encode(s->filling.kernels, &item->scheme, source, &item->shape, 0, elements,
+                     0, out->scales, out->zeros, out->codes, &error);
+    out->noise = error.noise;
+    out->signal = error.signal;
+    return true;
+}
+
+/* With what is known of its input: of the step, else of the float model. */
+static bool solve(struct nibble_calibration *c, const struct trial *trial,
+                  struct plan_item *item, struct solution *out, struct error *err)
+{
+    struct trying *t = c->trying;
+    struct plan one = {.items = item, .count = 1};
+    const struct solutions_options options = {.algebra = c->algebra,
+                                              .kernels = t->session.filling.kernels,
+                                              .threads = t->session.options.threads,
+                                              .cancel = t->session.options.cancel};
+    const bool paired = trial->site && trial->step + 1 == t->step &&
+                        statistics_find(&t->pairs, trial->site->site.key);
+    struct solutions solutions;
+    if (!solutions_make(&one, paired ? &t->pairs : &c->observer.statistics, &options,
+                        &solutions, err))
+        return false;
+    if (solutions.count == 0) {
+        solutions_free(&solutions);
+        return solve_plain(&t->session, item, out, err);
+    }
+    *out = solutions.list[0];
+    solutions.count = 0;
+    solutions_free(&solutions);
+    return true;
+}
+
+static void decode(const struct plan_item *item, const struct solution *s, float *values)
+{
+    const bool negative = quant_type_info(item->scheme.type)->lo < 0;
+    for (size_t i = 0; i < item->elements; i++) {
+        size_t group = quant_group_of(&item->shape, i);
+        int code = negative ? (int8_t)s->codes[i] : s->codes[i];
+        int zero = negative ? (int8_t)s->zeros[group] : s->zeros[group];
+        values[i] = (float)(code - zero) * s->scales[group];
+    }
+}
+
+static void add_bias(const struct trial *trial, const struct solution *s, float sign,
+                     float *bias)
+{
+    for (size_t i = 0; s->bias && i < s->groups * s->outputs; i++)
+        bias[i / s->outputs * trial->group_stride + trial->first + i % s->outputs] +=
+            sign * s->bias[i];
+}
+
+static bool keep(struct trying *t, const struct trial *trial,
+                 const struct plan_item *item, const struct solution *solution,
+                 struct error *err)
+{
+    const char *key = plan_key(t->arena, item->value);
+    struct kept *kept = key ? map_get(&t->kept, key) : NULL;
+    if (kept) {
+        if (trial->bias)
+            add_bias(trial, &kept->solution, -1, trial->bias->values);
+        solution_free(&kept->solution);
+    } else {
+        kept = calloc(1, sizeof *kept);
+        if (!kept || !key || !map_put(&t->kept, key, kept)) {
+            free(kept);
+            return error_memory(err);
+        }
+        kept->next = t->all;
+        t->all = kept;
+    }
+    kept->scheme = item->scheme;
+    kept->shape = item->shape;
+    kept->solution = *solution;
+    if (trial->bias)
+        add_bias(trial, solution, 1, trial->bias->values);
+    return true;
+}
+
+static bool try_one(struct nibble_calibration *c, size_t index, bool keeping,
+                    float *values, float *bias, struct error *err)
+{
+    struct trying *t = c->trying;
+    const struct trial *trial = find_trial(c, index, err);
+    struct solution solution = {0};
+    if (!trial)
+        return false;
+    struct plan_item item = t->session.plan.items[trial->item];
+    if (!solve(c, trial, &item, &solution, err)) {
+        solution_free(&solution);
+        return false;
+    }
+    if (solution.fit != QUANT_FIT_OK) {
+        solution_free(&solution);
+        return error_set(err, STATUS_UNSUPPORTED,
+                         "'%s' can't be quantized: it holds NaN or infinity, or its "
+                         "scales do not fit their type",
+                         trial->name);
+    }
+    decode(&item, &solution, values);
+    t->shown[index].noise = solution.signal > 0 ? solution.noise / solution.signal : 0;
+    if (trial->bias && bias) {
+        const struct solution *before =
+            trying_kept(t, &t->session.plan.items[trial->item]);
+        memcpy(bias, trial->bias->values, trial->bias->count * sizeof *bias);
+        if (before)
+            add_bias(trial, before, -1, bias);
+        add_bias(trial, &solution, 1, bias);
+    }
+    if (keeping && keep(t, trial, &item, &solution, err))
+        return true;
+    solution_free(&solution);
+    return err->status == STATUS_OK;
+}
+
+enum nibble_status nibble_calibration_try(struct nibble_calibration *c, size_t index,
+                                          bool keeping, float *values, float *bias,
+                                          struct nibble_error *error)
+{
+    struct error err = {0};
+    try_one(c, index, keeping, values, bias, &err);
+    return calibration_finish(&err, error);
+}
+
+static bool set_cost(struct nibble_calibration *c, const struct value *value,
+                     double noise, struct error *err)
+{
+    const double least = 1e-30; /* none at all would mean that nobody has measured it */
+    const char *key = plan_key(c->arena, value);
+    double *cost = arena_alloc(c->arena, sizeof *cost);
+    if (!key || !cost || !map_put(&c->costs, key, cost))
+        return error_memory(err);
+    *cost = noise > least ? noise : least;
+    return true;
+}
+
+enum nibble_status nibble_calibration_weigh(struct nibble_calibration *c, size_t index,
+                                            double noise, struct nibble_error *error)
+{
+    struct error err = {0};
+    const struct trial *trial = find_trial(c, index, &err);
+    if (trial && !(noise >= 0 && isfinite(noise)))
+        error_set(&err, STATUS_INVALID,
+                  "the noise of '%s' is no number that costs can be", trial->name);
+    if (err.status == STATUS_OK)
+        set_cost(c, c->trying->session.plan.items[trial->item].value, noise, &err);
+    return calibration_finish(&err, error);
+}
+
+/* ---- steps ------------------------------------------------------------- */
+
+static const struct nibble_array *find_array(const struct nibble_array *arrays,
+                                             size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (arrays[i].name && strcmp(arrays[i].name, name) == 0)
+            return &arrays[i];
+    return NULL;
+}
+
+static bool open_rows(const struct observed_site *site, const struct nibble_array *arrays,
+                      size_t count, struct rows *rows, struct error *err)
+{
+    const struct nibble_array *found[SITE_VALUES] = {NULL};
+    for (size_t i = 0; i < SITE_VALUES; i++) {
+        const char *name = site->site.values[i];
+        if (site->tensors[i] && !(found[i] = find_array(arrays, count, name)))
+            return error_set(err, STATUS_INVALID, "calibration data: '%s' is missing",
+                             name);
+    }
+    return rows_open(&site->site, found, rows, err);
+}
+
+static bool observe_site(struct nibble_calibration *c, const struct observed_site *site,
+                         struct rows *before, struct rows *now, struct error *err)
+{
+    if (!rows_align(now, before))
+        return error_set(err, STATUS_INVALID,
+                         "calibration data: '%s' has another shape in the float model",
+                         site->site.values[0]);
+    struct sums *sums = statistics_enter(&c->trying->pairs, site->site.key,
+                                         site->site.groups, site->site.inputs, err);
+    return sums && sums_add_pair(c->algebra, sums, before, now, err);
+}
+
+static bool observe_step(struct nibble_calibration *c, size_t step,
+                         const struct nibble_array *float_arrays, size_t float_count,
+                         const struct nibble_array *arrays, size_t count,
+                         struct error *err)
+{
+    struct trying *t = c->trying;
+    const struct observed_site *last = NULL;
+    if (!t || step >= t->trials.steps)
+        return error_set(err, STATUS_INVALID, "there is no step %zu", step);
+    if (t->step != step + 1) {
+        statistics_free(&t->pairs);
+        t->step = step + 1;
+        if (!statistics_make(&t->pairs, err))
+            return false;
+    }
+    for (size_t i = 0; i < t->trials.count; i++) {
+        const struct trial *trial = &t->trials.list[i];
+        struct rows before = {0}, now = {0};
+        if (trial->step != step || !trial->site || trial->site == last)
+            continue;
+        last = trial->site;
+        bool ok = open_rows(last, float_arrays, float_count, &before, err) &&
+                  open_rows(last, arrays, count, &now, err) &&
+                  observe_site(c, last, &before, &now, err);
+        rows_close(&before);
+        rows_close(&now);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+enum nibble_status nibble_calibration_observe_step(
+    struct nibble_calibration *c, size_t step, const struct nibble_array *float_arrays,
+    size_t float_count, const struct nibble_array *arrays, size_t count,
+    struct nibble_error *error)
+{
+    struct error err = {0};
+    observe_step(c, step, float_arrays, float_count, arrays, count, &err);
+    return calibration_finish(&err, error);
+}
