@@ -717,14 +717,14 @@ NIBBLE_API enum nibble_status nibble_calibration_load(
 /* ---- trials --------------------------------------------------------- */
 
 /* What becomes of the model's output if some weights are quantized, and how later layers
- * can make up for earlier ones: a session of the float model in which weights and biases are
- * inputs. They have the float values as defaults, so only what is tried need be fed.
+ * can make up for earlier ones: a session of the float model in which weights and biases
+ * are inputs. They have the float values as defaults, so only what is tried need be fed.
  *
- * - By output: for each trial, run the model with what nibble_calibration_try gives for it
- *   alone, and hand the noise of the outputs to nibble_calibration_weigh. Then
+ * - By output: for each trial, run the model with what nibble_calibration_try gives for
+ * it alone, and hand the noise of the outputs to nibble_calibration_weigh. Then
  *   bits_per_weight chooses for the least sum of these.
- * - Layer by layer: for each step, run some inputs through the float model and through the
- *   one with everything kept so far, hand both to nibble_calibration_observe_step, and
+ * - Layer by layer: for each step, run some inputs through the float model and through
+ * the one with everything kept so far, hand both to nibble_calibration_observe_step, and
  *   then try the step's trials with `keep`. nibble_quantize writes what was kept, where
  *   its options come to the same types and blocks. */
 struct nibble_trial {
@@ -736,7 +736,8 @@ struct nibble_trial {
     const int64_t *bias_dims;
     size_t bias_rank;
     uint64_t bias_elements;
-    size_t step; /* trials of one step share their input; steps are in the model's order */
+    size_t
+        step; /* trials of one step share their input; steps are in the model's order */
     const char *tensors[2]; /* what to observe for the step; NULL: nothing more */
     double noise; /* after _try: relative to the signal, of the layer's output where
                      that is known, else of the weight's values */
@@ -744,29 +745,28 @@ struct nibble_trial {
 
 /* Begins trials of MODEL quantized with these options, and writes the model for them: the
  * instrumented one with weights and biases as inputs. What was kept before is gone. */
-NIBBLE_API enum nibble_status
-nibble_calibration_begin_trials(struct nibble_calibration *calibration,
-                                const struct nibble_options *options, const char *output,
-                                struct nibble_error *error);
+NIBBLE_API enum nibble_status nibble_calibration_begin_trials(
+    struct nibble_calibration *calibration, const struct nibble_options *options,
+    const char *output, struct nibble_error *error);
 NIBBLE_API size_t
 nibble_calibration_trial_count(const struct nibble_calibration *calibration);
-NIBBLE_API const struct nibble_trial *
-nibble_calibration_trial(const struct nibble_calibration *calibration, size_t index);
+NIBBLE_API const struct nibble_trial *nibble_calibration_trial(
+    const struct nibble_calibration *calibration, size_t index);
 
 /* What a weight becomes, as floats: `values` has room for trial->elements, `bias` for
  * trial->bias_elements. The bias has what was kept of it, for LSTM and the like. */
-NIBBLE_API enum nibble_status
-nibble_calibration_try(struct nibble_calibration *calibration, size_t index, bool keep,
-                       float *values, float *bias, struct nibble_error *error);
+NIBBLE_API enum nibble_status nibble_calibration_try(
+    struct nibble_calibration *calibration, size_t index, bool keep, float *values,
+    float *bias, struct nibble_error *error);
 
 /* The noise of the model's output, relative to its signal, with the weight alone as
  * nibble_calibration_try gives it. */
-NIBBLE_API enum nibble_status
-nibble_calibration_weigh(struct nibble_calibration *calibration, size_t index,
-                         double noise, struct nibble_error *error);
+NIBBLE_API enum nibble_status nibble_calibration_weigh(
+    struct nibble_calibration *calibration, size_t index, double noise,
+    struct nibble_error *error);
 
-/* One run of the float model, and the same with what was kept: the tensors of a step. What
- * was observed for another step before is gone. */
+/* One run of the float model, and the same with what was kept: the tensors of a step.
+ * What was observed for another step before is gone. */
 NIBBLE_API enum nibble_status nibble_calibration_observe_step(
     struct nibble_calibration *calibration, size_t step,
     const struct nibble_array *float_arrays, size_t float_count,
