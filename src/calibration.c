@@ -57,7 +57,7 @@ static bool session_fold(struct session *s, struct error *err)
 {
     bool changed;
     if (!graph_index(s->model, &s->index, err) ||
-        !fold_constants(s->model, &s->index, &s->planning, &changed, err))
+        !fold_constants(s->model, &s->index, &s->planning, NULL, &changed, err))
         return false;
     if (!changed)
         return true;

@@ -97,7 +97,8 @@ static bool fold(struct run *run, struct error *err)
 {
     bool changed;
     return index_graph(run, err) &&
-           fold_constants(run->model, &run->index, &run->planning, &changed, err) &&
+           fold_constants(run->model, &run->index, &run->planning, &run->findings,
+                          &changed, err) &&
            (!changed || index_graph(run, err));
 }
 
@@ -122,6 +123,19 @@ static bool plan(struct run *run, struct error *err)
 {
     drop_plan(run);
     return plan_make(run->model, &run->index, &run->planning, &run->plan, err);
+}
+
+/* Chains of constants were folded in vain where their weights stay float. The next pass
+ * leaves those as they are. */
+static bool unfold(struct run *run, struct error *err)
+{
+    for (size_t i = 0; i < run->plan.count; i++) {
+        const struct plan_item *item = &run->plan.items[i];
+        if (!item->quantize &&
+            !plan_note_unfolded(&run->findings, item, &run->again, err))
+            return false;
+    }
+    return true;
 }
 
 /* Opset and IR as the plan's forms need them. */
@@ -274,16 +288,31 @@ static bool copy(struct run *run, const char *path, const char *output,
     return true;
 }
 
+/* A dry run makes the graph as well, which says how large the output would be. */
+static bool rehearse(struct run *run, struct error *err)
+{
+    if (choices_wanted(&run->options) && !fill(run, err))
+        return false;
+    if (run->again || run->plan.quantized == 0)
+        return true;
+    if (!emit_plan(run->model, &run->index, &run->plan, &run->tensors, err))
+        return false;
+    run->again = is_too_large(run);
+    return true;
+}
+
 static bool pass(struct run *run, const char *model, const char *output,
                  struct nibble_report **out, struct error *err)
 {
     if (!read_model(run, model, err) || !fold(run, err) || !choose(run, err) ||
-        !plan(run, err) || !upgrade(run, err))
+        !plan(run, err) || !unfold(run, err))
         return false;
-    if (!output && choices_wanted(&run->options) && !fill(run, err))
+    if (run->again)
+        return true;
+    if (!upgrade(run, err))
         return false;
     if (!output)
-        return run->again || report(run, out, err);
+        return rehearse(run, err) && (run->again || report(run, out, err));
     if (run->plan.quantized == 0)
         return copy(run, model, output, out, err);
     return write(run, output, err) &&
@@ -313,6 +342,8 @@ static void run_end(struct run *run)
     choices_free(&run->choices);
     map_free(&run->findings.unfit);
     map_free(&run->findings.wide_scales);
+    map_free(&run->findings.unfolded);
+    map_free(&run->findings.folded);
     arena_destroy(run->findings.keys);
     options_free(&run->planning);
 }
@@ -332,6 +363,7 @@ static bool run_begin(struct run *run, const struct nibble_options *options,
         return false;
     run->planning.unfit = &run->findings.unfit;
     run->planning.wide_scales = &run->findings.wide_scales;
+    run->planning.unfolded = &run->findings.unfolded;
     run->facts.cpu = quant_kernels_name(run->filling.kernels);
     return true;
 }

@@ -15,12 +15,14 @@ struct chain {
     struct constant constant;
     struct value **members; /* the end, and all that it is made of */
     size_t member_count;
+    bool wanted;
 };
 
 /* What folding knows of each value, by its number. */
 struct membership {
     uint32_t chains;  /* that it is part of */
     uint32_t visited; /* the number of the visit that has counted it */
+    bool wanted;      /* in some chain */
 };
 
 /* Bytes that folding may make anew, beside twice those of the model. */
@@ -30,6 +32,7 @@ struct folder {
     struct model *model;
     const struct graph_index *index;
     const struct plan_options *options;
+    struct plan_findings *findings; /* NULL: nobody asks */
     struct graph_edits edits;
     struct evaluation evaluation;
     struct chain *chains;
@@ -144,22 +147,70 @@ static bool is_closed(const struct folder *f, const struct chain *chain)
     return true;
 }
 
+/* Takes a chain out; returns the next one. */
+static struct chain *take_out(struct folder *f, const struct chain *chain)
+{
+    for (size_t i = 0; i < chain->member_count; i++)
+        f->memberships[chain->members[i]->number].chains--;
+    return chain->next;
+}
+
 /* Takes chains out until those left hold each other up. */
 static void keep_closed(struct folder *f)
 {
     for (bool again = true; again;) {
         again = false;
         for (struct chain **at = &f->chains; *at;) {
-            struct chain *chain = *at;
-            if (is_closed(f, chain)) {
-                at = &chain->next;
+            if (is_closed(f, *at)) {
+                at = &(*at)->next;
                 continue;
             }
-            for (size_t i = 0; i < chain->member_count; i++)
-                f->memberships[chain->members[i]->number].chains--;
-            *at = chain->next;
+            *at = take_out(f, *at);
             again = true;
         }
+    }
+}
+
+/* ---- which chains are worth it --------------------------------------- */
+
+static bool stays_float(const struct folder *f, const struct chain *chain)
+{
+    const struct map *map = f->options->unfolded;
+    if (!map || map->count == 0)
+        return false;
+    const char *key = plan_key(f->model->arena, chain->end);
+    return key && map_get(map, key);
+}
+
+/* Whether the chain, or one that has a part in common with it, ends in a weight that is
+ * quantized; marks the parts of such chains. */
+static bool is_wanted(struct folder *f, const struct chain *chain)
+{
+    bool wanted = !stays_float(f, chain);
+    for (size_t i = 0; i < chain->member_count; i++)
+        wanted |= f->memberships[chain->members[i]->number].wanted;
+    for (size_t i = 0; wanted && i < chain->member_count; i++)
+        f->memberships[chain->members[i]->number].wanted = true;
+    return wanted;
+}
+
+/* Values that stay float are left as they are: folded, they might take more room. But
+ * they go where the values that they are made of can go. */
+static void keep_wanted(struct folder *f)
+{
+    for (bool again = true; again;) {
+        again = false;
+        for (struct chain *chain = f->chains; chain; chain = chain->next) {
+            bool wanted = chain->wanted;
+            chain->wanted = wanted || is_wanted(f, chain);
+            again |= chain->wanted != wanted;
+        }
+    }
+    for (struct chain **at = &f->chains; *at;) {
+        if ((*at)->wanted)
+            at = &(*at)->next;
+        else
+            *at = take_out(f, *at);
     }
 }
 
@@ -222,6 +273,14 @@ static bool add_tensor(struct folder *f, const struct value *value,
     return edit && edit_add_tensor(edit, tensor);
 }
 
+static bool note_folded(struct folder *f, const struct value *value)
+{
+    const char *key = f->findings ? plan_key(f->findings->keys, value) : NULL;
+    return !f->findings ||
+           (key && map_put(&f->findings->folded, key, (void *)(uintptr_t)1)) ||
+           error_memory(f->err);
+}
+
 static bool fold_chain(struct folder *f, struct chain *chain)
 {
     struct value *value = chain->end;
@@ -232,7 +291,7 @@ static bool fold_chain(struct folder *f, struct chain *chain)
         return false;
     f->changed = true;
     edit_of_value(&f->edits, value)->moved_uses = value->use_count;
-    return drop_node(f, value);
+    return note_folded(f, value) && drop_node(f, value);
 }
 
 /* Consumers of an Identity over a constant are pointed to that. */
@@ -269,6 +328,7 @@ static bool fold_values(struct folder *f)
     if (arena_exhausted(f->index->arena))
         return error_memory(f->err);
     keep_closed(f);
+    keep_wanted(f);
     for (struct chain *chain = f->chains; chain; chain = chain->next)
         if (!fold_chain(f, chain))
             return false;
@@ -276,11 +336,13 @@ static bool fold_values(struct folder *f)
 }
 
 bool fold_constants(struct model *model, const struct graph_index *index,
-                    const struct plan_options *options, bool *changed, struct error *err)
+                    const struct plan_options *options, struct plan_findings *findings,
+                    bool *changed, struct error *err)
 {
     struct folder f = {.model = model,
                        .index = index,
                        .options = options,
+                       .findings = findings,
                        .memberships =
                            calloc(index->value_count + 1, sizeof *f.memberships),
                        .err = err,

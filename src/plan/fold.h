@@ -5,8 +5,10 @@
 
 #include "plan/plan.h"
 
-/* Folds what serves the options. The index is stale where *changed is set. */
+/* Folds what serves the options. The index is stale where *changed is set. findings
+ * learn which weights were chains; NULL: nobody asks. */
 bool fold_constants(struct model *model, const struct graph_index *index,
-                    const struct plan_options *options, bool *changed, struct error *err);
+                    const struct plan_options *options, struct plan_findings *findings,
+                    bool *changed, struct error *err);
 
 #endif

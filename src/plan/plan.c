@@ -4,6 +4,7 @@
 #include "core/pages.h"
 #include "onnx/node.h"
 #include "plan/already.h"
+#include "plan/constant.h"
 #include "plan/equal.h"
 #include "plan/fixed.h"
 #include "plan/forms.h"
@@ -34,12 +35,11 @@ static char *say(struct planner *p, char *message)
 }
 
 /* What a map says of a weight; NULL where that is nothing, or there is no map. */
-static void *look_up(struct planner *p, const struct map *map,
-                     const struct plan_item *item)
+static void *look_up(struct planner *p, const struct map *map, const struct value *value)
 {
     if (!map || map->count == 0)
         return NULL;
-    const char *key = plan_key(p->plan->arena, item->value);
+    const char *key = plan_key(p->plan->arena, value);
     if (!key)
         error_memory(p->err);
     return key ? map_get(map, key) : NULL;
@@ -119,16 +119,16 @@ static const char *reason_fixed(struct planner *p, struct plan_item *item,
 /* What earlier passes found out about its values. */
 static const char *reason_values(struct planner *p, struct plan_item *item)
 {
-    const char *reason = look_up(p, p->options->unfit, item);
+    const char *reason = look_up(p, p->options->unfit, item->value);
     item->warning = reason != NULL;
-    item->wide_scales = look_up(p, p->options->wide_scales, item) != NULL;
+    item->wide_scales = look_up(p, p->options->wide_scales, item->value) != NULL;
     return reason;
 }
 
 /* Also sets the options as they are for this weight. */
 static const char *reason_choice(struct planner *p, struct plan_item *item)
 {
-    const struct plan_choice *choice = look_up(p, p->options->choices, item);
+    const struct plan_choice *choice = look_up(p, p->options->choices, item->value);
     p->own = *p->options;
     item->chosen = choice != NULL;
     if (!choice)
@@ -138,6 +138,40 @@ static const char *reason_choice(struct planner *p, struct plan_item *item)
     p->own.granularity = choice->granularity;
     p->own.block_size = choice->block_size;
     return choice->reason;
+}
+
+/* What is known of the weight that chains of constants make of a value. */
+static const struct plan_unfolded *find_unfolded(struct planner *p,
+                                                 const struct value *value, int *left)
+{
+    const struct map *map = p->options->unfolded;
+    const struct plan_unfolded *found = NULL;
+    for (const struct use *use = value->uses; map && map->count > 0 && use && !found;
+         use = use->next) {
+        if (!use->node || !constant_is_mover(use->node) || (*left)-- <= 0)
+            continue;
+        for (size_t i = 0; i < use->node->n_output && !found; i++) {
+            const char *name = node_output(use->node, i);
+            const struct value *output = *name ? scope_find(use->scope, name) : NULL;
+            if (output && !(found = look_up(p, map, output)))
+                found = find_unfolded(p, output, left);
+        }
+    }
+    return found;
+}
+
+/* A part of a chain stays float for the same reason as the weight at its end. */
+static const char *reason_unfolded(struct planner *p, struct plan_item *item)
+{
+    enum { STEPS = 256 }; /* more nodes are not looked at */
+    int left = STEPS;
+    const struct plan_unfolded *found = find_unfolded(p, item->value, &left);
+    if (!found)
+        return NULL;
+    item->asked = found->asked;
+    item->warning = found->warning;
+    item->chosen = found->chosen;
+    return found->reason;
 }
 
 /* ---- one item ------------------------------------------------------- */
@@ -270,7 +304,8 @@ static bool decide(struct planner *p, struct plan_item *item)
     /* Impossible dims: reading the values says so. */
     if (item->tensor && !tensor_elements(item->tensor, &elements))
         return tensor_values(p->model, item->tensor, p->err) != NULL;
-    if (!(item->reason = reason_kind(p, item)) &&
+    if (!(item->reason = reason_unfolded(p, item)) &&
+        !(item->reason = reason_kind(p, item)) &&
         !(item->reason = reason_small(p, item)) &&
         !(item->reason = reason_rules(p, item)) &&
         !(item->reason = reason_parameter(p, item))) {
@@ -433,4 +468,21 @@ bool plan_note(struct plan_findings *findings, const struct plan_item *item,
     return (key && map_put(widen ? &findings->wide_scales : &findings->unfit, key,
                            (void *)(uintptr_t)reasons[fit])) ||
            error_memory(err);
+}
+
+bool plan_note_unfolded(struct plan_findings *findings, const struct plan_item *item,
+                        bool *noted, struct error *err)
+{
+    const char *key = plan_key(findings->keys, item->value);
+    if (!key)
+        return error_memory(err);
+    if (!map_get(&findings->folded, key) || map_get(&findings->unfolded, key))
+        return true;
+    struct plan_unfolded *found = arena_alloc(findings->keys, sizeof *found);
+    const char *reason = arena_printf(findings->keys, "%s", item->reason);
+    if (!found || !reason)
+        return error_memory(err);
+    *found = (struct plan_unfolded){reason, item->asked, item->warning, item->chosen};
+    *noted = true;
+    return map_put(&findings->unfolded, key, found) || error_memory(err);
 }

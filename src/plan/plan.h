@@ -71,6 +71,9 @@ struct plan_options {
     const struct map *unfit, *wide_scales;
     /* struct plan_choice of weights that have one, by plan_key; NULL: none has. */
     const struct map *choices;
+    /* struct plan_unfolded of weights at the ends of chains of constants, by plan_key:
+     * the chains stay as they are. */
+    const struct map *unfolded;
 };
 
 /* What becomes of one weight. A weight that serves its consumers in more than
@@ -156,15 +159,28 @@ int64_t plan_ir(const struct plan *plan);
  * each time, before an upgrade and after. */
 const char *plan_key(struct arena *arena, const struct value *value);
 
-/* What passes over the weights' values found out: plan_options.unfit and wide_scales. */
+/* What passes over the weights found out: plan_options.unfit, wide_scales and unfolded.
+ */
 struct plan_findings {
-    struct map unfit, wide_scales;
+    struct map unfit, wide_scales, unfolded;
+    struct map folded; /* keys of weights that were chains of constants */
     struct arena *keys;
+};
+
+/* Why the weight at the end of a chain stays float; what the item said of it. */
+struct plan_unfolded {
+    const char *reason;
+    bool asked, warning, chosen;
 };
 
 /* Notes why an item can't be quantized as it was planned. The fit is not OK. */
 bool plan_note(struct plan_findings *findings, const struct plan_item *item,
                enum quant_fit fit, struct error *err);
+
+/* Notes the item of a chain that was folded in vain, for its weight stays float. *noted
+ * is set where the next pass will see another chain. */
+bool plan_note_unfolded(struct plan_findings *findings, const struct plan_item *item,
+                        bool *noted, struct error *err);
 
 /* Bytes of codes, scales and zero points, wherever they are stored. */
 uint64_t plan_bytes(const struct plan_item *item);

@@ -3,6 +3,7 @@ constants: folded into one initializer where nothing else hangs on the chain, in
 spelling of every opset.
 """
 
+import json
 import math
 
 import numpy as np
@@ -354,3 +355,45 @@ def test_small_results_stay(least, done, run, tmp_path):
     assert finished.returncode == 0
     before, after = (tmp_path / "in.onnx").read_bytes(), (tmp_path / "out.onnx").read_bytes()
     assert (before != after) == bool(done)
+
+
+# ---- weights that stay float --------------------------------------------------------
+
+def overlapping(wild=False):
+    """W and W2 have most rows of P in common. V stands beside them. wild: some values of
+    P are so large that no type is good enough for the others."""
+    chain = Chain(13)
+    chain.weight(K + 8, N)
+    if wild:
+        values = numpy_helper.to_array(chain.tensors[0]) * np.where(np.arange(N) % 9, 1, 1e6)
+        chain.tensors[0] = build.tensor(values.astype("f4"), "P")
+    chain.slice("P", [0], [K], [0])
+    chain.slice("P", [8], [K + 8], [0], "W2")
+    more = [node("MatMul", ["X", "W2"], "Y2"), node("MatMul", ["X", "V"], "YV")]
+    return matmul(chain, more, [build.tensor(noise((K, N), 8), "V")],
+                  [info("Y2", rank=2), info("YV", rank=2)])
+
+
+@pytest.mark.parametrize("options, why", [
+    (["--exclude", "^W"], "excluded"), (["--include", "^V"], "not among"),
+    (["--min-snr", "70", "--include", "^W"], "--min-snr")])
+def test_chains_of_floats_stay(options, why, quantize, run):
+    """Folded they would take the room of both weights, where P takes that of one."""
+    model = overlapping("--min-snr" in options)
+    result = quantize(model, *options, *SCHEME.options()[-2:])
+    after = result.load()
+    before = {t.name: t for t in model.graph.initializer}
+    assert {t.name: t for t in after.graph.initializer}["P"] == before["P"]
+    assert not {"W", "W2"} & {t.name for t in after.graph.initializer}
+    assert why in result.reasons["P"]
+    assert ("V" in result.names) == ("--min-snr" not in options)
+    dry = run(result.model, "--dry-run", "--json", "-", *options, *SCHEME.options()[-2:])
+    told, report = json.loads(dry.stdout)["weights"], result.report["weights"]
+    assert [w["name"] for w in told] == [w["name"] for w in report]
+
+
+def test_float_beside_codes_of_one_tensor(quantize):
+    """P can only go where both weights are folded."""
+    result = quantize(overlapping(), *SCHEME.options(), "--exclude", "^W2")
+    assert result.names == {"W", "V"} and "excluded" in result.reasons["W2"]
+    assert not [t for t in result.load().graph.initializer if t.name == "P"]

@@ -2,6 +2,8 @@
 codes have a total, and no model becomes larger than it was.
 """
 
+import json
+
 import numpy as np
 import onnx
 import pytest
@@ -194,9 +196,12 @@ def small(shapes):
 
 
 @pytest.mark.parametrize("form", ["run", "load", "portable", "nbits", "auto"])
-def test_small_weights(form, quantize):
-    """Nodes and names of forms count, too: such a model is left as it is."""
+def test_small_weights(form, quantize, run):
+    """Nodes and names of forms count, too: such a model is left as it is. A dry run
+    says so."""
     result = quantize(small([(16, 4)] * 40), "--min-elements", 1, *FORMS[form])
+    dry = run(result.model, "--dry-run", "--json", "-", "--min-elements", 1, *FORMS[form])
+    assert json.loads(dry.stdout)["weights"] == result.report["weights"]
     assert result.output.stat().st_size <= result.model.stat().st_size
     assert not result.report["quantized"]
     assert "more room than it saves" in result.report["weights"][0]["reason"]
