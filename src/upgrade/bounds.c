@@ -10,7 +10,7 @@
 static bool clip_default(struct rewrite *r, Onnx__NodeProto *node, const char *name,
                          float absent, const char **value)
 {
-    int element = type_of(&r->place->types, node_input(node, 0)).element;
+    int element = type_of(&r->scope->types, node_input(node, 0)).element;
     if (element == DATA_FLOAT || !data_type_is_float(element))
         return true;
     *value = constant_like(r, node, name, absent, node_input(node, 0));
@@ -51,7 +51,7 @@ static bool pad_needs_no_value(const Onnx__NodeProto *node)
 bool upgrade_pad_11(struct rewrite *r, Onnx__NodeProto *node)
 {
     const char *pads, *value = "";
-    if (!attribute_to_value(r, node, "pads", FORM_INTS, &pads))
+    if (!attribute_to_value(r, node, "pads", ATTRIBUTE_INTS, &pads))
         return false;
     if (!*pads)
         pads = constant_ints(r, node, "pads", NULL, 0);

@@ -20,7 +20,7 @@ static bool cast_around(struct rewrite *r, Onnx__NodeProto *node, int inner, int
 
 static bool cast_integers(struct rewrite *r, Onnx__NodeProto *node, int inner)
 {
-    int element = type_of(&r->place->types, node_input(node, 0)).element;
+    int element = type_of(&r->scope->types, node_input(node, 0)).element;
     if (element == DATA_UNDEFINED || data_type_is_float(element))
         return true;
     return cast_around(r, node, inner, element);

@@ -7,7 +7,7 @@ static bool list_to_input(struct rewrite *r, Onnx__NodeProto *node, const char *
                           size_t index)
 {
     const char *value;
-    return attribute_to_value(r, node, attribute, FORM_INTS, &value) &&
+    return attribute_to_value(r, node, attribute, ATTRIBUTE_INTS, &value) &&
            (!*value || node_set_input(r->model, node, index, value));
 }
 
@@ -38,7 +38,7 @@ bool upgrade_split_18(struct rewrite *r, Onnx__NodeProto *node)
 bool upgrade_unsqueeze_13(struct rewrite *r, Onnx__NodeProto *node)
 {
     const char *value;
-    if (!attribute_to_value(r, node, "axes", FORM_INTS, &value))
+    if (!attribute_to_value(r, node, "axes", ATTRIBUTE_INTS, &value))
         return false;
     if (!*value)
         value = constant_ints(r, node, "axes", NULL, 0);
@@ -67,7 +67,7 @@ bool upgrade_slice_10(struct rewrite *r, Onnx__NodeProto *node)
         return false;
     for (size_t i = 0; i < 2; i++) {
         const char *value;
-        if (!attribute_to_value(r, node, required[i], FORM_INTS, &value))
+        if (!attribute_to_value(r, node, required[i], ATTRIBUTE_INTS, &value))
             return false;
         if (!*value)
             value = constant_ints(r, node, required[i], NULL, 0);
@@ -80,7 +80,7 @@ bool upgrade_slice_10(struct rewrite *r, Onnx__NodeProto *node)
 bool upgrade_topk_10(struct rewrite *r, Onnx__NodeProto *node)
 {
     const char *value;
-    return attribute_to_value(r, node, "k", FORM_ONE, &value) &&
+    return attribute_to_value(r, node, "k", ATTRIBUTE_ONE_INT, &value) &&
            (!*value || node_set_input(r->model, node, 1, value));
 }
 
@@ -88,7 +88,7 @@ bool upgrade_topk_10(struct rewrite *r, Onnx__NodeProto *node)
 bool upgrade_dft_20(struct rewrite *r, Onnx__NodeProto *node)
 {
     const char *value;
-    if (!attribute_to_value(r, node, "axis", FORM_INT, &value))
+    if (!attribute_to_value(r, node, "axis", ATTRIBUTE_INT, &value))
         return false;
     if (!*value)
         value = constant_int(r, node, "axis", 1);

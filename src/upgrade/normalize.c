@@ -50,7 +50,7 @@ static bool uses_outputs(struct rewrite *r, const Onnx__NodeProto *node, size_t 
     *used = false;
     for (size_t i = first; i < node->n_output && !*used; i++)
         if (*node_output(node, i) &&
-            !survey_is_used(&r->place->upgrade->survey, node_output(node, i), used))
+            !survey_is_used(&r->scope->upgrade->survey, node_output(node, i), used))
             return false;
     return true;
 }
@@ -144,7 +144,7 @@ bool upgrade_group_normalization_21(struct rewrite *r, Onnx__NodeProto *node)
     }
     /* From opset 21 on, the first stage is computed in float by default. */
     bool is_double =
-        type_of(&r->place->types, node_input(node, 0)).element == DATA_DOUBLE;
+        type_of(&r->scope->types, node_input(node, 0)).element == DATA_DOUBLE;
     return list && shape &&
            (!is_double || node_set_int(r->model, node, "stash_type", DATA_DOUBLE));
 }

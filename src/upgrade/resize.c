@@ -8,7 +8,7 @@
 bool upgrade_upsample_9(struct rewrite *r, Onnx__NodeProto *node)
 {
     const char *value;
-    return attribute_to_value(r, node, "scales", FORM_FLOATS, &value) &&
+    return attribute_to_value(r, node, "scales", ATTRIBUTE_FLOATS, &value) &&
            (!*value || node_set_input(r->model, node, 1, value));
 }
 
@@ -43,12 +43,12 @@ enum growth { GROWS, SHRINKS, MIXED };
  * unknown. */
 static bool growth_of(struct rewrite *r, const char *scales, enum growth *growth)
 {
-    const Onnx__TensorProto *tensor = type_of(&r->place->types, scales).constant;
+    const Onnx__TensorProto *tensor = type_of(&r->scope->types, scales).constant;
     *growth = MIXED;
     if (!tensor || tensor->data_type != DATA_FLOAT)
         return true;
     const struct payload *payload =
-        tensor_values(r->model, tensor, r->place->upgrade->err);
+        tensor_values(r->model, tensor, r->scope->upgrade->err);
     if (!payload)
         return false;
     bool grows = false, shrinks = false;
@@ -128,7 +128,7 @@ static bool replace_tf_half_pixel(struct rewrite *r, Onnx__NodeProto *node)
 
 static bool is_empty(struct rewrite *r, const char *name)
 {
-    const Onnx__TensorProto *tensor = type_of(&r->place->types, name).constant;
+    const Onnx__TensorProto *tensor = type_of(&r->scope->types, name).constant;
     return tensor && tensor->n_dims == 1 && tensor->dims[0] == 0;
 }
 

@@ -29,15 +29,15 @@ bool list_append(struct model *model, struct list *list, void *item)
 
 /* ---- refusing ------------------------------------------------------- */
 
-void refuse_node(const struct place *place, const Onnx__NodeProto *node,
+void refuse_node(const struct upgrade_scope *scope, const Onnx__NodeProto *node,
                  const char *reason)
 {
-    struct refusals *refusals = &place->upgrade->refusals;
+    struct refusals *refusals = &scope->upgrade->refusals;
     char line[512];
-    bool inside = place->function != NULL;
+    bool inside = scope->function != NULL;
     snprintf(line, sizeof line, "\n  %.200s (%.60s)%s%.100s: %.120s",
-             node_label(place->upgrade->model, node), text(node->op_type),
-             inside ? " in function " : "", inside ? text(place->function->name) : "",
+             node_label(scope->upgrade->model, node), text(node->op_type),
+             inside ? " in function " : "", inside ? text(scope->function->name) : "",
              reason);
     size_t length = strlen(line);
     refusals->count++;
@@ -52,7 +52,7 @@ void refuse_node(const struct place *place, const Onnx__NodeProto *node,
 bool refuse(struct rewrite *r, const Onnx__NodeProto *node, const char *reason)
 {
     if (!r->is_refused)
-        refuse_node(r->place, node, reason);
+        refuse_node(r->scope, node, reason);
     r->is_refused = true;
     return true;
 }
@@ -99,7 +99,7 @@ bool node_cut_outputs(struct rewrite *r, Onnx__NodeProto *node, size_t count)
 {
     for (size_t i = count; i < node->n_output; i++)
         if (*text(node->output[i]) &&
-            !map_put(&r->place->upgrade->dropped, node->output[i], node))
+            !map_put(&r->scope->upgrade->dropped, node->output[i], node))
             return false;
     if (node->n_output > count)
         node->n_output = count;
@@ -151,31 +151,31 @@ static void key_of(char *key, size_t size, const struct literal *literal)
     key[used] = '\0';
 }
 
-static const char *constant_known(const struct place *place, const char *key)
+static const char *constant_known(const struct upgrade_scope *scope, const char *key)
 {
     const char *name = NULL;
-    for (; *key && place && !name; place = place->outer)
-        name = map_get(&place->constants, key);
+    for (; *key && scope && !name; scope = scope->outer)
+        name = map_get(&scope->constants, key);
     return name;
 }
 
-/* Makes a Constant node. It has no inputs, so it is appended to the place's nodes at
+/* Makes a Constant node. It has no inputs, so it is appended to the scope's nodes at
  * once. So it comes before the rewritten node and before all nodes that are made for
  * it. */
 static Onnx__NodeProto *constant_node(struct rewrite *r, const char *output)
 {
     Onnx__NodeProto *made = make(r, "Constant", output, NULL, 0, output);
-    return made && list_append(r->model, &r->place->nodes, made) ? made : NULL;
+    return made && list_append(r->model, &r->scope->nodes, made) ? made : NULL;
 }
 
 /* Puts the tensor where it belongs: into an initializer or a Constant node. */
-static bool constant_place(struct rewrite *r, Onnx__TensorProto *tensor, const char *name)
+static bool add_constant(struct rewrite *r, Onnx__TensorProto *tensor, const char *name)
 {
-    struct place *place = r->place;
-    if (!types_of_constant(&place->types, place->upgrade->arena, tensor))
+    struct upgrade_scope *scope = r->scope;
+    if (!types_of_constant(&scope->types, scope->upgrade->arena, tensor))
         return false;
-    if (place->is_graph)
-        return list_append(r->model, &place->initializers, tensor);
+    if (scope->is_graph)
+        return list_append(r->model, &scope->initializers, tensor);
     Onnx__NodeProto *node = constant_node(r, name);
     return node && node_set_tensor(r->model, node, "value", tensor);
 }
@@ -204,16 +204,16 @@ static const char *constant_add(struct rewrite *r, const Onnx__NodeProto *node,
 {
     char key[256];
     key_of(key, sizeof key, literal);
-    const char *name = constant_known(r->place, key);
+    const char *name = constant_known(r->scope, key);
     if (name)
         return name;
     name = name_fresh(r->model, base_of(node), suffix);
     Onnx__TensorProto *tensor = name ? literal_tensor(r->model, name, literal) : NULL;
-    if (!tensor || !constant_place(r, tensor, name))
+    if (!tensor || !add_constant(r, tensor, name))
         return NULL;
     const char *copy = *key ? arena_string(r->model->arena, key) : "";
     bool noted =
-        copy && (!*copy || map_put(&r->place->constants, copy, (void *)(uintptr_t)name));
+        copy && (!*copy || map_put(&r->scope->constants, copy, (void *)(uintptr_t)name));
     return noted ? name : NULL;
 }
 
@@ -253,7 +253,7 @@ static const char *cast_like(struct rewrite *r, const Onnx__NodeProto *node,
 const char *constant_like(struct rewrite *r, const Onnx__NodeProto *node,
                           const char *suffix, float value, const char *like)
 {
-    int element = type_of(&r->place->types, like).element;
+    int element = type_of(&r->scope->types, like).element;
     bool known = data_type_is_float(element);
     const char *name = constant_add(
         r, node, suffix,
@@ -263,14 +263,14 @@ const char *constant_like(struct rewrite *r, const Onnx__NodeProto *node,
 
 /* ---- attributes that become inputs ----------------------------------- */
 
-static const struct form_row {
+static const struct attribute_row {
     const char *constant; /* the attribute of Constant for such a value */
     Onnx__AttributeProto__AttributeType type;
-} form_rows[] = {
-    [FORM_INTS] = {"value_ints", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS},
-    [FORM_FLOATS] = {"value_floats", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS},
-    [FORM_INT] = {"value_int", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT},
-    [FORM_ONE] = {"value_int", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT},
+} attribute_rows[] = {
+    [ATTRIBUTE_INTS] = {"value_ints", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS},
+    [ATTRIBUTE_FLOATS] = {"value_floats", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS},
+    [ATTRIBUTE_INT] = {"value_int", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT},
+    [ATTRIBUTE_ONE_INT] = {"value_int", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT},
 };
 
 /* Makes a Constant node that refers to an attribute of the function, which callers
@@ -300,8 +300,8 @@ static const char *reference_value(struct rewrite *r, const Onnx__NodeProto *nod
 static bool reference_is_sure(struct rewrite *r, const Onnx__NodeProto *node,
                               const Onnx__AttributeProto *attribute)
 {
-    const Onnx__FunctionProto *function = r->place->function;
-    if (function && survey_is_given(&r->place->upgrade->survey, function,
+    const Onnx__FunctionProto *function = r->scope->function;
+    if (function && survey_is_given(&r->scope->upgrade->survey, function,
                                     text(attribute->ref_attr_name)))
         return true;
     const char *reason = arena_printf(
@@ -314,22 +314,22 @@ static bool reference_is_sure(struct rewrite *r, const Onnx__NodeProto *node,
 
 static const char *literal_value(struct rewrite *r, const Onnx__NodeProto *node,
                                  const Onnx__AttributeProto *attribute,
-                                 enum attribute_form form)
+                                 enum attribute_kind kind)
 {
     const char *suffix = text(attribute->name);
-    switch (form) {
-    case FORM_INTS:
+    switch (kind) {
+    case ATTRIBUTE_INTS:
         return attribute->n_ints == 0
                    ? ""
                    : constant_ints(r, node, suffix, attribute->ints, attribute->n_ints);
-    case FORM_FLOATS:
+    case ATTRIBUTE_FLOATS:
         return attribute->n_floats == 0
                    ? ""
                    : constant_floats(r, node, suffix, attribute->floats,
                                      attribute->n_floats);
-    case FORM_INT:
+    case ATTRIBUTE_INT:
         return constant_int(r, node, suffix, attribute->i);
-    case FORM_ONE:
+    case ATTRIBUTE_ONE_INT:
         return constant_ints(r, node, suffix, &attribute->i, 1);
     }
     return NULL;
@@ -337,11 +337,11 @@ static const char *literal_value(struct rewrite *r, const Onnx__NodeProto *node,
 
 static const char *referenced_value(struct rewrite *r, const Onnx__NodeProto *node,
                                     const Onnx__AttributeProto *attribute,
-                                    enum attribute_form form)
+                                    enum attribute_kind kind)
 {
-    const struct form_row *row = &form_rows[form];
+    const struct attribute_row *row = &attribute_rows[kind];
     const char *value = reference_value(r, node, attribute, row->constant, row->type);
-    if (!value || form != FORM_ONE)
+    if (!value || kind != ATTRIBUTE_ONE_INT)
         return value;
     const int64_t one = 1;
     const char *const inputs[] = {value, constant_ints(r, node, "shape", &one, 1)};
@@ -351,7 +351,7 @@ static const char *referenced_value(struct rewrite *r, const Onnx__NodeProto *no
 }
 
 bool attribute_to_value(struct rewrite *r, Onnx__NodeProto *node, const char *name,
-                        enum attribute_form form, const char **value)
+                        enum attribute_kind kind, const char **value)
 {
     const Onnx__AttributeProto *attribute = node_take(node, name);
     *value = "";
@@ -359,8 +359,8 @@ bool attribute_to_value(struct rewrite *r, Onnx__NodeProto *node, const char *na
         return true;
     if (is_reference(attribute) && !reference_is_sure(r, node, attribute))
         return false;
-    *value = is_reference(attribute) ? referenced_value(r, node, attribute, form)
-                                     : literal_value(r, node, attribute, form);
+    *value = is_reference(attribute) ? referenced_value(r, node, attribute, kind)
+                                     : literal_value(r, node, attribute, kind);
     return *value != NULL;
 }
 

@@ -36,12 +36,12 @@ struct upgrade {
 };
 
 /* A graph or a function while its nodes are being raised. */
-struct place {
+struct upgrade_scope {
     struct upgrade *upgrade;
-    const struct place *outer;     /* the scope around this one; NULL: none */
-    Onnx__FunctionProto *function; /* the function that holds the nodes; NULL: none */
-    bool is_graph;                 /* new constants: initializers, or Constant nodes */
-    int64_t source;                /* the opset of the nodes */
+    const struct upgrade_scope *outer; /* the scope around this one; NULL: none */
+    Onnx__FunctionProto *function;     /* the function that holds the nodes; NULL: none */
+    bool is_graph;  /* new constants: initializers, or Constant nodes */
+    int64_t source; /* the opset of the nodes */
     struct types types;
     struct list nodes;        /* nodes that are raised already */
     struct list initializers; /* new initializers */
@@ -50,7 +50,7 @@ struct place {
 
 /* One change, applied to one node. */
 struct rewrite {
-    struct place *place;
+    struct upgrade_scope *scope;
     struct model *model;
     int64_t version;           /* the opset of the node and of all new nodes afterwards */
     struct list before, after; /* new nodes */
@@ -68,7 +68,7 @@ typedef bool rewrite_fn(struct rewrite *r, Onnx__NodeProto *node);
 bool refuse(struct rewrite *r, const Onnx__NodeProto *node, const char *reason);
 
 /* The same outside of a rewrite. */
-void refuse_node(const struct place *place, const Onnx__NodeProto *node,
+void refuse_node(const struct upgrade_scope *scope, const Onnx__NodeProto *node,
                  const char *reason);
 
 /* Whether the attribute refers to an attribute of the function, which callers set. */
@@ -109,18 +109,18 @@ const char *constant_like(struct rewrite *r, const Onnx__NodeProto *node,
 
 /* ---- attributes that become inputs ----------------------------------- */
 
-enum attribute_form {
-    FORM_INTS,   /* a list of int64 */
-    FORM_FLOATS, /* a list of float */
-    FORM_INT,    /* an int64 scalar */
-    FORM_ONE,    /* a list with one int64 */
+enum attribute_kind {
+    ATTRIBUTE_INTS,    /* a list of int64 */
+    ATTRIBUTE_FLOATS,  /* a list of float */
+    ATTRIBUTE_INT,     /* an int64 scalar */
+    ATTRIBUTE_ONE_INT, /* a list with one int64 */
 };
 
 /* Removes the attribute from the node. Sets *value to the name of a constant with its
  * value, or to "" if it is absent or an empty list. Returns false if out of memory, or if
  * the node was refused (r->is_refused). */
 bool attribute_to_value(struct rewrite *r, Onnx__NodeProto *node, const char *name,
-                        enum attribute_form form, const char **value);
+                        enum attribute_kind kind, const char **value);
 
 /* The same for one float, as a scalar with the type of the value `like`. */
 bool attribute_to_scalar(struct rewrite *r, Onnx__NodeProto *node, const char *name,

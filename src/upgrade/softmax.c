@@ -8,7 +8,7 @@ static bool cuts_last(struct rewrite *r, const Onnx__NodeProto *node)
 {
     const Onnx__AttributeProto *axis = node_attribute(node, "axis");
     int64_t cut = node_int(node, "axis", 1);
-    int rank = type_of(&r->place->types, node_input(node, 0)).rank;
+    int rank = type_of(&r->scope->types, node_input(node, 0)).rank;
     return !is_reference(axis) && (cut == -1 || (rank > 0 && cut == rank - 1));
 }
 

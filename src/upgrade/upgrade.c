@@ -26,7 +26,7 @@ static bool is_no_other(void *first, const void *import)
 
 /* "" and "ai.onnx" are one domain: keeps one import of it. */
 static bool merge_imports(struct upgrade *upgrade, struct imports imports,
-                          const char *place)
+                          const char *where)
 {
     Onnx__OperatorSetIdProto *first = imports_find(imports, "");
     for (size_t i = 0; first && i < *imports.count; i++) {
@@ -36,7 +36,7 @@ static bool merge_imports(struct upgrade *upgrade, struct imports imports,
                 upgrade->err, STATUS_UNSUPPORTED,
                 "%s: %simports the standard domain twice, at opset %lld and at "
                 "%lld",
-                upgrade->model->file->path, place, (long long)first->version,
+                upgrade->model->file->path, where, (long long)first->version,
                 (long long)other->version);
     }
     if (first)
@@ -44,22 +44,22 @@ static bool merge_imports(struct upgrade *upgrade, struct imports imports,
     return true;
 }
 
-static bool check_source(const struct upgrade *upgrade, int64_t source, const char *place)
+static bool check_source(const struct upgrade *upgrade, int64_t source, const char *where)
 {
     if (source >= UPGRADE_SOURCE_MIN && source <= UPGRADE_TARGET_MAX)
         return true;
     return error_set(upgrade->err, STATUS_UNSUPPORTED,
                      "%s: %sopset %lld: nibble knows opsets %d to %d",
-                     upgrade->model->file->path, place, (long long)source,
+                     upgrade->model->file->path, where, (long long)source,
                      UPGRADE_SOURCE_MIN, UPGRADE_TARGET_MAX);
 }
 
-static bool no_import(const struct upgrade *upgrade, const char *place)
+static bool no_import(const struct upgrade *upgrade, const char *where)
 {
     return error_set(
         upgrade->err, STATUS_UNSUPPORTED,
         "%s: %shas nodes of the standard domain and doesn't import its opset",
-        upgrade->model->file->path, place);
+        upgrade->model->file->path, where);
 }
 
 /* ---- IR version ----------------------------------------------------- */
@@ -127,17 +127,17 @@ static bool raise_main(struct upgrade *upgrade)
 static bool raise_function(struct upgrade *upgrade, Onnx__FunctionProto *function)
 {
     struct imports imports = imports_of_function(function);
-    const char *place =
+    const char *where =
         arena_printf(upgrade->model->arena, "function '%s': ", text(function->name));
-    if (!place)
+    if (!where)
         return error_memory(upgrade->err);
-    if (!merge_imports(upgrade, imports, place))
+    if (!merge_imports(upgrade, imports, where))
         return false;
     Onnx__OperatorSetIdProto *import = imports_find(imports, "");
     if (!import)
-        return !function_has_standard(upgrade, function) || no_import(upgrade, place);
+        return !function_has_standard(upgrade, function) || no_import(upgrade, where);
     int64_t source = import->version;
-    if (!check_source(upgrade, source, place))
+    if (!check_source(upgrade, source, where))
         return false;
     if (source >= upgrade->target)
         return true;
