@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-struct builder {
+struct index_builder {
     struct model *model;
     struct graph_index *index;
     struct map paths; /* that are taken: the number behind the last one, or 1 */
@@ -25,8 +25,8 @@ struct value *scope_find(const struct scope *scope, const char *name)
 
 /* ---- definitions ---------------------------------------------------- */
 
-static struct value *define(struct builder *b, struct scope *scope, const char *name,
-                            enum value_kind kind)
+static struct value *define(struct index_builder *b, struct scope *scope,
+                            const char *name, enum value_kind kind)
 {
     struct value *value = map_get(&scope->values, name);
     if (value) {
@@ -50,7 +50,7 @@ static struct value *define(struct builder *b, struct scope *scope, const char *
     return value;
 }
 
-static bool define_tensor(struct builder *b, struct scope *scope,
+static bool define_tensor(struct index_builder *b, struct scope *scope,
                           Onnx__TensorProto *tensor, enum value_kind kind)
 {
     struct value *value = define(b, scope, text(tensor->name), kind);
@@ -60,7 +60,7 @@ static bool define_tensor(struct builder *b, struct scope *scope,
     return true;
 }
 
-static bool define_input(struct builder *b, struct scope *scope, const char *name)
+static bool define_input(struct index_builder *b, struct scope *scope, const char *name)
 {
     struct value *value = map_get(&scope->values, name);
     if (!value)
@@ -70,7 +70,8 @@ static bool define_input(struct builder *b, struct scope *scope, const char *nam
     return value != NULL;
 }
 
-static bool define_outputs(struct builder *b, struct scope *scope, Onnx__NodeProto *node)
+static bool define_outputs(struct index_builder *b, struct scope *scope,
+                           Onnx__NodeProto *node)
 {
     for (size_t i = 0; i < node->n_output; i++) {
         if (!*text(node->output[i]))
@@ -83,7 +84,7 @@ static bool define_outputs(struct builder *b, struct scope *scope, Onnx__NodePro
     return true;
 }
 
-static bool define_nodes(struct builder *b, struct scope *scope,
+static bool define_nodes(struct index_builder *b, struct scope *scope,
                          Onnx__NodeProto *const *nodes, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -96,7 +97,7 @@ static bool define_nodes(struct builder *b, struct scope *scope,
 
 /* Names of nodes need not be unique, but paths are: "If_12.then_branch#2" is the second
  * one of that name in the file. */
-static const char *unique_path(struct builder *b, const char *stem)
+static const char *unique_path(struct index_builder *b, const char *stem)
 {
     uintptr_t last = stem ? (uintptr_t)map_get(&b->paths, stem) : 0;
     const char *path = stem;
@@ -109,7 +110,8 @@ static const char *unique_path(struct builder *b, const char *stem)
     return noted ? path : NULL;
 }
 
-static struct scope *scope_new(struct builder *b, struct scope *parent, const char *path)
+static struct scope *scope_new(struct index_builder *b, struct scope *parent,
+                               const char *path)
 {
     struct scope *scope = arena_alloc(b->index->arena, sizeof *scope);
     path = unique_path(b, path);
@@ -126,7 +128,7 @@ static struct scope *scope_new(struct builder *b, struct scope *parent, const ch
 }
 
 /* A name for messages, unique once a number stands behind it. */
-static const char *path_stem(const struct builder *b, const struct region *region)
+static const char *path_stem(const struct index_builder *b, const struct region *region)
 {
     struct arena *arena = b->index->arena;
     if (region->function)
@@ -140,7 +142,7 @@ static const char *path_stem(const struct builder *b, const struct region *regio
                         text(region->attribute->name));
 }
 
-static bool define_graph(struct builder *b, struct scope *scope,
+static bool define_graph(struct index_builder *b, struct scope *scope,
                          const Onnx__GraphProto *graph)
 {
     for (size_t i = 0; i < graph->n_initializer; i++)
@@ -157,7 +159,7 @@ static bool define_graph(struct builder *b, struct scope *scope,
     return define_nodes(b, scope, graph->node, graph->n_node);
 }
 
-static bool define_function(struct builder *b, struct scope *scope,
+static bool define_function(struct index_builder *b, struct scope *scope,
                             const Onnx__FunctionProto *function)
 {
     for (size_t i = 0; i < function->n_input; i++)
@@ -169,7 +171,7 @@ static bool define_function(struct builder *b, struct scope *scope,
 /* All that a scope defines comes first: uses may stand before definitions. */
 static bool enter_scope(void *context, struct region *region)
 {
-    struct builder *b = context;
+    struct index_builder *b = context;
     struct scope *outer = region->outer ? region->outer->data : NULL;
     struct scope *scope = scope_new(b, outer, path_stem(b, region));
     if (!scope)
@@ -193,7 +195,7 @@ static bool is_quantized(const struct value *value, const Onnx__NodeProto *node)
            (name_is(op_type, "DequantizeLinear") && !value_constant(value));
 }
 
-static bool add_use(struct builder *b, struct scope *scope, const char *name,
+static bool add_use(struct index_builder *b, struct scope *scope, const char *name,
                     Onnx__NodeProto *node, size_t input)
 {
     struct value *value = *name ? scope_find(scope, name) : NULL;
@@ -255,7 +257,7 @@ static void mark_trained(const struct graph_index *index,
     }
 }
 
-static bool index_scopes(struct builder *b)
+static bool index_scopes(struct index_builder *b)
 {
     const struct visitor indexing = {
         .enter = enter_scope, .node = use_inputs, .leave = use_outputs};
@@ -270,7 +272,7 @@ static bool index_scopes(struct builder *b)
 
 bool graph_index(struct model *model, struct graph_index *index, struct error *err)
 {
-    struct builder b = {.model = model, .index = index, .err = err};
+    struct index_builder b = {.model = model, .index = index, .err = err};
     const Onnx__ModelProto *proto = model->proto;
     *index = (struct graph_index){.arena = arena_create(ARENA_NO_CAP)};
     if (!index->arena)

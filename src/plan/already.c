@@ -8,12 +8,14 @@
 
 #include <string.h>
 
-enum { STEPS = 256 }; /* nodes looked at for one constant; more are not followed */
+enum {
+    ALREADY_STEPS = 256
+}; /* nodes looked at for one constant; more are not followed */
 
 /* Operators that take quantized tensors, in any domain. Masks of the inputs that are
  * floats to them, and of those that are codes; the others are scales, zero points and
  * biases. */
-static const struct quantized {
+static const struct quantized_operator {
     const char *op_type;
     unsigned floats, codes;
 } operators[] = {
@@ -35,7 +37,7 @@ static const struct quantized {
     {"QMoE", 1 << 0 | 1 << 1, 1 << 2 | 1 << 5 | 1 << 8},
 };
 
-static const struct quantized *find_operator(const Onnx__NodeProto *node)
+static const struct quantized_operator *find_operator(const Onnx__NodeProto *node)
 {
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
         if (name_is(text(node->op_type), operators[i].op_type))
@@ -81,7 +83,7 @@ static const struct value *result(const struct use *use)
 static const Onnx__TensorProto *origin(const struct value *value, bool *cast)
 {
     *cast = false;
-    for (int i = 0; value && i < STEPS; i++) {
+    for (int i = 0; value && i < ALREADY_STEPS; i++) {
         const Onnx__TensorProto *tensor = value_constant(value);
         if (tensor || value->kind != VALUE_NODE)
             return tensor;
@@ -125,7 +127,7 @@ static bool leads_to_codes(const struct value *value, int *left)
     for (const struct use *use = value ? value->uses : NULL; use; use = use->next) {
         if (!use->node || (*left)-- <= 0)
             continue;
-        const struct quantized *row = find_operator(use->node);
+        const struct quantized_operator *row = find_operator(use->node);
         if (row && !is_input_of(row->floats | row->codes, use->input))
             return true;
         if (row)
@@ -140,7 +142,7 @@ static bool leads_to_codes(const struct value *value, int *left)
 
 bool already_is_parameter(const struct value *value)
 {
-    int left = STEPS;
+    int left = ALREADY_STEPS;
     return leads_to_codes(value, &left);
 }
 
@@ -179,7 +181,7 @@ static bool ends_in_scales(const struct use *use, struct trail *trail)
 
 static bool follow_use(const struct use *use, struct trail *trail)
 {
-    const struct quantized *row = find_operator(use->node);
+    const struct quantized_operator *row = find_operator(use->node);
     if (row) {
         trail->reader = use->node;
         return is_input_of(row->codes, use->input);
@@ -206,7 +208,7 @@ static bool follow_codes(const struct value *value, struct trail *trail)
 
 bool already_is_codes(const struct value *value, int *bits, const char **form)
 {
-    struct trail trail = {.left = STEPS};
+    struct trail trail = {.left = ALREADY_STEPS};
     const Onnx__TensorProto *tensor = value_constant(value);
     *bits = code_bits(tensor);
     if (*bits == 0 || tensor->n_dims < 2 || !follow_codes(value, &trail))

@@ -23,7 +23,7 @@ struct step {
     double gain;    /* and the error that it saves */
 };
 
-struct solver {
+struct knapsack {
     struct budget_weight **weights; /* the largest first */
     size_t count;
     uint64_t room;
@@ -110,7 +110,7 @@ static int by_slope(const void *left, const void *right)
     return a->number < b->number ? -1 : 1;
 }
 
-static void make_steps(struct solver *s)
+static void make_steps(struct knapsack *s)
 {
     for (size_t i = 0; i < s->count; i++) {
         struct step step;
@@ -124,7 +124,7 @@ static void make_steps(struct solver *s)
     qsort(s->steps, s->step_count, sizeof *s->steps, by_slope);
 }
 
-static void solver_free(struct solver *s)
+static void knapsack_free(struct knapsack *s)
 {
     free(s->weights);
     free(s->steps);
@@ -134,10 +134,10 @@ static void solver_free(struct solver *s)
     free(s->best);
 }
 
-static bool solver_make(struct solver *s, struct budget_weight *weights, size_t count,
-                        uint64_t room)
+static bool knapsack_make(struct knapsack *s, struct budget_weight *weights, size_t count,
+                          uint64_t room)
 {
-    *s = (struct solver){
+    *s = (struct knapsack){
         .weights = calloc(count, sizeof *s->weights),
         .count = count,
         .room = room,
@@ -167,13 +167,13 @@ static bool solver_make(struct solver *s, struct budget_weight *weights, size_t 
 
 /* ---- whole choices, quickly -------------------------------------------- */
 
-static const struct budget_choice *choice_of(const struct solver *s, size_t i)
+static const struct budget_choice *choice_of(const struct knapsack *s, size_t i)
 {
     return &s->weights[i]->choices[s->chosen[i]];
 }
 
 /* Takes what has been chosen if it fits and is better than the best so far. */
-static void offer(struct solver *s)
+static void offer(struct knapsack *s)
 {
     uint64_t bytes = 0;
     double error = 0;
@@ -188,7 +188,7 @@ static void offer(struct solver *s)
 }
 
 /* Raises a weight to the best of its choices that `left` allows, on its hull or not. */
-static void fill_one(struct solver *s, size_t i, uint64_t *left)
+static void fill_one(struct knapsack *s, size_t i, uint64_t *left)
 {
     const struct budget_choice *at = choice_of(s, i), *better = at;
     for (int k = 0; k < BUDGET_CHOICES; k++) {
@@ -202,7 +202,7 @@ static void fill_one(struct solver *s, size_t i, uint64_t *left)
 }
 
 /* All steps that fit, the steepest first; for those that don't perhaps what does. */
-static void try_greedy(struct solver *s, bool fill)
+static void try_greedy(struct knapsack *s, bool fill)
 {
     uint64_t left = s->room - s->tail_bytes[0];
     for (size_t i = 0; i < s->count; i++)
@@ -221,7 +221,7 @@ static void try_greedy(struct solver *s, bool fill)
     offer(s);
 }
 
-static void try_uniform(struct solver *s, int choice)
+static void try_uniform(struct knapsack *s, int choice)
 {
     for (size_t i = 0; i < s->count; i++)
         s->chosen[i] =
@@ -232,7 +232,7 @@ static void try_uniform(struct solver *s, int choice)
 /* ---- the search -------------------------------------------------------- */
 
 /* The least error of the weights from `first` on where the last step may be split. */
-static double bound(struct solver *s, size_t first, uint64_t room)
+static double bound(struct knapsack *s, size_t first, uint64_t room)
 {
     uint64_t left = room - s->tail_bytes[first];
     double error = s->tail_error[first];
@@ -250,7 +250,7 @@ static double bound(struct solver *s, size_t first, uint64_t room)
 }
 
 /* Tries the choices of weight i and of all after it, the most promising first. */
-static void search(struct solver *s, size_t i, uint64_t room, double error)
+static void search(struct knapsack *s, size_t i, uint64_t room, double error)
 {
     double bounds[BUDGET_CHOICES];
     if (i == s->count) {
@@ -288,10 +288,10 @@ uint64_t budget_least(const struct budget_weight *weights, size_t count)
 bool budget_fit(struct budget_weight *weights, size_t count, uint64_t room,
                 struct error *err)
 {
-    struct solver s;
+    struct knapsack s;
     if (count == 0)
         return true;
-    bool ok = solver_make(&s, weights, count, room);
+    bool ok = knapsack_make(&s, weights, count, room);
     if (ok) {
         try_greedy(&s, false);
         try_greedy(&s, true);
@@ -302,7 +302,7 @@ bool budget_fit(struct budget_weight *weights, size_t count, uint64_t room,
         for (size_t i = 0; i < count; i++)
             s.weights[i]->chosen = s.best[i];
     }
-    solver_free(&s);
+    knapsack_free(&s);
     return ok || error_memory(err);
 }
 

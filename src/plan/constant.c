@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEPTH_MAX = 64, SCRATCH_MIN = 1 << 20 };
+enum { CONSTANT_DEPTH_MAX = 64, SCRATCH_MIN = 1 << 20 };
 
 uint64_t constant_elements(const struct constant *constant)
 {
@@ -138,7 +138,7 @@ static bool evaluate(struct evaluation *evaluation, struct value *value,
 {
     bool fixed = !value->is_input || evaluation->model->proto->ir_version < 4;
     if (value->is_ambiguous || value->is_trained || !fixed ||
-        evaluation->depth > DEPTH_MAX)
+        evaluation->depth > CONSTANT_DEPTH_MAX)
         return false;
     Onnx__TensorProto *tensor = value_constant(value);
     if (tensor)

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { SAMPLES = 4 };
+enum { EQUAL_SAMPLES = 4 };
 
 /* Operators that take the place of consumers find their tensors where those stand. */
 static bool is_at_home(const struct plan_item *item)
@@ -27,12 +27,12 @@ static bool can_share(const struct plan_item *item)
 /* ---- what must agree -------------------------------------------------- */
 
 /* A few words of the values, spread over all of them. */
-static void sample(const struct plan_item *item, uint64_t words[SAMPLES])
+static void sample(const struct plan_item *item, uint64_t words[EQUAL_SAMPLES])
 {
     uint64_t size = item->source->size, width = size < 8 ? size : 8;
-    for (uint64_t i = 0; i < SAMPLES; i++) {
+    for (uint64_t i = 0; i < EQUAL_SAMPLES; i++) {
         words[i] = 0;
-        memcpy(&words[i], item->source->data + (size - width) / (SAMPLES - 1) * i,
+        memcpy(&words[i], item->source->data + (size - width) / (EQUAL_SAMPLES - 1) * i,
                (size_t)width);
     }
 }
@@ -41,7 +41,7 @@ static void sample(const struct plan_item *item, uint64_t words[SAMPLES])
 static const char *key_of(struct arena *arena, const struct plan_item *item)
 {
     const struct quant_shape *shape = &item->shape;
-    uint64_t words[SAMPLES];
+    uint64_t words[EQUAL_SAMPLES];
     char *dims = arena_string(arena, "");
     for (size_t i = 0; dims && i < item->tensor->n_dims; i++)
         dims = arena_printf(arena, "%s %lld", dims, (long long)item->tensor->dims[i]);

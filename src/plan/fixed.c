@@ -66,7 +66,7 @@ static uint64_t line_start(const struct axis *axis, uint64_t line)
 
 enum verdict { FOLLOWS, DIFFERS, SAYS_NOTHING };
 
-struct run {
+struct samples {
     double x[RUN];
     size_t n;
     double size; /* root of the mean square */
@@ -74,7 +74,7 @@ struct run {
 
 /* Whether any of a few pairs of values may obey the rule with the same c. It is cheap,
  * and nearly all learned values end here. */
-static bool may_obey(const struct run *run, size_t lag, double allowed)
+static bool may_obey(const struct samples *run, size_t lag, double allowed)
 {
     enum { PAIRS = 4 };
     const double *x = run->x;
@@ -93,7 +93,7 @@ static bool may_obey(const struct run *run, size_t lag, double allowed)
 /* Whether most neighbours at this distance obey the rule with c. Where all is near zero,
  * or (c = 2) just the same value, nothing can be said. Learned values are found out after
  * a few. */
-static bool obeys(const struct run *run, size_t lag, double c, double allowed)
+static bool obeys(const struct samples *run, size_t lag, double c, double allowed)
 {
     enum { MISSES = 4 }; /* more than this and than what obeys: given up */
     size_t obeying = 0, missing = 0;
@@ -111,7 +111,7 @@ static bool obeys(const struct run *run, size_t lag, double c, double allowed)
 }
 
 /* c as the largest value in [begin, end) and its neighbours have it. */
-static double coefficient(const struct run *run, size_t lag, size_t begin, size_t end)
+static double coefficient(const struct samples *run, size_t lag, size_t begin, size_t end)
 {
     size_t at = begin;
     for (size_t k = begin; k < end; k++)
@@ -120,7 +120,7 @@ static double coefficient(const struct run *run, size_t lag, size_t begin, size_
     return (run->x[at + lag] + run->x[at - lag]) / run->x[at];
 }
 
-static bool follows(const struct run *run, size_t lag, double allowed)
+static bool follows(const struct samples *run, size_t lag, double allowed)
 {
     size_t middle = run->n / 2;
     double tries[] = {2, coefficient(run, lag, lag, middle),
@@ -132,7 +132,7 @@ static bool follows(const struct run *run, size_t lag, double allowed)
 }
 
 /* Most values are those before them again: rows of a grid, or weights that are shared. */
-static bool repeats(const struct run *run, size_t lag)
+static bool repeats(const struct samples *run, size_t lag)
 {
     size_t other = 0, most = (run->n - lag) / 4;
     for (size_t k = lag; k < run->n && other <= most; k++)
@@ -140,7 +140,7 @@ static bool repeats(const struct run *run, size_t lag)
     return other <= most;
 }
 
-static enum verdict judge(const struct run *run, double allowed)
+static enum verdict judge(const struct samples *run, double allowed)
 {
     /* Neighbours; real and imaginary parts in turn; boxes of so many sizes in turn. */
     static const size_t lags[] = {1, 2, 3, 4, 6, 9};
@@ -159,7 +159,7 @@ static enum verdict judge(const struct run *run, double allowed)
 
 /* Values that hardly differ tell nothing. */
 static enum verdict look_at(const struct values *values, uint64_t start, uint64_t stride,
-                            struct run *run)
+                            struct samples *run)
 {
     float x[RUN];
     double sum = 0, squares = 0;
@@ -185,7 +185,7 @@ static bool follows_along(const struct values *values, const struct axis *axis)
     uint64_t count = lines < LINES ? lines : LINES;
     uint64_t places = axis->length < 2 * RUN ? count : 2 * count;
     for (uint64_t i = 0; i < places && differ <= 1 + follow / 3; i++) {
-        struct run run;
+        struct samples run;
         run.n = axis->length < RUN ? (size_t)axis->length : RUN;
         uint64_t start = line_start(axis, i % count * lines / count) +
                          i / count * (axis->length / 2) * axis->stride;
@@ -208,15 +208,15 @@ static bool is_regular(const struct plan_item *item, const struct values *values
 
 /* ---- filter banks ---------------------------------------------------------- */
 
-struct band {
+struct filter_band {
     uint64_t begin, end; /* where its values are positive: begin == end nowhere */
 };
 
 /* False where a channel is none: a value is negative, or there are two bands. */
 static bool find_band(const struct values *values, uint64_t start,
-                      const struct axis *axis, struct band *band)
+                      const struct axis *axis, struct filter_band *band)
 {
-    *band = (struct band){0, 0};
+    *band = (struct filter_band){0, 0};
     for (uint64_t k = 0; k < axis->length; k++) {
         float x;
         values_at(values, start + k * axis->stride, 1, 1, &x);
@@ -244,7 +244,7 @@ static bool is_filter_bank(const struct plan_item *item, const struct layout *la
         sum.length > AXIS_MAX || channels.length < CHANNELS_MIN)
         return false;
     for (uint64_t i = 0; i < count; i++) {
-        struct band band;
+        struct filter_band band;
         uint64_t channel = i * channels.length / count;
         if (!find_band(values, channel * channels.stride, &sum, &band))
             return false;

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 
 /* A chain of constants that ends in a weight. */
-struct chain {
-    struct chain *next;
+struct constant_chain {
+    struct constant_chain *next;
     struct value *end;
     struct constant constant;
     struct value **members; /* the end, and all that it is made of */
@@ -35,7 +35,7 @@ struct folder {
     struct plan_findings *findings; /* NULL: nobody asks */
     struct graph_edits edits;
     struct evaluation evaluation;
-    struct chain *chains;
+    struct constant_chain *chains;
     struct membership *memberships;
     uint32_t visits; /* so far, to tell them apart */
     bool changed;
@@ -78,7 +78,7 @@ static bool is_weight(struct folder *f, const struct value *value,
 
 /* Visits a value and the constants it is made of, each once; counts them, and puts
  * them into the chain's list where that is there. */
-static void visit(struct folder *f, const struct chain *chain, struct value *value,
+static void visit(struct folder *f, const struct constant_chain *chain, struct value *value,
                   size_t *count)
 {
     if (!value || !constant_known(&f->evaluation, value) ||
@@ -94,7 +94,7 @@ static void visit(struct folder *f, const struct chain *chain, struct value *val
         visit(f, chain, scope_find(value->scope, node_input(value->node, i)), count);
 }
 
-static bool list_members(struct folder *f, struct chain *chain)
+static bool list_members(struct folder *f, struct constant_chain *chain)
 {
     size_t again = 0;
     f->visits++;
@@ -115,10 +115,10 @@ static bool find_chain(struct folder *f, struct value *value)
     if (!constant_evaluate(&f->evaluation, value, &constant) ||
         !is_weight(f, value, &constant))
         return f->err->status == STATUS_OK;
-    struct chain *chain = arena_alloc(f->model->arena, sizeof *chain);
+    struct constant_chain *chain = arena_alloc(f->model->arena, sizeof *chain);
     if (!chain)
         return error_memory(f->err);
-    *chain = (struct chain){.next = f->chains, .end = value, .constant = constant};
+    *chain = (struct constant_chain){.next = f->chains, .end = value, .constant = constant};
     f->chains = chain;
     return list_members(f, chain);
 }
@@ -136,7 +136,7 @@ static bool is_in_chain(const struct folder *f, const struct use *use)
 }
 
 /* All that use a member, but for the end, belong to some chain. */
-static bool is_closed(const struct folder *f, const struct chain *chain)
+static bool is_closed(const struct folder *f, const struct constant_chain *chain)
 {
     for (size_t i = 0; i < chain->member_count; i++) {
         const struct value *member = chain->members[i];
@@ -148,7 +148,7 @@ static bool is_closed(const struct folder *f, const struct chain *chain)
 }
 
 /* Takes a chain out; returns the next one. */
-static struct chain *take_out(struct folder *f, const struct chain *chain)
+static struct constant_chain *take_out(struct folder *f, const struct constant_chain *chain)
 {
     for (size_t i = 0; i < chain->member_count; i++)
         f->memberships[chain->members[i]->number].chains--;
@@ -160,7 +160,7 @@ static void keep_closed(struct folder *f)
 {
     for (bool again = true; again;) {
         again = false;
-        for (struct chain **at = &f->chains; *at;) {
+        for (struct constant_chain **at = &f->chains; *at;) {
             if (is_closed(f, *at)) {
                 at = &(*at)->next;
                 continue;
@@ -173,7 +173,7 @@ static void keep_closed(struct folder *f)
 
 /* ---- which chains are worth it --------------------------------------- */
 
-static bool stays_float(const struct folder *f, const struct chain *chain)
+static bool stays_float(const struct folder *f, const struct constant_chain *chain)
 {
     const struct map *map = f->options->unfolded;
     if (!map || map->count == 0)
@@ -184,7 +184,7 @@ static bool stays_float(const struct folder *f, const struct chain *chain)
 
 /* Whether the chain, or one that has a part in common with it, ends in a weight that is
  * quantized; marks the parts of such chains. */
-static bool is_wanted(struct folder *f, const struct chain *chain)
+static bool is_wanted(struct folder *f, const struct constant_chain *chain)
 {
     bool wanted = !stays_float(f, chain);
     for (size_t i = 0; i < chain->member_count; i++)
@@ -200,13 +200,13 @@ static void keep_wanted(struct folder *f)
 {
     for (bool again = true; again;) {
         again = false;
-        for (struct chain *chain = f->chains; chain; chain = chain->next) {
+        for (struct constant_chain *chain = f->chains; chain; chain = chain->next) {
             bool wanted = chain->wanted;
             chain->wanted = wanted || is_wanted(f, chain);
             again |= chain->wanted != wanted;
         }
     }
-    for (struct chain **at = &f->chains; *at;) {
+    for (struct constant_chain **at = &f->chains; *at;) {
         if ((*at)->wanted)
             at = &(*at)->next;
         else
@@ -281,7 +281,7 @@ static bool note_folded(struct folder *f, const struct value *value)
            error_memory(f->err);
 }
 
-static bool fold_chain(struct folder *f, struct chain *chain)
+static bool fold_chain(struct folder *f, struct constant_chain *chain)
 {
     struct value *value = chain->end;
     const struct payload *payload = constant_payload(&f->evaluation, &chain->constant);
@@ -329,7 +329,7 @@ static bool fold_values(struct folder *f)
         return error_memory(f->err);
     keep_closed(f);
     keep_wanted(f);
-    for (struct chain *chain = f->chains; chain; chain = chain->next)
+    for (struct constant_chain *chain = f->chains; chain; chain = chain->next)
         if (!fold_chain(f, chain))
             return false;
     return !f->changed || edits_apply(&f->edits);

@@ -7,22 +7,22 @@
 
 #include <string.h>
 
-enum { STEPS = 64 }; /* nodes looked at for one operator; more are in doubt */
+enum { NEIGHBOUR_STEPS = 64 }; /* nodes looked at for one operator; more are in doubt */
 
-struct search {
+struct neighbour_search {
     const struct graph_index *index;
     unsigned left;
 };
 
 /* Operators that a quantized value may be moved past, by input 0; and those that
  * do nothing in some models, and are dropped there. */
-static const char *const movers[] = {
+static const char *const moving_ops[] = {
     "Cast", "Dropout", "Expand", "Flatten", "Identity",  "MaxPool",
     "Pad",  "Reshape", "Slice",  "Squeeze", "Transpose", "Unsqueeze",
 };
 
 /* They do nothing with some constant, or add the bias of a MatMul. */
-static const char *const arithmetic[] = {"Add", "Div", "Mul", "Sub"};
+static const char *const arithmetic_ops[] = {"Add", "Div", "Mul", "Sub"};
 
 static bool is_one_of(const Onnx__NodeProto *node, const char *const *names, size_t count)
 {
@@ -41,7 +41,7 @@ static bool is_named(const Onnx__NodeProto *node, const char *op_type)
 
 /* A function's body is put in place of its node before anything is joined: what lies
  * beyond is unknown here. */
-static bool beyond(const struct search *search, const struct scope *scope)
+static bool beyond(const struct neighbour_search *search, const struct scope *scope)
 {
     return scope->function && search->index->quantizes;
 }
@@ -63,15 +63,15 @@ static struct value *beside_constant(const struct scope *scope,
     return a && value_constant(a) ? b : NULL;
 }
 
-static bool comes_quantized(struct search *search, const struct value *value)
+static bool comes_quantized(struct neighbour_search *search, const struct value *value)
 {
     while (value && value->kind == VALUE_NODE && !value_constant(value)) {
         const struct scope *scope = value->scope;
         if (is_named(value->node, "DequantizeLinear") || search->left-- == 0)
             return true;
-        if (IS_ONE_OF(value->node, movers))
+        if (IS_ONE_OF(value->node, moving_ops))
             value = operand(scope, value->node, 0);
-        else if (IS_ONE_OF(value->node, arithmetic))
+        else if (IS_ONE_OF(value->node, arithmetic_ops))
             value = beside_constant(scope, value->node);
         else
             return false;
@@ -84,7 +84,7 @@ static bool comes_quantized(struct search *search, const struct value *value)
     return tensor && data_type_is_float(tensor->data_type); /* a second weight */
 }
 
-static bool goes_quantized(struct search *search, const struct scope *scope,
+static bool goes_quantized(struct neighbour_search *search, const struct scope *scope,
                            const Onnx__NodeProto *node)
 {
     const char *name = node_output(node, 0);
@@ -99,9 +99,9 @@ static bool goes_quantized(struct search *search, const struct scope *scope,
         }
         if (is_named(use->node, "QuantizeLinear") && use->input == 0)
             return true;
-        bool bias =
-            IS_ONE_OF(use->node, arithmetic) && beside_constant(use->scope, use->node);
-        bool moved = use->input == 0 && IS_ONE_OF(use->node, movers);
+        bool bias = IS_ONE_OF(use->node, arithmetic_ops) &&
+                    beside_constant(use->scope, use->node);
+        bool moved = use->input == 0 && IS_ONE_OF(use->node, moving_ops);
         bool clipped = node_is(use->node, "Relu") || node_is(use->node, "Clip");
         if ((bias || moved || clipped) && goes_quantized(search, use->scope, use->node))
             return true;
@@ -124,7 +124,7 @@ static const struct joined {
 enum integer neighbours_integer(const struct graph_index *index, const struct use *use,
                                 size_t rank)
 {
-    struct search search = {.index = index, .left = STEPS};
+    struct neighbour_search search = {.index = index, .left = NEIGHBOUR_STEPS};
     for (size_t i = 0; i < sizeof joined / sizeof *joined; i++) {
         const struct joined *row = &joined[i];
         if (row->weight != use->input || !node_is(use->node, row->op_type))

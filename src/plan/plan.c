@@ -279,7 +279,7 @@ static bool group(struct planner *p, const struct plan_item *item, struct leaves
     struct plan *plan = p->plan;
     leaves_settle(&p->own, item, leaves);
     p->first = plan->count;
-    for (enum grouping how = may_copy(p, item, leaves) ? GROUP_COPIES : GROUP_SHARED;;
+    for (enum use_grouping how = may_copy(p, item, leaves) ? GROUP_COPIES : GROUP_SHARED;;
          how++) {
         uint64_t bytes = 0, copied = 0;
         p->shared = how != GROUP_COPIES && leaves->copy_bytes > 0 ? leaves : NULL;

@@ -72,7 +72,7 @@ const char *leaves_collect(struct arena *arena, const struct graph_index *index,
 /* ---- grouping ------------------------------------------------------- */
 
 /* Leaves of one list are served by one item, but for LIST_OWN: an item for each. */
-enum list {
+enum use_list {
     LIST_PLAIN,
     LIST_OWN,   /* fused with DequantizeLinear, which wants codes of its own */
     LIST_ROWS,  /* of which rows are gathered */
@@ -80,7 +80,7 @@ enum list {
     LISTS = LIST_NBITS + 2,
 };
 
-static enum list list_of(const struct leaf *leaf)
+static enum use_list list_of(const struct leaf *leaf)
 {
     if (leaf->layout.consumer == CONSUMER_PLAIN)
         return LIST_PLAIN;
@@ -147,7 +147,7 @@ void leaves_settle(const struct plan_options *options, const struct plan_item *i
 }
 
 /* The first leaves of all items-to-be, in order; at most as many as there are leaves. */
-static size_t list_heads(enum grouping grouping, struct leaves *leaves)
+static size_t list_heads(enum use_grouping grouping, struct leaves *leaves)
 {
     struct leaf **heads = leaves->heads;
     bool copies = grouping == GROUP_COPIES;
@@ -176,7 +176,7 @@ static size_t list_all(const struct plan_options *options, struct leaves *leaves
     return 1;
 }
 
-bool leaves_group(const struct plan_options *options, enum grouping grouping,
+bool leaves_group(const struct plan_options *options, enum use_grouping grouping,
                   struct leaves *leaves, leaves_fn *fn, void *context)
 {
     bool one = grouping == GROUP_ONE || is_everywhere(options);

@@ -26,7 +26,7 @@ struct leaves {
 };
 
 /* How leaves are served: */
-enum grouping {
+enum use_grouping {
     GROUP_COPIES, /* those that are fused have codes of their own, others share, */
     GROUP_SHARED, /* or they share them with others and are not fused, */
     GROUP_ONE,    /* or one item serves all */
@@ -44,7 +44,7 @@ void leaves_settle(const struct plan_options *options, const struct plan_item *i
 /* Cuts settled leaves into lists that are served by one item each, and calls fn for
  * every list with its first leaf. May be done again with a later grouping. */
 typedef bool leaves_fn(void *context, const struct leaf *first, bool alone, bool copy);
-bool leaves_group(const struct plan_options *options, enum grouping grouping,
+bool leaves_group(const struct plan_options *options, enum use_grouping grouping,
                   struct leaves *leaves, leaves_fn *fn, void *context);
 
 /* The output of the Transpose that a use of the item has in the weight's place; NULL:

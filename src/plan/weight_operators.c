@@ -212,7 +212,7 @@ static const char *say(const char *message)
 }
 
 /* A search for the operator that uses a weight in the end. */
-struct search {
+struct layout_search {
     struct arena *arena;
     const struct graph_index *index;
     unsigned depth, left; /* bodies that it is in; uses that it may still look at */
@@ -220,7 +220,7 @@ struct search {
 
 enum { SEARCH_DEPTH = 32, SEARCH_USES = 10000 };
 
-static const char *row_layout(struct search *search, const struct operator* row,
+static const char *row_layout(struct layout_search *search, const struct operator* row,
                               const struct use *use, const int64_t *dims, size_t rank,
                               struct layout *layout)
 {
@@ -242,7 +242,7 @@ static const char *row_layout(struct search *search, const struct operator* row,
     return NULL;
 }
 
-static const char *find_layout(struct search *search, const struct use *use,
+static const char *find_layout(struct layout_search *search, const struct use *use,
                                const int64_t *dims, size_t rank, struct layout *layout);
 
 void layout_join(struct layout *layout, const struct layout *other)
@@ -255,7 +255,7 @@ void layout_join(struct layout *layout, const struct layout *other)
 }
 
 /* All uses inside must agree to be weights; the first says how the weight lies. */
-static const char *inner_layout(struct search *search, const struct use *inner,
+static const char *inner_layout(struct layout_search *search, const struct use *inner,
                                 const int64_t *dims, size_t rank, struct layout *layout)
 {
     const char *reason = NULL;
@@ -278,7 +278,7 @@ static const char *inner_layout(struct search *search, const struct use *inner,
 }
 
 /* A Transpose inside a body: how the weight lies behind it, in axes of before it. */
-static const char *turned_layout(struct search *search, const struct use *use,
+static const char *turned_layout(struct layout_search *search, const struct use *use,
                                  const int64_t *dims, size_t rank, struct layout *layout)
 {
     const Onnx__AttributeProto *perm = node_attribute(use->node, "perm");
@@ -303,7 +303,7 @@ static const char *turned_layout(struct search *search, const struct use *use,
     return NULL;
 }
 
-static const char *find_layout(struct search *search, const struct use *use,
+static const char *find_layout(struct layout_search *search, const struct use *use,
                                const int64_t *dims, size_t rank, struct layout *layout)
 {
     bool known;
@@ -331,7 +331,7 @@ const char *operator_layout(struct arena *arena, const struct graph_index *index
                             const struct use *use, const int64_t *dims, size_t rank,
                             struct layout *layout)
 {
-    struct search search = {.arena = arena, .index = index, .left = SEARCH_USES};
+    struct layout_search search = {.arena = arena, .index = index, .left = SEARCH_USES};
     *layout = (struct layout){0};
     return find_layout(&search, use, dims, rank, layout);
 }
