@@ -41,7 +41,7 @@ static size_t padded_bytes(const struct plan_item *item)
  * then take more than three quarters of what the values do. */
 static bool nbits_can_hold(const struct layout *layout, const struct plan_item *item)
 {
-    return !layout->unsure && fits_microsoft(item) &&
+    return !layout->bias_unknown && fits_microsoft(item) &&
            padded_bytes(item) * 4 <= item->bytes / dim_at(item, item->channel_axis) * 3;
 }
 

@@ -33,7 +33,7 @@ static const char *add_leaf(struct arena *arena, const struct graph_index *index
     leaf->use.next = NULL;
     const char *reason = operator_layout(arena, index, use, through ? swapped : dims,
                                          item->tensor->n_dims, &leaf->layout);
-    leaf->transposed = through || leaf->layout.turned;
+    leaf->transposed = through || leaf->layout.transposed;
     if (!reason && through) {
         /* A lookup of columns is none of rows. */
         if (leaf->layout.consumer == CONSUMER_LOOKUP)

@@ -6,8 +6,7 @@
 
 #include <string.h>
 
-struct operator
-{
+struct weight_operator {
     const char *domain, *op_type;
     size_t input; /* that may be a weight */
     size_t rank_min, rank_max;
@@ -57,8 +56,8 @@ static bool has_plain_bias(const struct use *use, int64_t channels, struct layou
     const Onnx__TensorProto *tensor = bias ? value_constant(bias) : NULL;
     if (!*name || (tensor && tensor->n_dims == 1 && tensor->dims[0] == channels))
         return true;
-    layout->unsure = bias && bias->kind == VALUE_INPUT && bias->scope->function;
-    return layout->unsure;
+    layout->bias_unknown = bias && bias->kind == VALUE_INPUT && bias->scope->function;
+    return layout->bias_unknown;
 }
 
 static void adjust_gemm(const struct use *use, const int64_t *dims, size_t rank,
@@ -139,7 +138,7 @@ enum { RANK_ANY = 64 };
 #define STANDARD  ""
 #define MICROSOFT "com.microsoft"
 
-static const struct operator operators[] = {
+static const struct weight_operator operators[] = {
     {STANDARD, "MatMul", 1, 2, RANK_ANY, -1, -2, CONSUMER_FUSED, true, NULL,
      adjust_matmul},
     {STANDARD, "MatMul", 0, 2, RANK_ANY, -2, -1, CONSUMER_PLAIN, true, NULL, NULL},
@@ -180,7 +179,7 @@ static const struct operator operators[] = {
 
 /* ---- look-up -------------------------------------------------------- */
 
-static bool is_operator(const Onnx__NodeProto *node, const struct operator* row)
+static bool is_operator(const Onnx__NodeProto *node, const struct weight_operator *row)
 {
     if (!name_is(text(node->op_type), row->op_type))
         return false;
@@ -188,7 +187,7 @@ static bool is_operator(const Onnx__NodeProto *node, const struct operator* row)
                         : domain_is_standard(node->domain);
 }
 
-static const struct operator* find(const struct use *use, bool *known)
+static const struct weight_operator *find_operator(const struct use *use, bool *known)
 {
     *known = false;
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
@@ -220,9 +219,9 @@ struct layout_search {
 
 enum { SEARCH_DEPTH = 32, SEARCH_USES = 10000 };
 
-static const char *row_layout(struct layout_search *search, const struct operator* row,
-                              const struct use *use, const int64_t *dims, size_t rank,
-                              struct layout *layout)
+static const char *row_layout(struct layout_search *search,
+                              const struct weight_operator *row, const struct use *use,
+                              const int64_t *dims, size_t rank, struct layout *layout)
 {
     if (rank < row->rank_min || rank > row->rank_max)
         return say(
@@ -259,31 +258,32 @@ static const char *inner_layout(struct layout_search *search, const struct use *
                                 const int64_t *dims, size_t rank, struct layout *layout)
 {
     const char *reason = NULL;
-    bool turned = false;
+    bool transposed = false;
     if (search->depth == SEARCH_DEPTH)
         return "it is handed on through too many functions and bodies";
     search->depth++;
     for (bool first = true; inner && !reason; inner = body_next(inner), first = false) {
         struct layout other = {0};
         reason = find_layout(search, inner, dims, rank, first ? layout : &other);
-        turned |= (first ? layout : &other)->turned;
+        transposed |= (first ? layout : &other)->transposed;
         if (!first)
             layout_join(layout, &other);
     }
     search->depth--;
     /* Decoded outside, whatever the operator inside is. */
     layout->consumer = CONSUMER_PLAIN;
-    layout->turned = turned;
+    layout->transposed = transposed;
     return reason;
 }
 
 /* A Transpose inside a body: how the weight lies behind it, in axes of before it. */
-static const char *turned_layout(struct layout_search *search, const struct use *use,
-                                 const int64_t *dims, size_t rank, struct layout *layout)
+static const char *transposed_layout(struct layout_search *search, const struct use *use,
+                                     const int64_t *dims, size_t rank,
+                                     struct layout *layout)
 {
     const Onnx__AttributeProto *perm = node_attribute(use->node, "perm");
     const struct value *value = scope_find(use->scope, node_output(use->node, 0));
-    int64_t turned[RANK_ANY];
+    int64_t transposed[RANK_ANY];
     size_t axes[RANK_ANY];
     if (rank > RANK_ANY || (perm && perm->n_ints != rank) || !value || !value->uses)
         return "a Transpose that makes no sense uses it";
@@ -292,14 +292,14 @@ static const char *turned_layout(struct layout_search *search, const struct use 
         if (axis < 0 || (uint64_t)axis >= rank)
             return "a Transpose that makes no sense uses it";
         axes[i] = (size_t)axis;
-        turned[i] = dims[axis];
+        transposed[i] = dims[axis];
     }
-    const char *reason = inner_layout(search, value->uses, turned, rank, layout);
+    const char *reason = inner_layout(search, value->uses, transposed, rank, layout);
     if (reason)
         return reason;
     layout->channel = axes[layout->channel];
     layout->reduction = axes[layout->reduction];
-    layout->turned = true;
+    layout->transposed = true;
     return NULL;
 }
 
@@ -312,14 +312,14 @@ static const char *find_layout(struct layout_search *search, const struct use *u
     if (search->left-- == 0)
         return "it is handed to too many functions and bodies";
     const char *op_type = text(use->node->op_type);
-    const struct operator* row = find(use, &known);
+    const struct weight_operator *row = find_operator(use, &known);
     if (row)
         return row_layout(search, row, use, dims, rank, layout);
     if (known)
         return say(arena_printf(search->arena, "input %zu of %s is no weight", use->input,
                                 op_type));
     if (search->depth > 0 && node_is(use->node, "Transpose"))
-        return turned_layout(search, use, dims, rank, layout);
+        return transposed_layout(search, use, dims, rank, layout);
     const struct use *inner = body_use(search->index, use);
     if (inner)
         return inner_layout(search, inner, dims, rank, layout);

@@ -12,12 +12,12 @@ enum consumer {
 };
 
 struct layout {
-    size_t channel;   /* the axis of output channels */
-    size_t reduction; /* the axis summed over: blocks run along it */
-    bool cut;         /* channels are cut into blocks unless told otherwise */
-    bool unsure;      /* fused only if the bias is a vector, which can't be seen */
-    bool span;        /* channels reach over two axes: only blocks can tell them apart */
-    bool turned;      /* in a body that it is handed into, a Transpose comes first */
+    size_t channel;    /* the axis of output channels */
+    size_t reduction;  /* the axis summed over: blocks run along it */
+    bool cut;          /* channels are cut into blocks unless told otherwise */
+    bool bias_unknown; /* fused only if the bias is a vector, which can't be seen */
+    bool span;         /* channels reach over two axes: only blocks can tell them apart */
+    bool transposed;   /* in a body that it is handed into, a Transpose comes first */
     enum consumer consumer;
     enum integer integer; /* operator that ONNX Runtime may put in its place */
 };
