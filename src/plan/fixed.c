@@ -262,14 +262,14 @@ static bool is_filter_bank(const struct plan_item *item, const struct layout *la
 /* ---- coordinates ----------------------------------------------------------- */
 
 /* Constant columns of a narrow table: boxes, anchors, points. */
-static bool is_narrow_table(const struct plan_item *item, const struct leaves *leaves)
+static bool is_narrow_table(const struct plan_item *item, const struct weight_uses *uses)
 {
     enum { WIDTH_MAX = 16 };
     size_t rank = item->tensor->n_dims;
     if (item->tensor->dims[rank - 1] > WIDTH_MAX)
         return false;
-    for (size_t i = 0; i < leaves->count; i++) {
-        const struct use *use = &leaves->items[i].use;
+    for (size_t i = 0; i < uses->count; i++) {
+        const struct use *use = &uses->items[i].use;
         if (!node_is(use->node, "Gather"))
             return false;
         const struct value *index = scope_find(use->scope, node_input(use->node, 1));
@@ -278,17 +278,17 @@ static bool is_narrow_table(const struct plan_item *item, const struct leaves *l
             axis + (axis < 0 ? (int64_t)rank : 0) != (int64_t)rank - 1)
             return false;
     }
-    return leaves->count > 0;
+    return uses->count > 0;
 }
 
-const char *fixed_reason(const struct plan_item *item, const struct leaves *leaves)
+const char *fixed_reason(const struct plan_item *item, const struct weight_uses *uses)
 {
     const struct values values = {item->source->data, data_type_real(item->data_type)};
     if (item->elements == 0 || !values.data)
         return NULL;
-    if (is_narrow_table(item, leaves))
+    if (is_narrow_table(item, uses))
         return "columns of a narrow table, coordinates rather than weights (--include)";
-    if (is_filter_bank(item, &leaves->items[0].layout, &values))
+    if (is_filter_bank(item, &uses->items[0].layout, &values))
         return "bands of a filter bank, not learned (--include)";
     if (is_regular(item, &values))
         return "a regular grid, waves or the basis of a transform, not learned "

@@ -8,6 +8,6 @@
 
 /* Why the item, whose source is set, is such a constant; NULL: it may be a weight. Reads
  * some hundred of its values. */
-const char *fixed_reason(const struct plan_item *item, const struct leaves *leaves);
+const char *fixed_reason(const struct plan_item *item, const struct weight_uses *uses);
 
 #endif

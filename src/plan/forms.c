@@ -240,8 +240,8 @@ static bool is_wanted(const struct form_info *info, const struct plan_options *o
 }
 
 /* Only here options are turned into forms by their names. */
-enum form form_choose(const struct plan_options *options, const struct layout *layout,
-                      const struct plan_item *item)
+enum form form_best(const struct plan_options *options, const struct layout *layout,
+                    const struct plan_item *item)
 {
     if (options->target == TARGET_GENERIC)
         return FORM_DEQUANTIZE;

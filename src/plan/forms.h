@@ -59,8 +59,8 @@ int64_t form_opset(const struct plan_item *item);
 int64_t form_ir(const struct plan_item *item);
 
 /* The form that suits an item of this scheme and granularity best. */
-enum form form_choose(const struct plan_options *options, const struct layout *layout,
-                      const struct plan_item *item);
+enum form form_best(const struct plan_options *options, const struct layout *layout,
+                    const struct plan_item *item);
 
 /* Whether ONNX Runtime computes on the item's codes. */
 bool form_fuses(const struct plan_options *options, const struct layout *layout,

@@ -18,11 +18,12 @@ struct planner {
     const struct graph_index *index;
     const struct plan_options *options;
     struct plan *plan;
-    struct plan_item *item;      /* the weight that is looked at, */
-    struct plan_options own;     /* and the options as they are for it, */
-    const struct leaves *shared; /* and its uses, if those that want copies get none */
-    size_t first;                /* the first item of this weight */
-    uint64_t copied;             /* bytes of all copies so far */
+    struct plan_item *item;  /* the weight that is looked at, */
+    struct plan_options own; /* and the options as they are for it, */
+    const struct weight_uses
+        *shared;     /* and its uses, if those that want copies get none */
+    size_t first;    /* the first item of this weight */
+    uint64_t copied; /* bytes of all copies so far */
     struct pages sampled;
     struct error *err;
 };
@@ -105,13 +106,13 @@ static const char *reason_role(struct planner *p, const struct plan_item *item)
 
 /* Also sets the source. Who names such constants gets them quantized. */
 static const char *reason_fixed(struct planner *p, struct plan_item *item,
-                                const struct leaves *leaves)
+                                const struct weight_uses *uses)
 {
     item->source = tensor_values(p->model, item->tensor, p->err);
     if (!item->source || p->options->include)
         return NULL;
     pages_read(&p->sampled, item->source->file, item->source->data, item->source->size);
-    const char *reason = fixed_reason(item, leaves);
+    const char *reason = fixed_reason(item, uses);
     item->asked = !reason;
     return reason;
 }
@@ -211,7 +212,8 @@ static bool has_codes(const struct planner *p)
 }
 
 /* One group of consumers: an item of its own. */
-static bool add_group(void *context, const struct leaf *first, bool alone, bool copy)
+static bool add_group(void *context, const struct weight_use *first, bool alone,
+                      bool copy)
 {
     struct planner *p = context;
     struct plan_item item = *p->item;
@@ -219,7 +221,7 @@ static bool add_group(void *context, const struct leaf *first, bool alone, bool 
     item.alone = alone;
     item.copy = copy;
     item.behind_transpose = first->transposed;
-    shape_item(&p->own, &first->layout, &item);
+    choose_form(&p->own, &first->layout, &item);
     item.again =
         copy && item.fused && form_info(item.form)->fusion == FUSION_OWN && has_codes(p);
     if (p->shared && !copy) {
@@ -254,10 +256,10 @@ static void give_up_together(struct plan *plan, size_t first)
 /* ONNX Runtime fuses no codes that two operators share. Copies of them may take so
  * much of the weight, and of the model. */
 static bool may_copy(const struct planner *p, const struct plan_item *item,
-                     const struct leaves *leaves)
+                     const struct weight_uses *uses)
 {
     enum { OF_WEIGHT = 4, OF_MODEL = 10 };
-    uint64_t bytes = leaves->copy_bytes, limit = p->options->copy_bytes;
+    uint64_t bytes = uses->copy_bytes, limit = p->options->copy_bytes;
     if (limit == COPY_BYTES_DEFAULT) {
         if (bytes > item->bytes / OF_WEIGHT)
             return false;
@@ -274,16 +276,17 @@ static void ungroup(struct planner *p)
 }
 
 /* All forms of a weight together are smaller than its values, or it has one form. */
-static bool group(struct planner *p, const struct plan_item *item, struct leaves *leaves)
+static bool group(struct planner *p, const struct plan_item *item,
+                  struct weight_uses *uses)
 {
     struct plan *plan = p->plan;
-    leaves_settle(&p->own, item, leaves);
+    weight_uses_settle(&p->own, item, uses);
     p->first = plan->count;
-    for (enum use_grouping how = may_copy(p, item, leaves) ? GROUP_COPIES : GROUP_SHARED;;
+    for (enum use_grouping how = may_copy(p, item, uses) ? GROUP_COPIES : GROUP_SHARED;;
          how++) {
         uint64_t bytes = 0, copied = 0;
-        p->shared = how != GROUP_COPIES && leaves->copy_bytes > 0 ? leaves : NULL;
-        if (!leaves_group(&p->own, how, leaves, add_group, p))
+        p->shared = how != GROUP_COPIES && uses->copy_bytes > 0 ? uses : NULL;
+        if (!weight_uses_group(&p->own, how, uses, add_group, p))
             return false;
         for (size_t i = p->first; i < plan->count; i++) {
             bytes += plan_bytes(&plan->items[i]);
@@ -299,7 +302,7 @@ static bool group(struct planner *p, const struct plan_item *item, struct leaves
 
 static bool decide(struct planner *p, struct plan_item *item)
 {
-    struct leaves leaves;
+    struct weight_uses uses;
     uint64_t elements;
     /* Impossible dims: reading the values says so. */
     if (item->tensor && !tensor_elements(item->tensor, &elements))
@@ -311,8 +314,9 @@ static bool decide(struct planner *p, struct plan_item *item)
         !(item->reason = reason_parameter(p, item))) {
         item->asked = true;
         if (!(item->reason = reason_role(p, item)) &&
-            !(item->reason = leaves_collect(p->plan->arena, p->index, item, &leaves)) &&
-            !(item->reason = reason_fixed(p, item, &leaves)) &&
+            !(item->reason =
+                  weight_uses_collect(p->plan->arena, p->index, item, &uses)) &&
+            !(item->reason = reason_fixed(p, item, &uses)) &&
             !(item->reason = reason_values(p, item)))
             item->reason = reason_choice(p, item);
     }
@@ -325,10 +329,10 @@ static bool decide(struct planner *p, struct plan_item *item)
     if (item->reason)
         return add_item(p, item);
     p->item = item;
-    for (size_t i = 0; i < leaves.count; i++)
-        if (!check_block(p, &leaves.items[i].layout))
+    for (size_t i = 0; i < uses.count; i++)
+        if (!check_block(p, &uses.items[i].layout))
             return false;
-    if (!group(p, item, &leaves))
+    if (!group(p, item, &uses))
         return false;
     give_up_together(p->plan, p->first);
     return true;

@@ -108,8 +108,8 @@ static void settle_integer(const struct plan_options *options, struct layout *la
         item->form = FORM_LOAD;
 }
 
-void shape_item(const struct plan_options *options, const struct layout *layout,
-                struct plan_item *item)
+void choose_form(const struct plan_options *options, const struct layout *layout,
+                 struct plan_item *item)
 {
     struct layout local = *layout;
     bool rows = local.consumer == CONSUMER_LOOKUP;
@@ -120,7 +120,7 @@ void shape_item(const struct plan_options *options, const struct layout *layout,
         item->scheme.scale_type = REAL_FLOAT16;
     cut_lookup(options, &local);
     set_shape(options, &local, item);
-    item->form = form_choose(options, &local, item);
+    item->form = form_best(options, &local, item);
     settle_integer(options, &local, item);
     /* The other form of rows, GatherBlockQuantized, holds 4-bit codes only. */
     if (rows && item->form == FORM_ROWS && options->wide_embeddings)

@@ -6,7 +6,7 @@
 #include "plan/weight_operators.h"
 
 /* Sets all that is `of one that is quantized` but the source. */
-void shape_item(const struct plan_options *options, const struct layout *layout,
-                struct plan_item *item);
+void choose_form(const struct plan_options *options, const struct layout *layout,
+                 struct plan_item *item);
 
 #endif

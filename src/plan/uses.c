@@ -18,50 +18,50 @@ static struct value *swapped_value(const struct use *use, size_t rank)
     return value && value->uses && !value->is_ambiguous ? value : NULL;
 }
 
-static const char *add_leaf(struct arena *arena, const struct graph_index *index,
-                            const struct plan_item *item, const struct use *use,
-                            struct value *through, struct leaves *leaves)
+static const char *add_weight_use(struct arena *arena, const struct graph_index *index,
+                                  const struct plan_item *item, const struct use *use,
+                                  struct value *through, struct weight_uses *uses)
 {
     const int64_t *dims = item->tensor->dims;
     int64_t swapped[2] = {0};
-    struct leaf *leaf = &leaves->items[leaves->count++];
+    struct weight_use *taken = &uses->items[uses->count++];
     if (through) {
         swapped[0] = dims[1];
         swapped[1] = dims[0];
     }
-    leaf->use = *use;
-    leaf->use.next = NULL;
+    taken->use = *use;
+    taken->use.next = NULL;
     const char *reason = operator_layout(arena, index, use, through ? swapped : dims,
-                                         item->tensor->n_dims, &leaf->layout);
-    leaf->transposed = through || leaf->layout.transposed;
+                                         item->tensor->n_dims, &taken->layout);
+    taken->transposed = through || taken->layout.transposed;
     if (!reason && through) {
         /* A lookup of columns is none of rows. */
-        if (leaf->layout.consumer == CONSUMER_LOOKUP)
-            leaf->layout.consumer = CONSUMER_PLAIN;
-        leaf->layout.channel = 1 - leaf->layout.channel;
-        leaf->layout.reduction = 1 - leaf->layout.reduction;
+        if (taken->layout.consumer == CONSUMER_LOOKUP)
+            taken->layout.consumer = CONSUMER_PLAIN;
+        taken->layout.channel = 1 - taken->layout.channel;
+        taken->layout.reduction = 1 - taken->layout.reduction;
     }
     return reason;
 }
 
-const char *leaves_collect(struct arena *arena, const struct graph_index *index,
-                           const struct plan_item *item, struct leaves *leaves)
+const char *weight_uses_collect(struct arena *arena, const struct graph_index *index,
+                                const struct plan_item *item, struct weight_uses *uses)
 {
     size_t count = 0, rank = item->tensor->n_dims;
     for (const struct use *use = item->value->uses; use; use = use->next) {
         struct value *through = swapped_value(use, rank);
         count += through ? through->use_count : 1;
     }
-    leaves->count = 0;
-    leaves->items = arena_array(arena, count, sizeof *leaves->items);
-    leaves->heads = arena_array(arena, count + 1, sizeof *leaves->heads);
-    if (!leaves->items || !leaves->heads)
+    uses->count = 0;
+    uses->items = arena_array(arena, count, sizeof *uses->items);
+    uses->heads = arena_array(arena, count + 1, sizeof *uses->heads);
+    if (!uses->items || !uses->heads)
         return "out of memory";
     for (const struct use *use = item->value->uses; use; use = use->next) {
         struct value *through = swapped_value(use, rank);
-        for (const struct use *leaf = through ? through->uses : use; leaf;
-             leaf = through ? leaf->next : NULL) {
-            const char *reason = add_leaf(arena, index, item, leaf, through, leaves);
+        for (const struct use *taken = through ? through->uses : use; taken;
+             taken = through ? taken->next : NULL) {
+            const char *reason = add_weight_use(arena, index, item, taken, through, uses);
             if (reason)
                 return reason;
         }
@@ -80,30 +80,30 @@ enum use_list {
     LISTS = LIST_NBITS + 2,
 };
 
-static enum use_list list_of(const struct leaf *leaf)
+static enum use_list list_of(const struct weight_use *taken)
 {
-    if (leaf->layout.consumer == CONSUMER_PLAIN)
+    if (taken->layout.consumer == CONSUMER_PLAIN)
         return LIST_PLAIN;
-    if (leaf->layout.consumer == CONSUMER_LOOKUP)
+    if (taken->layout.consumer == CONSUMER_LOOKUP)
         return LIST_ROWS;
-    return leaf->shares ? LIST_NBITS + (leaf->layout.channel != 0) : LIST_OWN;
+    return taken->shares ? LIST_NBITS + (taken->layout.channel != 0) : LIST_OWN;
 }
 
 /* Links the leaves of the lists in a set of bits; returns the first. */
-static struct leaf *link(struct leaves *leaves, unsigned lists)
+static struct weight_use *link(struct weight_uses *uses, unsigned lists)
 {
-    struct leaf *first = NULL, *last = NULL;
-    for (size_t i = 0; i < leaves->count; i++) {
-        struct leaf *leaf = &leaves->items[i];
-        if (!(lists >> list_of(leaf) & 1))
+    struct weight_use *first = NULL, *last = NULL;
+    for (size_t i = 0; i < uses->count; i++) {
+        struct weight_use *taken = &uses->items[i];
+        if (!(lists >> list_of(taken) & 1))
             continue;
         if (last)
-            last->use.next = &leaf->use;
+            last->use.next = &taken->use;
         else
-            first = leaf;
-        first->transposed |= leaf->transposed;
-        layout_join(&first->layout, &leaf->layout);
-        last = leaf;
+            first = taken;
+        first->transposed |= taken->transposed;
+        layout_join(&first->layout, &taken->layout);
+        last = taken;
     }
     return first;
 }
@@ -116,73 +116,73 @@ static bool is_everywhere(const struct plan_options *options)
 
 /* Consumers whose own form can't hold the weight as it is asked for are like any
  * other. */
-void leaves_settle(const struct plan_options *options, const struct plan_item *item,
-                   struct leaves *leaves)
+void weight_uses_settle(const struct plan_options *options, const struct plan_item *item,
+                        struct weight_uses *uses)
 {
     bool stored = false; /* a set of codes that is no copy */
-    leaves->own = 0;
-    leaves->copy_bytes = 0;
-    for (size_t i = 0; i < leaves->count; i++) {
-        struct leaf *leaf = &leaves->items[i];
+    uses->own = 0;
+    uses->copy_bytes = 0;
+    for (size_t i = 0; i < uses->count; i++) {
+        struct weight_use *taken = &uses->items[i];
         struct plan_item shaped = *item;
-        shaped.use = &leaf->use;
-        shape_item(options, &leaf->layout, &shaped);
+        shaped.use = &taken->use;
+        choose_form(options, &taken->layout, &shaped);
         const struct form_info *info = form_info(shaped.form);
-        leaf->shares = info->fusion == FUSION_SHARED;
+        taken->shares = info->fusion == FUSION_SHARED;
         bool own = shaped.fused || info->replaces_consumers;
         if (!own)
-            leaf->layout.consumer = CONSUMER_PLAIN;
-        leaf->bytes = plan_bytes(&shaped);
-        stored |= list_of(leaf) == LIST_PLAIN;
+            taken->layout.consumer = CONSUMER_PLAIN;
+        taken->bytes = plan_bytes(&shaped);
+        stored |= list_of(taken) == LIST_PLAIN;
     }
-    for (size_t i = 0; !is_everywhere(options) && i < leaves->count; i++) {
-        const struct leaf *leaf = &leaves->items[i];
-        if (list_of(leaf) != LIST_OWN)
+    for (size_t i = 0; !is_everywhere(options) && i < uses->count; i++) {
+        const struct weight_use *taken = &uses->items[i];
+        if (list_of(taken) != LIST_OWN)
             continue;
-        leaves->own++;
-        if (stored && leaves->copy_bytes <= UINT64_MAX - leaf->bytes)
-            leaves->copy_bytes += leaf->bytes;
+        uses->own++;
+        if (stored && uses->copy_bytes <= UINT64_MAX - taken->bytes)
+            uses->copy_bytes += taken->bytes;
         stored = true;
     }
 }
 
 /* The first leaves of all items-to-be, in order; at most as many as there are leaves. */
-static size_t list_heads(enum use_grouping grouping, struct leaves *leaves)
+static size_t list_heads(enum use_grouping grouping, struct weight_uses *uses)
 {
-    struct leaf **heads = leaves->heads;
+    struct weight_use **heads = uses->heads;
     bool copies = grouping == GROUP_COPIES;
     unsigned shared = 1u << LIST_PLAIN | (copies ? 0 : 1u << LIST_OWN);
     size_t count = 0;
-    if ((heads[count] = link(leaves, shared))) {
-        if (leaves->own > 0 && !copies)
+    if ((heads[count] = link(uses, shared))) {
+        if (uses->own > 0 && !copies)
             heads[count]->layout.consumer = CONSUMER_PLAIN;
         count++;
     }
     for (unsigned list = LIST_ROWS; list < LISTS; list++)
-        if ((heads[count] = link(leaves, 1u << list)))
+        if ((heads[count] = link(uses, 1u << list)))
             count++;
-    for (size_t i = 0; copies && i < leaves->count; i++)
-        if (list_of(&leaves->items[i]) == LIST_OWN)
-            heads[count++] = &leaves->items[i];
+    for (size_t i = 0; copies && i < uses->count; i++)
+        if (list_of(&uses->items[i]) == LIST_OWN)
+            heads[count++] = &uses->items[i];
     return count;
 }
 
 /* One list of all leaves. */
-static size_t list_all(const struct plan_options *options, struct leaves *leaves)
+static size_t list_all(const struct plan_options *options, struct weight_uses *uses)
 {
-    leaves->heads[0] = link(leaves, ~0u);
+    uses->heads[0] = link(uses, ~0u);
     if (!is_everywhere(options))
-        leaves->heads[0]->layout.consumer = CONSUMER_PLAIN;
+        uses->heads[0]->layout.consumer = CONSUMER_PLAIN;
     return 1;
 }
 
-bool leaves_group(const struct plan_options *options, enum use_grouping grouping,
-                  struct leaves *leaves, leaves_fn *fn, void *context)
+bool weight_uses_group(const struct plan_options *options, enum use_grouping grouping,
+                       struct weight_uses *uses, weight_uses_fn *fn, void *context)
 {
     bool one = grouping == GROUP_ONE || is_everywhere(options);
-    size_t count = one ? list_all(options, leaves) : list_heads(grouping, leaves);
+    size_t count = one ? list_all(options, uses) : list_heads(grouping, uses);
     for (size_t i = 0; i < count; i++) {
-        struct leaf *head = leaves->heads[i];
+        struct weight_use *head = uses->heads[i];
         if (!fn(context, head, count == 1, i > 0))
             return false;
     }

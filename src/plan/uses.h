@@ -7,7 +7,7 @@
 #include "plan/weight_operators.h"
 
 /* A use, and how the weight lies there in its own axes. */
-struct leaf {
+struct weight_use {
     struct use use; /* use.next is free for the items' lists */
     struct layout layout;
     uint64_t bytes;  /* of codes of its own */
@@ -15,10 +15,10 @@ struct leaf {
     bool transposed; /* it, or one behind it in the list, lies behind a Transpose */
 };
 
-struct leaves {
-    struct leaf *items;
+struct weight_uses {
+    struct weight_use *items;
     size_t count;
-    struct leaf **heads; /* room for the first of each item */
+    struct weight_use **heads; /* room for the first of each item */
     /* Set by leaves_settle: how many want codes of their own, and what all of these
      * codes take but for one set that has to be stored anyway. */
     size_t own;
@@ -34,18 +34,19 @@ enum use_grouping {
 
 /* Collects the uses of a weight, through Transposes of a matrix to the operators
  * behind them. Returns NULL, or the reason why one does not allow quantizing. */
-const char *leaves_collect(struct arena *arena, const struct graph_index *index,
-                           const struct plan_item *item, struct leaves *leaves);
+const char *weight_uses_collect(struct arena *arena, const struct graph_index *index,
+                                const struct plan_item *item, struct weight_uses *uses);
 
 /* Looks at what each leaf's own form can hold, and at what copies would take. */
-void leaves_settle(const struct plan_options *options, const struct plan_item *item,
-                   struct leaves *leaves);
+void weight_uses_settle(const struct plan_options *options, const struct plan_item *item,
+                        struct weight_uses *uses);
 
 /* Cuts settled leaves into lists that are served by one item each, and calls fn for
  * every list with its first leaf. May be done again with a later grouping. */
-typedef bool leaves_fn(void *context, const struct leaf *first, bool alone, bool copy);
-bool leaves_group(const struct plan_options *options, enum use_grouping grouping,
-                  struct leaves *leaves, leaves_fn *fn, void *context);
+typedef bool weight_uses_fn(void *context, const struct weight_use *first, bool alone,
+                            bool copy);
+bool weight_uses_group(const struct plan_options *options, enum use_grouping grouping,
+                       struct weight_uses *uses, weight_uses_fn *fn, void *context);
 
 /* The output of the Transpose that a use of the item has in the weight's place; NULL:
  * it uses the weight itself. */
