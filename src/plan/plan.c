@@ -113,7 +113,7 @@ static const char *reason_fixed(struct planner *p, struct plan_item *item,
         return NULL;
     pages_read(&p->sampled, item->source->file, item->source->data, item->source->size);
     const char *reason = fixed_reason(item, uses);
-    item->asked = !reason;
+    item->requested = !reason;
     return reason;
 }
 
@@ -134,7 +134,7 @@ static const char *reason_choice(struct planner *p, struct plan_item *item)
     item->chosen = choice != NULL;
     if (!choice)
         return NULL;
-    item->asked = !choice->reason || choice->missed;
+    item->requested = !choice->reason || choice->missed;
     p->own.scheme.type = choice->type;
     p->own.granularity = choice->granularity;
     p->own.block_size = choice->block_size;
@@ -312,7 +312,7 @@ static bool decide(struct planner *p, struct plan_item *item)
         !(item->reason = reason_small(p, item)) &&
         !(item->reason = reason_rules(p, item)) &&
         !(item->reason = reason_parameter(p, item))) {
-        item->asked = true;
+        item->requested = true;
         if (!(item->reason = reason_role(p, item)) &&
             !(item->reason =
                   weight_uses_collect(p->plan->arena, p->index, item, &uses)) &&

@@ -86,7 +86,7 @@ struct plan_item {
     int data_type;             /* of the values as they are, like these: */
     uint64_t elements, bytes;
     bool quantize;
-    bool asked;         /* the options ask for it to be quantized */
+    bool requested;     /* the options ask for it to be quantized */
     bool warning;       /* left float because of its values */
     bool copy;          /* another item has counted the weight's values, */
     bool again;         /* and its codes are stored once more, to be fused */

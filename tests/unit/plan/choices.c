@@ -102,8 +102,8 @@ static void test_each_its_own(void **state)
         options.choices = choose(rows);
         struct pipeline *pipeline = pipeline_plan(model_of(21), &options);
         assert_choices(&pipeline->plan);
-        assert_int_equal(find(&pipeline->plan, "", "C")->asked, missed);
-        assert_true(find(&pipeline->plan, "", "B")->asked);
+        assert_int_equal(find(&pipeline->plan, "", "C")->requested, missed);
+        assert_true(find(&pipeline->plan, "", "B")->requested);
     }
 }
 
@@ -160,7 +160,7 @@ static void test_unfit_first(void **state)
     const struct plan_item *item = find(&pipeline->plan, "", "A");
     assert_false(item->quantize);
     assert_non_null(strstr(item->reason, "NaN"));
-    assert_true(item->warning && item->asked && !item->chosen);
+    assert_true(item->warning && item->requested && !item->chosen);
 }
 
 /* Rows of 96 can't be gathered in blocks of 64: decoded for all, it is stored once. */

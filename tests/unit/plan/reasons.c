@@ -19,7 +19,7 @@ static void assert_left(struct pipeline *pipeline, const char *name, const char 
     if (!strstr(item->reason, part))
         print_error("reason: %s\n", item->reason);
     assert_non_null(strstr(item->reason, part));
-    assert_int_equal(item->asked, asked);
+    assert_int_equal(item->requested, asked);
     assert_false(item->warning);
 }
 
@@ -28,7 +28,7 @@ static void assert_quantized(struct pipeline *pipeline, const char *name)
     const struct plan_item *item = item_named(pipeline, name);
     assert_null(item->reason);
     assert_true(item->quantize);
-    assert_true(item->asked);
+    assert_true(item->requested);
     assert_non_null(item->source);
 }
 
@@ -259,7 +259,7 @@ static void test_unfit(void **state)
     assert_false(item->quantize);
     assert_string_equal(item->reason, reason);
     assert_true(item->warning);
-    assert_true(item->asked);
+    assert_true(item->requested);
     assert_int_equal(second->plan.quantized, 0);
     map_free(&unfit);
 }
