@@ -24,22 +24,22 @@ static const char *add_weight_use(struct arena *arena, const struct graph_index 
 {
     const int64_t *dims = item->tensor->dims;
     int64_t swapped[2] = {0};
-    struct weight_use *taken = &uses->items[uses->count++];
+    struct weight_use *one = &uses->items[uses->count++];
     if (through) {
         swapped[0] = dims[1];
         swapped[1] = dims[0];
     }
-    taken->use = *use;
-    taken->use.next = NULL;
+    one->use = *use;
+    one->use.next = NULL;
     const char *reason = operator_layout(arena, index, use, through ? swapped : dims,
-                                         item->tensor->n_dims, &taken->layout);
-    taken->transposed = through || taken->layout.transposed;
+                                         item->tensor->n_dims, &one->layout);
+    one->transposed = through || one->layout.transposed;
     if (!reason && through) {
         /* A lookup of columns is none of rows. */
-        if (taken->layout.consumer == CONSUMER_LOOKUP)
-            taken->layout.consumer = CONSUMER_PLAIN;
-        taken->layout.channel = 1 - taken->layout.channel;
-        taken->layout.reduction = 1 - taken->layout.reduction;
+        if (one->layout.consumer == CONSUMER_LOOKUP)
+            one->layout.consumer = CONSUMER_PLAIN;
+        one->layout.channel = 1 - one->layout.channel;
+        one->layout.reduction = 1 - one->layout.reduction;
     }
     return reason;
 }
@@ -59,9 +59,9 @@ const char *weight_uses_collect(struct arena *arena, const struct graph_index *i
         return "out of memory";
     for (const struct use *use = item->value->uses; use; use = use->next) {
         struct value *through = swapped_value(use, rank);
-        for (const struct use *taken = through ? through->uses : use; taken;
-             taken = through ? taken->next : NULL) {
-            const char *reason = add_weight_use(arena, index, item, taken, through, uses);
+        for (const struct use *one = through ? through->uses : use; one;
+             one = through ? one->next : NULL) {
+            const char *reason = add_weight_use(arena, index, item, one, through, uses);
             if (reason)
                 return reason;
         }
@@ -80,13 +80,13 @@ enum use_list {
     LISTS = LIST_NBITS + 2,
 };
 
-static enum use_list list_of(const struct weight_use *taken)
+static enum use_list list_of(const struct weight_use *one)
 {
-    if (taken->layout.consumer == CONSUMER_PLAIN)
+    if (one->layout.consumer == CONSUMER_PLAIN)
         return LIST_PLAIN;
-    if (taken->layout.consumer == CONSUMER_LOOKUP)
+    if (one->layout.consumer == CONSUMER_LOOKUP)
         return LIST_ROWS;
-    return taken->shares ? LIST_NBITS + (taken->layout.channel != 0) : LIST_OWN;
+    return one->shares ? LIST_NBITS + (one->layout.channel != 0) : LIST_OWN;
 }
 
 /* Links the leaves of the lists in a set of bits; returns the first. */
@@ -94,16 +94,16 @@ static struct weight_use *link(struct weight_uses *uses, unsigned lists)
 {
     struct weight_use *first = NULL, *last = NULL;
     for (size_t i = 0; i < uses->count; i++) {
-        struct weight_use *taken = &uses->items[i];
-        if (!(lists >> list_of(taken) & 1))
+        struct weight_use *one = &uses->items[i];
+        if (!(lists >> list_of(one) & 1))
             continue;
         if (last)
-            last->use.next = &taken->use;
+            last->use.next = &one->use;
         else
-            first = taken;
-        first->transposed |= taken->transposed;
-        layout_join(&first->layout, &taken->layout);
-        last = taken;
+            first = one;
+        first->transposed |= one->transposed;
+        layout_join(&first->layout, &one->layout);
+        last = one;
     }
     return first;
 }
@@ -123,25 +123,25 @@ void weight_uses_settle(const struct plan_options *options, const struct plan_it
     uses->own = 0;
     uses->copy_bytes = 0;
     for (size_t i = 0; i < uses->count; i++) {
-        struct weight_use *taken = &uses->items[i];
+        struct weight_use *one = &uses->items[i];
         struct plan_item shaped = *item;
-        shaped.use = &taken->use;
-        choose_form(options, &taken->layout, &shaped);
+        shaped.use = &one->use;
+        choose_form(options, &one->layout, &shaped);
         const struct form_info *info = form_info(shaped.form);
-        taken->shares = info->fusion == FUSION_SHARED;
+        one->shares = info->fusion == FUSION_SHARED;
         bool own = shaped.fused || info->replaces_consumers;
         if (!own)
-            taken->layout.consumer = CONSUMER_PLAIN;
-        taken->bytes = plan_bytes(&shaped);
-        stored |= list_of(taken) == LIST_PLAIN;
+            one->layout.consumer = CONSUMER_PLAIN;
+        one->bytes = plan_bytes(&shaped);
+        stored |= list_of(one) == LIST_PLAIN;
     }
     for (size_t i = 0; !is_everywhere(options) && i < uses->count; i++) {
-        const struct weight_use *taken = &uses->items[i];
-        if (list_of(taken) != LIST_OWN)
+        const struct weight_use *one = &uses->items[i];
+        if (list_of(one) != LIST_OWN)
             continue;
         uses->own++;
-        if (stored && uses->copy_bytes <= UINT64_MAX - taken->bytes)
-            uses->copy_bytes += taken->bytes;
+        if (stored && uses->copy_bytes <= UINT64_MAX - one->bytes)
+            uses->copy_bytes += one->bytes;
         stored = true;
     }
 }
