@@ -7,7 +7,7 @@ static bool write_at(const struct payload *payload, uint64_t offset, const void 
                      size_t size, struct error *err)
 {
     return !payload ||
-           output_write(payload->output, payload->place + offset, data, size, err);
+           output_write(payload->output, payload->offset + offset, data, size, err);
 }
 
 /* ---- codes ---------------------------------------------------------- */

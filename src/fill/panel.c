@@ -259,7 +259,7 @@ struct stored {
 static bool store(const struct stored *s, bool whole, struct error *err)
 {
     const struct payload *payload = s->payload;
-    uint64_t place = payload ? payload->place + s->first : 0;
+    uint64_t place = payload ? payload->offset + s->first : 0;
 
     if (!payload)
         return true;

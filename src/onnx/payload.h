@@ -16,7 +16,7 @@ struct payload {
     uint64_t size;
     const struct file *file; /* the mapping that data lies in; NULL: the arena */
     struct output *output;   /* where the writer has put it ... */
-    uint64_t place;          /* ... and its offset there */
+    uint64_t offset;         /* ... and its offset there */
 };
 
 enum { PAYLOAD_CHUNKS = 40, PAYLOAD_FIRST_CHUNK = 64 };

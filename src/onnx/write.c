@@ -34,7 +34,7 @@ static void stream_append(ProtobufCBuffer *base, size_t size, const uint8_t *dat
     if (payload) {
         stream_flush(stream);
         payload->output = stream->output;
-        payload->place = stream->offset;
+        payload->offset = stream->offset;
         stream->offset += size;
         return;
     }
@@ -94,9 +94,9 @@ static bool externalize_tensor(void *context, Onnx__TensorProto *tensor)
     uint64_t mask = EXTERNAL_ALIGNMENT - 1;
     e->offset = (e->offset + mask) & ~mask;
     payload->output = e->data;
-    payload->place = e->offset;
+    payload->offset = e->offset;
     e->offset += payload->size;
-    return external_detach(e->model, tensor, e->location, payload->place, e->err);
+    return external_detach(e->model, tensor, e->location, payload->offset, e->err);
 }
 
 bool model_externalize(struct model *model, struct output *data, const char *location,
@@ -115,9 +115,9 @@ static bool write_payload(struct payload *payload, struct error *err)
     if (!payload->output || !payload->data || payload->size == 0)
         return true;
     if (payload->file)
-        return output_copy(payload->output, payload->place, payload->file, payload->data,
+        return output_copy(payload->output, payload->offset, payload->file, payload->data,
                            payload->size, err);
-    return output_write(payload->output, payload->place, payload->data,
+    return output_write(payload->output, payload->offset, payload->data,
                         (size_t)payload->size, err);
 }
 

@@ -140,8 +140,8 @@ static void assert_stored(struct bytes file, const struct payload *payload,
                           struct bytes wanted)
 {
     assert_int_equal(payload->size, wanted.size);
-    assert_true(payload->place + payload->size <= file.size);
-    assert_memory_equal(file.data + payload->place, wanted.data, wanted.size);
+    assert_true(payload->offset + payload->size <= file.size);
+    assert_memory_equal(file.data + payload->offset, wanted.data, wanted.size);
 }
 
 /* Sums are made of floats, chunk by chunk: rounded otherwise than in one go. */

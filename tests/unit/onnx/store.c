@@ -117,8 +117,8 @@ static void test_reserved_at_the_end(void **state)
     store(model, temp_path("out.onnx"), &options, &err);
     assert_fine(&err);
     struct bytes data = load(temp_path("out.onnx.data"));
-    assert_int_equal(payload->place % EXTERNAL_ALIGNMENT, 0);
-    assert_int_equal(data.size, payload->place + LARGE);
+    assert_int_equal(payload->offset % EXTERNAL_ALIGNMENT, 0);
+    assert_int_equal(data.size, payload->offset + LARGE);
     read_saved(temp_path("out.onnx"));
 }
 

@@ -74,8 +74,8 @@ static bool check_place(void *context, Onnx__TensorProto *tensor)
     const struct payload *payload = tensor_payload(tensor);
     if (payload->size == 0)
         return true;
-    return payload->output && payload->place + payload->size <= file->size &&
-           memcmp(file->data + payload->place, payload->data, payload->size) == 0;
+    return payload->output && payload->offset + payload->size <= file->size &&
+           memcmp(file->data + payload->offset, payload->data, payload->size) == 0;
 }
 
 static void test_places(void **state)
@@ -109,7 +109,7 @@ static void test_reserved(void **state)
         assert_ptr_equal(payload->output, output);
         uint8_t values[SIZE];
         memset(values, 0xa5, SIZE);
-        assert_true(output_write(output, payload->place, values, SIZE, &err));
+        assert_true(output_write(output, payload->offset, values, SIZE, &err));
         assert_true(output_commit(output, &err));
         output_free(output);
         struct model *again = read_saved(path);
