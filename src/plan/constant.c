@@ -145,9 +145,9 @@ static bool evaluate(struct evaluation *evaluation, struct value *value,
         return from_tensor(evaluation, tensor, constant);
     if (value->kind != VALUE_NODE)
         return false;
-    const struct mover *mover = mover_of(value->node);
+    const struct constant_op *op = constant_op_of(value->node);
     evaluation->depth++;
-    bool ok = mover && mover->evaluate(evaluation, value, constant);
+    bool ok = op && op->evaluate(evaluation, value, constant);
     evaluation->depth--;
     return ok && evaluation->err->status == STATUS_OK;
 }
@@ -198,7 +198,7 @@ bool constant_evaluate(struct evaluation *evaluation, struct value *value,
     return true;
 }
 
-bool constant_is_mover(const Onnx__NodeProto *node)
+bool constant_can_fold(const Onnx__NodeProto *node)
 {
-    return mover_of(node) != NULL;
+    return constant_op_of(node) != NULL;
 }

@@ -31,7 +31,7 @@ bool constants_begin(struct evaluation *evaluation, const struct graph_index *in
 void constants_end(struct evaluation *evaluation);
 
 /* Whether the operator only moves or converts the values of a constant. */
-bool constant_is_mover(const Onnx__NodeProto *node);
+bool constant_can_fold(const Onnx__NodeProto *node);
 
 /* Evaluates a value, once. False where it is no such constant (no error is set then)
  * or on an error. Large results go to an unlinked temporary file. */

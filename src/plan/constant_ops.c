@@ -329,7 +329,7 @@ static bool evaluate_cast(struct evaluation *evaluation, struct value *value,
 
 /* ---- the table ------------------------------------------------------ */
 
-static const struct mover movers[] = {
+static const struct constant_op constant_ops[] = {
     {"Identity", evaluate_identity},   {"Transpose", evaluate_transpose},
     {"Reshape", evaluate_reshape},     {"Squeeze", evaluate_squeeze},
     {"Unsqueeze", evaluate_unsqueeze}, {"Slice", evaluate_slice},
@@ -337,10 +337,10 @@ static const struct mover movers[] = {
     {"Cast", evaluate_cast},
 };
 
-const struct mover *mover_of(const Onnx__NodeProto *node)
+const struct constant_op *constant_op_of(const Onnx__NodeProto *node)
 {
-    for (size_t i = 0; i < sizeof movers / sizeof *movers; i++)
-        if (node_is(node, movers[i].op_type))
-            return &movers[i];
+    for (size_t i = 0; i < sizeof constant_ops / sizeof *constant_ops; i++)
+        if (node_is(node, constant_ops[i].op_type))
+            return &constant_ops[i];
     return NULL;
 }

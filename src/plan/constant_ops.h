@@ -5,14 +5,14 @@
 
 #include "plan/constant.h"
 
-struct mover {
+struct constant_op {
     const char *op_type;
     bool (*evaluate)(struct evaluation *evaluation, struct value *value,
                      struct constant *constant);
 };
 
 /* The row of a node's operator; NULL where it moves nothing. */
-const struct mover *mover_of(const Onnx__NodeProto *node);
+const struct constant_op *constant_op_of(const Onnx__NodeProto *node);
 
 void constant_set_strides(struct constant *constant); /* of values in a row */
 bool constant_pack(struct evaluation *evaluation, struct constant *constant);

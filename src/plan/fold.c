@@ -88,7 +88,7 @@ static void visit(struct folder *f, const struct constant_chain *chain, struct v
     if (chain->members)
         chain->members[*count] = value;
     ++*count;
-    if (value->kind != VALUE_NODE || !constant_is_mover(value->node))
+    if (value->kind != VALUE_NODE || !constant_can_fold(value->node))
         return;
     for (size_t i = 0; i < value->node->n_input; i++)
         visit(f, chain, scope_find(value->scope, node_input(value->node, i)), count);
@@ -132,7 +132,7 @@ static bool is_in_chain(const struct folder *f, const struct use *use)
         if (value && value->use_count > 0 && f->memberships[value->number].chains == 0)
             return false; /* a part that somebody else wants */
     }
-    return use->node && constant_is_mover(use->node);
+    return use->node && constant_can_fold(use->node);
 }
 
 /* All that use a member, but for the end, belong to some chain. */
@@ -316,7 +316,7 @@ static bool fold_values(struct folder *f)
 {
     for (struct value *value = f->index->values; value; value = value->next) {
         if (value->kind != VALUE_NODE || value->is_ambiguous || !value->uses ||
-            !constant_is_mover(value->node) ||
+            !constant_can_fold(value->node) ||
             edit_of_value(&f->edits, value)->moved_uses > 0)
             continue;
         struct value *from =
