@@ -91,7 +91,7 @@ static void table_free(struct table *table)
 }
 
 /* The index of an item's weight, which the first plan enters into the table. */
-static bool enter(struct table *table, const struct plan_item *item, size_t *index)
+static bool table_entry(struct table *table, const struct plan_item *item, size_t *index)
 {
     *index = 0;
     const char *key = plan_key(table->choices->arena, item->value);
@@ -126,7 +126,7 @@ static size_t leader_of(const struct table *table, size_t index)
 }
 
 /* Weights that any choice stores once share all choices. */
-static void unite(struct table *table, size_t a, size_t b)
+static void share_leader(struct table *table, size_t a, size_t b)
 {
     a = leader_of(table, a);
     b = leader_of(table, b);
@@ -134,14 +134,14 @@ static void unite(struct table *table, size_t a, size_t b)
 }
 
 /* A weight of several items is as good as the worst of them. */
-static bool note(struct table *table, size_t row, const struct plan_item *item,
+static bool add_measurement(struct table *table, size_t row, const struct plan_item *item,
                  const struct fill_result *result)
 {
     size_t index, same;
-    if (!enter(table, item, &index) ||
-        !enter(table, item->same ? item->same : item, &same))
+    if (!table_entry(table, item, &index) ||
+        !table_entry(table, item->same ? item->same : item, &same))
         return false;
-    unite(table, index, same);
+    share_leader(table, index, same);
     struct entry *entry = &table->entries[index];
     struct budget_choice *choices = table->weights[index].choices,
                          *choice = &choices[row];
@@ -191,7 +191,7 @@ static bool measure_row(struct table *table, size_t row)
               fill_plan(&plan, NULL, &filling, &results, table->err);
     for (size_t i = 0; ok && i < plan.count; i++)
         if (plan.items[i].source)
-            ok = note(table, row, &plan.items[i], &results[i]);
+            ok = add_measurement(table, row, &plan.items[i], &results[i]);
     plan_free(&plan);
     solutions_free(&solutions);
     table->choices->share.loop++;
@@ -210,7 +210,7 @@ static bool measure(struct table *table)
 /* ---- deciding ---------------------------------------------------------- */
 
 /* Adds a weight to its leader: each counts, but SNR is what the worst has. */
-static void join(struct table *table, size_t into, size_t from)
+static void merge_into_leader(struct table *table, size_t into, size_t from)
 {
     const bool sum = table->input->options->bits_per_weight > 0;
     for (int row = 0; row < BUDGET_CHOICES; row++) {
@@ -225,11 +225,11 @@ static void join(struct table *table, size_t into, size_t from)
 }
 
 /* Leaves those in the table of which something is to be chosen. */
-static void sift(struct table *table)
+static void compact(struct table *table)
 {
     for (size_t i = table->count; i-- > 0;)
         if (leader_of(table, i) != i)
-            join(table, leader_of(table, i), i);
+            merge_into_leader(table, leader_of(table, i), i);
     for (size_t i = 0; i < table->count; i++) {
         struct entry *entry = &table->entries[i];
         bool some = false;
@@ -292,7 +292,7 @@ static bool decide(struct table *table)
     const struct nibble_options *options = table->input->options;
     if (options->bits_per_weight > 0)
         weigh(table);
-    sift(table);
+    compact(table);
     if (options->bits_per_weight > 0 && !fit_bits(table))
         return false;
     /* As a float: the last bit of pow differs between machines. */
