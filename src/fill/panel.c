@@ -259,14 +259,14 @@ struct stored {
 static bool store(const struct stored *s, bool whole, struct error *err)
 {
     const struct payload *payload = s->payload;
-    uint64_t place = payload ? payload->offset + s->first : 0;
+    uint64_t offset = payload ? payload->offset + s->first : 0;
 
     if (!payload)
         return true;
     if (whole)
-        return output_write(payload->output, place, s->made, payload->size, err);
+        return output_write(payload->output, offset, s->made, payload->size, err);
     for (size_t c = 0; c < s->count; c++)
-        if (!output_write(payload->output, place + c * s->stride, s->made + c * s->row,
+        if (!output_write(payload->output, offset + c * s->stride, s->made + c * s->row,
                           s->row, err))
             return false;
     return true;
