@@ -135,7 +135,7 @@ static void share_leader(struct table *table, size_t a, size_t b)
 
 /* A weight of several items is as good as the worst of them. */
 static bool add_measurement(struct table *table, size_t row, const struct plan_item *item,
-                 const struct fill_result *result)
+                            const struct fill_result *result)
 {
     size_t index, same;
     if (!table_entry(table, item, &index) ||
