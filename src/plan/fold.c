@@ -78,8 +78,8 @@ static bool is_weight(struct folder *f, const struct value *value,
 
 /* Visits a value and the constants it is made of, each once; counts them, and puts
  * them into the chain's list where that is there. */
-static void visit(struct folder *f, const struct constant_chain *chain, struct value *value,
-                  size_t *count)
+static void visit(struct folder *f, const struct constant_chain *chain,
+                  struct value *value, size_t *count)
 {
     if (!value || !constant_known(&f->evaluation, value) ||
         f->memberships[value->number].visited == f->visits)
@@ -118,7 +118,8 @@ static bool find_chain(struct folder *f, struct value *value)
     struct constant_chain *chain = arena_alloc(f->model->arena, sizeof *chain);
     if (!chain)
         return error_memory(f->err);
-    *chain = (struct constant_chain){.next = f->chains, .end = value, .constant = constant};
+    *chain =
+        (struct constant_chain){.next = f->chains, .end = value, .constant = constant};
     f->chains = chain;
     return list_members(f, chain);
 }
@@ -148,7 +149,8 @@ static bool is_closed(const struct folder *f, const struct constant_chain *chain
 }
 
 /* Takes a chain out; returns the next one. */
-static struct constant_chain *take_out(struct folder *f, const struct constant_chain *chain)
+static struct constant_chain *take_out(struct folder *f,
+                                       const struct constant_chain *chain)
 {
     for (size_t i = 0; i < chain->member_count; i++)
         f->memberships[chain->members[i]->number].chains--;

@@ -149,7 +149,7 @@ static const struct plan_unfolded *find_unfolded(struct planner *p,
     const struct plan_unfolded *found = NULL;
     for (const struct use *use = value->uses; map && map->count > 0 && use && !found;
          use = use->next) {
-        if (!use->node || !constant_is_mover(use->node) || (*left)-- <= 0)
+        if (!use->node || !constant_can_fold(use->node) || (*left)-- <= 0)
             continue;
         for (size_t i = 0; i < use->node->n_output && !found; i++) {
             const char *name = node_output(use->node, i);
@@ -169,7 +169,7 @@ static const char *reason_unfolded(struct planner *p, struct plan_item *item)
     const struct plan_unfolded *found = find_unfolded(p, item->value, &left);
     if (!found)
         return NULL;
-    item->asked = found->asked;
+    item->requested = found->asked;
     item->warning = found->warning;
     item->chosen = found->chosen;
     return found->reason;
@@ -486,7 +486,7 @@ bool plan_note_unfolded(struct plan_findings *findings, const struct plan_item *
     const char *reason = arena_printf(findings->keys, "%s", item->reason);
     if (!found || !reason)
         return error_memory(err);
-    *found = (struct plan_unfolded){reason, item->asked, item->warning, item->chosen};
+    *found = (struct plan_unfolded){reason, item->requested, item->warning, item->chosen};
     *noted = true;
     return map_put(&findings->unfolded, key, found) || error_memory(err);
 }
