@@ -1,11 +1,11 @@
-"""What quantizing costs on real tasks: for each model of models/tasks.py bits per
-weight, SNR of the outputs, and how well the model still does its job.
+"""What quantizing costs on real tasks. For each model of models/tasks.py it prints bits per
+weight, the SNR of the outputs, and how well the model still does its job.
 
     python bench/accuracy.py [--nibble build/nibble] [--variants RE] [--json FILE]
                              [TASK ...]
 
-A variant with data is calibrated on the task's calibration data, through
-`nibble --data`; tests use other data. ONNX Runtime runs the models that nibble wrote.
+A variant with data is calibrated on the task's calibration data through `nibble --data`.
+Tests use other data. ONNX Runtime runs the models that nibble wrote.
 MatMulNBits computes in float32. Prints Markdown.
 """
 
@@ -41,7 +41,7 @@ USAGE = 2  # exit status of the program for an option that it does not know
 
 
 def quantize(nibble, task, options, folder):
-    """The report and the seconds; None where the program does not know an option."""
+    """The report and the seconds, or None if the program does not know an option."""
     words = []
     for option in options:
         words += ["--data", folder / "data"] if option == "--data" else [option]
@@ -57,7 +57,7 @@ def quantize(nibble, task, options, folder):
 
 
 def measure(name, args):
-    """The rows of a task, float first."""
+    """The rows of a task. The float model comes first."""
     task = tasks.TASKS[name]()
     reference = task.answers(tasks.runner(task.model))
     rows = [{"task": name, "what": "float", "score": task.score(reference, reference)}]

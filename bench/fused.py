@@ -1,11 +1,10 @@
-"""Where ONNX Runtime's fused int4 MatMul is faster than one of floats.
+"""Finds out where ONNX Runtime's fused int4 MatMul is faster than a float one.
 
     python bench/fused.py [--nibble build/nibble] [--runs 25] [--method rtn]
 
-One MatMul of [K, N], default layout, for several K and numbers of rows: latency as a
-ratio to float, medians of alternating runs, one thread, default session settings. The
-rule of `--decode auto` (fusing_pays in plan/shape.c) comes from here. Prints a Markdown
-table.
+Measures one MatMul of [K, N] in the default layout, for several K and numbers of rows.
+Latency is a ratio to float: medians of alternating runs, with one thread and default session
+settings. The rule of `--decode auto` comes from here. Prints a Markdown table.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""Models beyond 2 GiB, end to end: quantized and upgraded, loaded in ONNX Runtime, and
-compared with numpy.
+"""Quantizes and upgrades models beyond 2 GiB, runs them in ONNX Runtime, and compares the
+results with numpy.
 
     python bench/large.py [--nibble build/nibble] [--gigabytes 3] [--folder /dev/shm]
                           [--only TEXT]
 
-Takes minutes, and twice the model in memory-backed storage. Checks that all external
-data is aligned to 4096 bytes, that a few rows of the quantized model are what numpy
-makes of its codes and scales, and those of the upgraded one what it makes of the
-float weights. Exit status 1 where anything differs.
+It takes minutes, and twice the size of the model in memory-backed storage. It checks that all
+external data are aligned to 4096 bytes. It also checks a few rows of both models: numpy
+computes those of the quantized model from codes and scales, and those of the upgraded model
+from the float weights. The exit status is 1 if anything differs.
 """
 
 import argparse
@@ -48,7 +48,7 @@ CASES = {
 
 
 class Tensors:
-    """Initializers of a model whose data may lie outside, read one at a time."""
+    """The initializers of a model whose data may be outside. They are read one at a time."""
 
     def __init__(self, path):
         self.folder = os.path.dirname(path)
@@ -56,7 +56,7 @@ class Tensors:
         self.by_name = {t.name: t for t in self.model.graph.initializer}
 
     def misplaced(self):
-        """Names of tensors whose data is not aligned, and how many lie outside."""
+        """The names of tensors whose data is not aligned, and the number of tensors outside."""
         outside = [(t.name, int(entry(t, "offset") or 0)) for t in self.by_name.values()
                    if t.data_location == TensorProto.EXTERNAL]
         return [name for name, offset in outside if offset % ALIGNMENT], len(outside)
@@ -77,7 +77,7 @@ def entry(tensor, key):
 
 
 def decoded(tensors, node):
-    """What a DequantizeLinear gives, in float32."""
+    """The result of a DequantizeLinear, in float32."""
     axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
     block = next((a.i for a in node.attribute if a.name == "block_size"), 0)
     codes, scales = (tensors.get(name).astype(np.float32) for name in node.input[:2])
@@ -109,7 +109,7 @@ def by_numpy(tensors, x):
 
 
 def check(name, made, command, outside, args):
-    """None, or what is wrong."""
+    """None, or a text that says what is wrong."""
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         model, out = os.path.join(folder, "model.onnx"), os.path.join(folder, "out.onnx")
         make_model.write(model, args.gigabytes, external=True, scale=args.scale, **made)

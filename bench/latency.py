@@ -1,12 +1,13 @@
-"""Latency of models that are mostly MatMul, at few rows: int4 against float.
+"""Compares the latency of int4 and float models that are mostly MatMul, at few rows.
 
     python bench/latency.py [--nibble build/nibble] [--models build/models]
                             [--runs 30] [--hidden 1024] [--method search]
                             [--json FILE]
 
-minilm at few tokens, and a generated transformer (make_stack.py), in the forms run and
-nbits. Ratios to the float model: one thread, ONNX Runtime's default session settings,
-medians of runs that alternate between all variants. Prints a Markdown table.
+The models are minilm at few tokens and a generated transformer (make_stack.py), in the forms
+run and nbits. The figures are ratios to the float model: medians of runs that alternate between
+all variants, with one thread and ONNX Runtime's default session settings. Prints a Markdown
+table.
 """
 
 import argparse
@@ -47,7 +48,7 @@ def inputs_of(path, hidden):
 
 
 def measure(name, path, hidden, args):
-    """Rows of the table of one model."""
+    """The rows of the table for one model."""
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         sessions = {"float": models.session(path)}
         for number, (variant, options) in enumerate(VARIANTS.items()):

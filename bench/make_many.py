@@ -2,9 +2,9 @@
 
     python bench/make_many.py KIND COUNT OUT.onnx
 
-weights: COUNT MatMuls with a weight of 2 kB each. nodes: COUNT nodes without
-weights. bodies: COUNT nodes that lie in branches of If, 20 deep, every one of which
-uses a weight of the main graph. Seeded: the same call, the same bytes.
+weights: COUNT MatMuls with a weight of 2 kB each. nodes: COUNT nodes without weights.
+bodies: COUNT nodes in branches of If, 20 deep. Each branch uses a weight of the main graph.
+The same call writes the same bytes.
 """
 
 import sys
@@ -17,7 +17,7 @@ OPSET = 17
 IR_VERSION = 8
 ROWS, COLUMNS = 16, 32  # 2 kB of float32
 DEEP = 20
-MIN_ELEMENTS = ["--min-elements", "16"]  # without this all of it stays float
+MIN_ELEMENTS = ["--min-elements", "16"]  # without this everything stays float
 
 
 def tensor(name, rng, shape=(ROWS, COLUMNS)):
@@ -25,7 +25,7 @@ def tensor(name, rng, shape=(ROWS, COLUMNS)):
 
 
 def weights(count, rng):
-    """Pairs of MatMuls, to 32 columns and back to 16."""
+    """Pairs of MatMuls: to 32 columns and back to 16."""
     nodes, tensors = [], []
     for i in range(count):
         shape = (COLUMNS, ROWS) if i % 2 else (ROWS, COLUMNS)
@@ -36,7 +36,7 @@ def weights(count, rng):
 
 
 def nodes(count, rng):
-    """Additions and the like in a long chain, and one weight."""
+    """Additions and similar operators in a long chain, and one weight."""
     made = []
     for i in range(count):
         op = ("Add", "Mul", "Sub")[i % 3]
@@ -84,7 +84,7 @@ KINDS = {"weights": weights, "nodes": nodes, "bodies": bodies}
 
 
 def write(kind, count, path):
-    """Writes the model; returns how many bytes of it are values of weights."""
+    """Writes the model. Returns the number of bytes that are values of weights."""
     made, tensors, columns = KINDS[kind](count, np.random.default_rng(0))
     first = "x" if kind == "bodies" else "h0"
     inputs = [helper.make_tensor_value_info(first, TensorProto.FLOAT, ["rows", ROWS])]

@@ -5,7 +5,7 @@
 
 A chain of square MatMuls (order kn: weights [K, N]) or Gemms with transB
 (order nk: [N, K]) whose weights follow Student's t with 5 degrees of freedom,
-about as heavy-tailed as trained ones. Seeded: the same call, the same bytes.
+about as heavy-tailed as trained ones. The same call writes the same bytes.
 """
 
 import argparse
@@ -30,12 +30,12 @@ def varint(value):
 
 
 def field(number, size):
-    """Key and length of a nested field."""
+    """The key and the length of a nested field."""
     return varint(number << 3 | 2) + varint(size)
 
 
 def weights(count, dtype, scale, side):
-    """Yields `count` weights; one random pool, rotated, serves them all."""
+    """Yields `count` weights. All come from one random pool, which is rotated."""
     pool = np.random.default_rng(0).standard_t(5, side * side).astype(dtype)
     pool *= dtype(scale)
     for i in range(count):
@@ -57,7 +57,7 @@ def skeleton(count, order, elem, opset, side):
 
 
 def tensor(i, elem, size, location, side):
-    """An initializer's bytes up to its values, and the length of the whole."""
+    """The bytes of an initializer up to its values, and the length of the whole."""
     proto = TensorProto(name=f"w{i}", data_type=elem, dims=[side, side])
     if location:
         proto.data_location = TensorProto.EXTERNAL
@@ -69,7 +69,7 @@ def tensor(i, elem, size, location, side):
 
 def write(path, gigabytes, order="kn", dtype=np.float32, external=False, opset=OPSET,
           scale=0.02, side=SIDE):
-    """Writes the model; returns how many bytes of it are values of weights."""
+    """Writes the model. Returns the number of bytes that are values of weights."""
     elem = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     size = side * side * np.dtype(dtype).itemsize
     count = max(1, round(gigabytes * 1e9 / size))

@@ -1,4 +1,4 @@
-"""Writes a transformer without embeddings for benchmarks: what a language model
+"""Writes a transformer without embeddings for benchmarks. It computes what a language model
 computes for each token.
 
     python bench/make_stack.py OUT.onnx [HIDDEN [LAYERS]]
@@ -18,7 +18,7 @@ HEADS = 16
 
 
 class Graph:
-    """Nodes and initializers as they are added; names are those of outputs."""
+    """Collects nodes and initializers. Their names are those of outputs."""
 
     def __init__(self):
         self.nodes, self.tensors = [], []

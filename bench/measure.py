@@ -1,6 +1,5 @@
-"""What the benchmarks of whole processes share: time and peak memory of a command,
-alternating runs, tables.
-"""
+"""Shared parts of the benchmarks of whole processes: time and peak memory of a command,
+alternating runs, tables."""
 
 import os
 import shutil
@@ -14,16 +13,15 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Failed(Exception):
-    """A command that did not do what was asked of it."""
+    """A command that failed."""
 
 
 def measure(command, output=None):
-    """Wall seconds and peak memory in MB of one command, whose standard output goes
+    """The wall seconds and the peak memory in MB of one command, whose standard output goes
     into the file `output`.
 
-    GNU time starts it: the peak of a process counts from its start on, and this
-    one would begin with all that Python takes.
-    """
+    GNU time starts it, because the peak of a process counts from its start on. As a child of
+    this process it would begin with all that Python takes."""
     with tempfile.NamedTemporaryFile("r") as peak, open(output or os.devnull, "wb") as sink:
         start = time.perf_counter()
         done = subprocess.run(["time", "-f", "%M", "-o", peak.name, *map(str, command)],
@@ -36,9 +34,9 @@ def measure(command, output=None):
 
 
 def alternate(commands, runs, between=lambda: None):
-    """{name: medians} of commands that run one after the other, round by round, so that
-    a slow spell of the machine meets them all; the first round warms up and is not
-    counted. between() is called before each run. A command that fails says why."""
+    """{name: medians} of commands that run one after the other, round by round, so that a slow
+    spell of the machine meets them all. The first round warms up and does not count. between()
+    is called before each run. A command that fails says why."""
     results, failures = {name: [] for name in commands}, {}
     for _ in range(runs + 1):
         for name, command in commands.items():
@@ -65,8 +63,8 @@ def remove(*paths):
 
 
 def has_room(folder, size):
-    """Whether that many bytes fit into the folder, and, as it may lie in memory,
-    into what is left of that, with some to spare for others."""
+    """True if that many bytes fit into the folder, with some to spare. The folder may be in
+    memory, so they must fit into the free memory, too."""
     with open("/proc/meminfo") as file:
         free = next(int(line.split()[1]) * 1024 for line in file if "MemAvailable" in line)
     return size + (2 << 30) < min(free, shutil.disk_usage(folder).free)
@@ -75,12 +73,12 @@ def has_room(folder, size):
 # ---- tables ----------------------------------------------------------------
 
 def heading(title, columns, first=32):
-    """The head of a table: a column of names, and numbers 9 wide."""
+    """Prints the head of a table: a column of names, and numbers of width 9."""
     print(f"\n{title}\n{'':{first}}" + "".join(f"{name:>9}" for name in columns), flush=True)
 
 
 def row(name, values, first=32):
-    """A row of it. Values are text, numbers, or None for nothing."""
+    """Prints a row. Values are text, numbers, or None for an empty cell."""
     cells = "".join(f"{cell(value):>9}" for value in values)
     print(f"{name:{first}}{cells}", flush=True)
 
@@ -95,11 +93,11 @@ def cell(value):
 
 
 def sorry(name, reason):
-    """A row that could not be measured."""
+    """Prints a row that could not be measured."""
     print(f"{name}: {reason}"[:400], flush=True)
 
 
 def note(text):
-    """What is going on, for whoever watches; no part of the results."""
+    """Tells people who watch what goes on. It is not part of the results."""
     if sys.stderr.isatty():
         print(f"  {text} ...", file=sys.stderr, flush=True)

@@ -1,7 +1,5 @@
-"""Peak memory of every command on models of 0.2 to 6 GB, against what it may be:
-64 MiB and three times the bytes of the file without the values of weights.
-A part of bench/process.py.
-"""
+"""Peak memory of every command on models of 0.2 to 6 GB. The limit is 64 MiB plus three times
+the bytes of the file without the values of weights. A part of bench/process.py."""
 
 import gzip
 import os
@@ -15,14 +13,13 @@ from measure import Failed, has_room, heading, measure, note, remove, row, sorry
 
 BASE = 64 << 20
 FACTOR = 3
-LIMIT_INSIDE = 2.0  # GB: beyond, weights lie in a file of their own
+LIMIT_INSIDE = 2.0  # GB: larger models have weights in a file of their own
 QUICK = 2.0  # GB: --quick stops there
 SIZES = [0.2, 1.5, 3, 6]
 
 RTN, SEARCH = (["quantize", "-q", "--method", method] for method in ("rtn", "search"))
 
-# Name, command, whether it writes, and whether what it writes is as large as what it
-# reads.
+# Name, command, True if it writes, True if the output is as large as the input.
 QUANTIZE = [
     ("rtn, 1 thread", [*RTN, "--threads", "1"], True, False),
     ("rtn, per channel", [*RTN, "--per-channel"], True, False),
@@ -37,7 +34,7 @@ COMMANDS = QUANTIZE + [
     ("inspect", ["inspect"], False, False),
     ("--dry-run", ["quantize", "-q", "--dry-run"], False, False),
 ]
-# Another order and type take other ways; gzip takes one size of its own.
+# Another order and another type take other paths. gzip has one size of its own.
 KINDS = {"[K,N] float32": {}, "[N,K] float32": {"order": "nk"},
          "[K,N] float16": {"dtype": np.float16},
          "[N,K] float16": {"order": "nk", "dtype": np.float16}}
@@ -46,7 +43,7 @@ OTHER_SIZE = 1.5
 
 
 def limit_mb(model, payload):
-    """What the peak may be, in MB. payload: bytes of weights that the file holds."""
+    """The limit of the peak in MB. `payload` is the bytes of weights in the file."""
     return (BASE + FACTOR * (os.path.getsize(model) - payload)) / 1e6
 
 
@@ -67,7 +64,7 @@ def peaks(model, payload, commands, args, folder):
 
 
 def of_model(title, gigabytes, made, commands, args):
-    """The table of one model, which is made and removed."""
+    """The table of one model. The model is made and then removed."""
     external = gigabytes > LIMIT_INSIDE
     if not has_room(args.folder, 1.3e9 * gigabytes):
         sorry(title, f"skipped: no room in {args.folder}")
@@ -106,14 +103,14 @@ def kinds(args):
 
 
 def large(args):
-    """One weight: memory may not grow with its rows or columns either."""
+    """One weight. Memory must not grow with its rows or columns either."""
     return {order: of_model(f"memory: one weight of 0.6 GB, [{order[0]},{order[1]}] float32",
                             0.6, {"order": order.lower(), "side": LARGE}, QUANTIZE, args)
             for order in ("KN", "NK")}
 
 
 def compressed(args):
-    """The stream is of stored blocks: quick to make, and as much to hold."""
+    """The stream has stored blocks. It is quick to make and large enough."""
     results = {}
     for gigabytes in (0.2, 1.5):
         with tempfile.TemporaryDirectory(dir=args.folder) as folder:

@@ -1,13 +1,13 @@
-"""Real models in every form: size, share of weights quantized, error, latency.
+"""Measures real models in every form: size, share of quantized weights, error, latency.
 
     python bench/models.py [--nibble build/nibble] [--models build/models]
                            [--runs 30] [--method search] [--json FILE]
                            [MODEL ...]
 
-Latency is a ratio to the float model: one thread, ONNX Runtime's default session
-settings, medians of runs that alternate between all variants of a model.
-SNR is that of the outputs against the float model's, with the activations kept
-in float (accuracy level 0). Prints a Markdown table.
+Latency is a ratio to the float model: medians of runs that alternate between all variants of
+a model, with one thread and ONNX Runtime's default session settings. SNR compares the outputs
+with those of the float model, with activations in float (accuracy level 0). Prints a Markdown
+table.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def session(path, exact=False):
 
 
 def quantize(nibble, model, out, extra):
-    """Runs nibble; returns the share of float weight bytes that became codes."""
+    """Runs nibble. Returns the share of float weight bytes that became codes."""
     report = out + ".json"
     subprocess.run([nibble, "quantize", model, "-o", out, "-q", "--json", report, *extra],
                    check=True)
@@ -59,7 +59,7 @@ def quantize(nibble, model, out, extra):
 
 
 def snr(reference, outputs):
-    """Of the output with the most noise, among those that are float."""
+    """The SNR of the output with the most noise, among float outputs."""
     values = []
     for want, got in zip(reference, outputs):
         if want.dtype.kind != "f":
@@ -77,7 +77,7 @@ def seconds(runner, feed):
 
 
 def latencies(sessions, feed, runs):
-    """Median seconds of each session, over rounds in which each runs once."""
+    """The median seconds of each session, over rounds in which each runs once."""
     times = {name: [] for name in sessions}
     for _ in range(runs + 2):
         for name, runner in sessions.items():

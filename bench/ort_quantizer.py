@@ -1,7 +1,7 @@
 """ONNX Runtime's own int4 quantizer, block 32, symmetric, as its users call it:
 
     python bench/ort_quantizer.py MODEL.onnx OUT.onnx
-    python bench/ort_quantizer.py --try        fails where it is not installed
+    python bench/ort_quantizer.py --try        fails if it is not installed
 """
 
 import os

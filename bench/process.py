@@ -5,11 +5,11 @@ compressed models, ONNX Runtime's own quantizer, memory, and growth.
                             [--folder /dev/shm] [--only RE] [--quick] [--list]
                             [--tool-python PYTHON] [--json FILE]
 
-All files lie in memory-backed storage. Every command of a group runs once a round,
-one after the other, so that a slow spell of the machine meets them all; the tables
-show medians, and ratios to cp of medians taken in the same rounds. Peak memory is the
-resident set, mapped file pages included. --only measures the groups whose names match
-(--list prints them); --quick leaves the largest models out.
+All files are in memory-backed storage. Every command of a group runs once in each round, one
+after the other, so that a slow spell of the machine meets them all. The tables show medians,
+and ratios of these to the medians of cp in the same rounds. Peak memory is the resident set
+and includes pages of mapped files. --only measures the groups whose names match, and --list
+prints the names. --quick leaves the largest models out.
 """
 
 import argparse
@@ -34,8 +34,8 @@ CHANNEL, BLOCK32 = ["--per-channel"], ["--block-size", "32"]
 ASYMMETRIC = ["--type", "uint4"]
 QUIET = ["quantize", "-q"]
 
-# Rows: name and command with options. Models differ in weight order, type, and where
-# the weights are, so each group has rows of its own.
+# Rows: name and command with options. Models differ in the order, the type and the place of
+# their weights, so each group has its own rows.
 BY_LAYOUT = [
     ("rtn, default, 1 thread", [*QUIET, *RTN, *ONE]),
     ("rtn, per channel, 1 thread", [*QUIET, *RTN, *ONE, *CHANNEL]),
@@ -48,11 +48,11 @@ SEARCHES = [(f"search, {layout}, {sign}", [*QUIET, *SEARCH, *TWO, *options, *kin
 COMMANDS = [("upgrade", ["upgrade"]), ("inspect", ["inspect"]),
             ("--dry-run", [*QUIET, "--dry-run"])]
 
-# What the system takes without any arithmetic: pages in and out, codes written. Per
-# channel of [K,N] all weights are read twice.
+# The time of the system without any arithmetic: pages in and out, codes written. For [K,N]
+# per channel all weights are read twice.
 PAGES, PAGES_TWICE = "pages alone", "pages alone, read twice"
 
-# Groups of commands that share a model: how it is made, then the rows.
+# Groups of commands that share a model: how it is made, and then the rows.
 GROUPS = {
     "[K,N] float32": ({}, BY_LAYOUT + [("rtn, default, 2 threads", [*QUIET, *RTN, *TWO])]),
     "[N,K] float32": ({"order": "nk"}, BY_LAYOUT),
@@ -86,7 +86,7 @@ def run_group(made, rows, args, folder):
 
 
 def show(title, results, ratios):
-    """ratios: {column: the row that is 1}."""
+    """`ratios` is {column: the row that is 1}."""
     heading(title, ["seconds", *ratios, "peak MB"])
     for name, result in results.items():
         if "failed" in result:
@@ -104,7 +104,7 @@ GZIP_PART = 0.2  # of the gigabytes that other groups take: gzip itself is slow
 
 
 def gzip_group(args, folder):
-    """A .gz in or out, against gzip itself on the same bytes."""
+    """A .gz as input or output, compared with gzip itself on the same bytes."""
     plain, out = os.path.join(folder, "model.onnx"), os.path.join(folder, "out.onnx")
     packed, packed_out = plain + ".gz", out + ".gz"
     make_model.write(plain, GZIP_PART * args.gigabytes)
@@ -125,7 +125,7 @@ def gzip_group(args, folder):
 # ---- ONNX Runtime's own tool -----------------------------------------------
 
 def tool_group(args, folder):
-    """onnxruntime.quantization.matmul_nbits_quantizer, once: it takes long."""
+    """onnxruntime.quantization.matmul_nbits_quantizer. It runs once, because it takes long."""
     model, out = os.path.join(folder, "model.onnx"), os.path.join(folder, "out.onnx")
     make_model.write(model, args.gigabytes)
     note("ONNX Runtime's quantizer")

@@ -1,12 +1,12 @@
-"""Which runtime loads which form: a table, with every cell run.
+"""Finds out which runtime loads which form. Every cell of the table is run.
 
     python bench/runtimes.py [--nibble build/nibble] [--models build/models]
                              [--only RE] [--json FILE]
 
 Quantizes a CNN, a language model and a sentence encoder in each form, and runs them in
-each runtime on real inputs. A cell counts the models that run and agree with ONNX
-Runtime within the tolerance of the runtime, out of those that the runtime runs as
-float. The runtimes are installed into build/, once. Prints Markdown.
+each runtime on real inputs. A cell counts models that run and agree with ONNX Runtime within
+the tolerance of the runtime. Only models that the runtime runs as float count. The runtimes are
+installed into build/ once. Prints Markdown.
 """
 
 import argparse
@@ -72,7 +72,7 @@ RUNTIMES = {
 
 
 def save(path, names, arrays):
-    """The arrays for both kinds of runner."""
+    """Saves the arrays for both kinds of runner."""
     np.savez(f"{path}.npz", **dict(zip(names, arrays)))
     table = {name: {"type": str(a.dtype), "dims": list(a.shape), "values": a.ravel().tolist()}
              for name, a in zip(names, arrays)}
@@ -80,7 +80,7 @@ def save(path, names, arrays):
 
 
 def make(nibble, models, folder):
-    """{form: [stem of a job]}; a job is STEM.onnx with its feeds and wanted outputs."""
+    """{form: [stem of a job]}. A job is STEM.onnx with its feeds and wanted outputs."""
     stems = {form: [] for form in FORMS}
     for model in models:
         feed = feeds.inputs(model, 1)
@@ -100,7 +100,7 @@ def make(nibble, models, folder):
 
 
 def ask(runtime, stems):
-    """{form: [whether it is right, answer]}"""
+    """{form: [True if it is right, answer]}"""
     run, kind, tolerance = RUNTIMES[runtime]
     jobs = [(f"{stem}.onnx", f"{stem}.feed.{kind}", f"{stem}.wanted.{kind}")
             for form in FORMS for stem in stems[form]]

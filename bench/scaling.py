@@ -1,6 +1,5 @@
-"""How time and memory grow with the number of parts of a model: many small weights,
-nodes, and nodes in nested bodies. A part of bench/process.py.
-"""
+"""How time and memory grow with the number of parts of a model: small weights, nodes, and nodes
+in nested bodies. A part of bench/process.py."""
 
 import os
 import tempfile

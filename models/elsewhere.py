@@ -1,4 +1,5 @@
-"""Starts runner.py and runner.mjs: models in other runtimes, in processes of their own."""
+"""Starts runner.py and runner.mjs, which run models in other runtimes and in processes of their
+own."""
 
 import json
 import pathlib
@@ -8,7 +9,7 @@ HERE = pathlib.Path(__file__).parent
 
 
 def run(python, runtime, jobs, exact=False):
-    """The answers of runner.py to jobs (model, feeds, wanted), each a path."""
+    """The answers of runner.py to jobs. A job is (model, feeds, wanted), each a path."""
     return _ask([python, HERE / "runner.py", runtime, *(["exact"] if exact else [])], jobs)
 
 
@@ -18,7 +19,7 @@ def run_node(folder, package, jobs):
 
 
 def _ask(command, jobs):
-    """One process for all jobs; where it dies, one for each."""
+    """Starts one process for all jobs. If it dies, starts one for each job."""
     done = subprocess.run(command, input=json.dumps([list(map(str, job)) for job in jobs]),
                           capture_output=True, text=True, check=False)
     if done.returncode == 0:

@@ -1,6 +1,5 @@
-"""Environments for programs of others, each in a folder of its own below build/, made
-on demand: virtual environments of Python, and folders of npm packages.
-"""
+"""Environments for other programs, each in a folder of its own below build/. They are made on
+demand: virtual environments of Python, and folders of npm packages."""
 
 import pathlib
 import shutil
@@ -12,7 +11,7 @@ BUILD = pathlib.Path(__file__).resolve().parents[1] / "build"
 
 
 def python(name, *packages):
-    """The Python in build/NAME, which has these packages."""
+    """The Python in build/NAME with these packages."""
     folder = BUILD / name
     program = folder / "bin" / "python"
     if not _is_ready(folder, packages):

@@ -39,7 +39,7 @@ def _top1(model):
 
 
 def _bits(model):
-    """Mean of -log2 p(next character), over all places of all windows."""
+    """The mean of -log2 p(next character) over all places of all windows."""
     total = count = 0
     for text in np.split(data.bible_test(WINDOWS, CONTEXT), WINDOWS // 64):
         logits, = model.run(None, {"tokens": text[:, :-1]})

@@ -1,6 +1,5 @@
-"""Export a trained PyTorch model with both of PyTorch's exporters and check
-the files: used by fashion_cnn.py and bible_lm.py.
-"""
+"""Exports a trained PyTorch model with both of PyTorch's exporters and checks the files.
+fashion_cnn.py and bible_lm.py use it."""
 
 import pathlib
 
@@ -14,9 +13,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 
 def export_both(model, name, example, input_name, axes):
-    """Write NAME_ts17.onnx (TorchScript exporter, opset 17) and
-    NAME_dynamo18.onnx (dynamo, opset 18) into this folder. `axes` maps the
-    dynamic axes of the input to their names."""
+    """Writes NAME_ts17.onnx (TorchScript exporter, opset 17) and NAME_dynamo18.onnx (dynamo,
+    opset 18) into this folder. `axes` maps the dynamic axes of the input to their names."""
     model.eval()
     paths = [HERE / f"{name}_ts17.onnx", HERE / f"{name}_dynamo18.onnx"]
     names = dict(input_names=[input_name], output_names=["logits"])
@@ -36,8 +34,8 @@ def export_both(model, name, example, input_name, axes):
 
 
 def _drop_stack_traces(path):
-    """The dynamo exporter notes for each node where in the exporting
-    machine's files it came from: large, and of no use elsewhere."""
+    """Removes the dynamo exporter's notes of where in the files of the exporting machine each
+    node came from. They are large and of no use elsewhere."""
     proto = onnx.load(path)
     for node in proto.graph.node:
         keep = [p for p in node.metadata_props if "stack_trace" not in p.key]

@@ -40,7 +40,7 @@ def network():
 
 
 def augment(images):
-    """Half of the images mirrored."""
+    """Mirrors half of the images."""
     mirrored = torch.rand(len(images), 1, 1, 1) < 0.5
     return torch.where(mirrored, images.flip(3), images)
 

@@ -1,7 +1,5 @@
-"""Inputs for the models of this folder and for those that download.py
-fetches, chosen by the names of the inputs, so a quantized copy gets the same
-ones. Needs numpy and onnxruntime.
-"""
+"""Inputs for the models of this folder and for those that download.py fetches. The names of the
+inputs decide, so a quantized copy gets the same inputs. Needs numpy and onnxruntime."""
 
 import numpy as np
 import onnxruntime as ort
@@ -12,8 +10,8 @@ CONTEXT = 128  # longest text that the language model takes
 
 
 def session(path, threads=0, optimize=True):
-    """A CPU session for the model at path whose MatMulNBits computes in
-    float32, so that results can be compared with the float model's."""
+    """A CPU session for the model at path. MatMulNBits computes in float32, so that results can
+    be compared with those of the float model."""
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
@@ -27,7 +25,7 @@ def session(path, threads=0, optimize=True):
 
 
 def kind(path_or_session):
-    """Which model this is: a key of KINDS."""
+    """Says which model this is: a key of KINDS."""
     names = {i.name for i in _session(path_or_session).get_inputs()}
     for name, (inputs, _) in KINDS.items():
         if inputs == names:
@@ -37,9 +35,8 @@ def kind(path_or_session):
 
 
 def inputs(path_or_session, n, seed=0):
-    """A batch of n inputs as a dictionary: test images or held-out text for
-    fashion and bible, made-up inputs for the others. What it holds depends
-    on n and seed only."""
+    """A batch of n inputs as a dictionary: test images or held-out text for fashion and bible,
+    made-up inputs for the others. The contents depend only on n and seed."""
     return KINDS[kind(path_or_session)][1](n, np.random.default_rng(seed))
 
 
@@ -49,7 +46,7 @@ def feeds(path_or_session, seed=0):
 
 
 def sentence(length, seed=0):
-    """One sentence of that many tokens for minilm."""
+    """One sentence with that many tokens for minilm."""
     return _minilm(1, np.random.default_rng(seed), length)
 
 
@@ -70,8 +67,8 @@ def _bible(n, rng):
 
 
 def _minilm(n, rng, length=24):
-    """Random words between [CLS] and [SEP]; each sentence but the first is
-    padded, by one token more than the one before it."""
+    """Random words between [CLS] and [SEP]. Each sentence except the first is padded by one
+    token more than the one before it."""
     ids = rng.integers(1996, 29612, (n, length))
     pads = np.minimum(np.arange(n), max(length - 3, 0))
     ends = length - 1 - pads[:, None]
@@ -84,7 +81,7 @@ def _minilm(n, rng, length=24):
 
 
 def _silero(n, rng):
-    """36 ms at 16 kHz of a hummed vowel: harmonics with some noise."""
+    """36 ms of a hummed vowel at 16 kHz: harmonics with some noise."""
     time = np.arange(576) / 16000
     pitch = rng.uniform(90, 220, (n, 1))
     harmonics = range(1, 13)
@@ -108,7 +105,7 @@ def _ppocr(n, rng, width=160):
     return {"x": image.astype(np.float32)}
 
 
-# Name of the kind: the model's inputs, and what makes n of them.
+# Name of the kind: the model's inputs, and the function that makes n of them.
 KINDS = {
     "fashion": ({"image"}, _fashion),
     "bible": ({"tokens"}, _bible),

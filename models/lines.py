@@ -1,7 +1,6 @@
-"""Lines of text as a camera or a scanner would see them, for the text recognizer:
-other fonts, sizes and colours, a little turned, blurred and noisy. Needs Pillow and
-the Debian packages fonts-dejavu, fonts-liberation, fonts-freefont-ttf, fonts-noto-cjk.
-"""
+"""Lines of text as a camera or a scanner would see them, for the text recognizer. They have
+different fonts, sizes and colours, and are slightly turned, blurred and noisy. Needs Pillow and
+the Debian packages fonts-dejavu, fonts-liberation, fonts-freefont-ttf, fonts-noto-cjk."""
 
 import pathlib
 
@@ -21,7 +20,8 @@ def _fonts(chinese):
 
 
 def some_texts(part, count, known, rng):
-    """Two thirds English, one third Chinese; `known` holds the characters allowed."""
+    """Texts, two thirds English and one third Chinese. `known` has the characters that are
+    allowed."""
     english = [words for _, words in texts.descriptions(part)]
     english += texts.aphorisms(part) + texts.verses(part)
     chosen = []
@@ -62,7 +62,7 @@ def draw(text, rng):
 
 
 def distance(a, b):
-    """Edits from one text to the other."""
+    """The number of edits from one text to the other."""
     row = list(range(len(b) + 1))
     for i, x in enumerate(a):
         above, row = row, [i + 1]

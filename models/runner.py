@@ -1,10 +1,10 @@
-"""Runs models in one runtime, from an environment that has it (elsewhere.py starts it):
+"""Runs models in one runtime, in an environment that has it. elsewhere.py starts it:
 
     python runner.py RUNTIME [exact] <JOBS >ANSWERS
 
 JOBS is a JSON list of (model, feeds, wanted outputs), each a path; feeds and outputs
-are .npz files. An answer is the largest difference relative to the largest output
-wanted, or the text of the error. "exact" asks OpenVINO for float activations.
+are .npz files. An answer is the largest difference relative to the largest wanted
+output, or the text of the error. "exact" asks OpenVINO for float activations.
 """
 
 import json
@@ -86,7 +86,7 @@ def answer(runner, exact, path, feeds, wanted):
             worst = [difference(outputs[name], array)
                      for name, array in zip(outputs.files, got, strict=True)]
         return max(worst, key=lambda x: float("inf") if isinstance(x, str) else x)
-    except Exception as error:  # whatever it is, it is the answer
+    except Exception as error:  # any error is an answer
         return str(error).strip()[:2000] or repr(error)
 
 

@@ -1,6 +1,5 @@
-"""Streams of synthetic speech in noise, for the voice detector: espeak-ng reads real
-texts, with other voices for calibration than for tests. Needs espeak-ng and scipy.
-"""
+"""Streams of synthetic speech in noise, for the voice detector. espeak-ng reads real texts,
+with other voices for calibration than for tests. Needs espeak-ng and scipy."""
 
 import functools
 import io
@@ -25,7 +24,7 @@ def say(text, voice, speed, pitch):
                             capture_output=True).stdout
     with wave.open(io.BytesIO(spoken)) as file:
         rate = file.getframerate()
-        # The length in the header of a stream means nothing.
+        # The length in the header of a stream has no meaning.
         samples = np.frombuffer(spoken[44:len(spoken) // 2 * 2], np.int16) / 32768
     step = np.gcd(rate, RATE)
     return resample_poly(samples, RATE // step, rate // step).astype(np.float32)
@@ -66,7 +65,7 @@ def _stream(part, rng):
 
 @functools.cache
 def streams(part, count):
-    """float32 [count, samples], and whether somebody speaks in each sample."""
+    """float32 [count, samples], and True for each sample in which somebody speaks."""
     rng = np.random.default_rng([11, texts.PARTS.index(part)])
     made = [_stream(part, rng) for _ in range(count)]
     return (np.stack([samples for samples, _ in made]).astype(np.float32),

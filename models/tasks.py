@@ -1,4 +1,4 @@
-"""Real tasks for real models: data to calibrate on, other data to test on, and what
+"""Real tasks for real models: data to calibrate on, other data to test on, and a rule for what
 counts as a right answer.
 
     python models/tasks.py NAME FOLDER [COUNT]
@@ -11,7 +11,7 @@ as `nibble --data` takes them. From Python:
     answers = task.answers(run)      # run(feed) -> {output: array}
     task.score(answers, reference)   # {"characters right, %": 99.4}
 
-`reference` are the answers of the float model; some tasks score by agreement with it.
+`reference` are the answers of the float model. Some tasks score agreement with it.
 MatMulNBits computes in float32 (feeds.session).
 """
 
@@ -38,7 +38,7 @@ def runner(path, threads=0):
 
 
 def snr(reference, answers, name):
-    """Of one output over all answers, in dB."""
+    """The SNR of one output over all answers, in dB."""
     signal = noise = 0.0
     for want, got in zip(reference, answers, strict=True):
         want, got = want[name].astype(np.float64), got[name].astype(np.float64)
@@ -48,12 +48,12 @@ def snr(reference, answers, name):
 
 
 class Task:
-    """One model with its data; `count` is what calibration wants."""
+    """One model with its data. `count` is the number of samples for calibration."""
 
     model, outputs, count = None, [], 64
 
     def calibration(self, count, seed=0):
-        """Feeds, of which `count` says how many samples they hold together."""
+        """Feeds that hold `count` samples together."""
         raise NotImplementedError
 
     def tests(self):
@@ -115,7 +115,7 @@ class Bible(Task):
 
 
 class Sentences(Task):
-    """Neighbours among descriptions of packages, as the float model has them."""
+    """Finds neighbours among descriptions of packages, as the float model does."""
 
     model, outputs, count = FETCHED / "minilm.onnx", ["461"], 256
     longest, tested, asked = 128, 2600, 700
@@ -124,7 +124,7 @@ class Sentences(Task):
     def tokenizer(self):
         from tokenizers import BertWordPieceTokenizer
         pieces = json.loads((FETCHED / "bert_vocabulary.json").read_text("utf-8"))
-        # The file marks beginnings of words; BERT marks what continues one.
+        # The file marks the beginnings of words. BERT marks pieces that continue a word.
         words = [piece if piece[0] == "[" and piece[-1] == "]" and len(piece) > 1 else
                  piece[1:] if piece[0] == "▁" else "##" + piece for piece in pieces]
         words[1] = "[unused0]"
@@ -147,7 +147,7 @@ class Sentences(Task):
 
     @functools.cache
     def tests(self):
-        """Texts of one length together."""
+        """Texts with the same length together."""
         lengths = {}
         for _, words in texts.descriptions("test")[:self.tested]:
             tokens = self._tokens(words)
@@ -170,14 +170,14 @@ class Sentences(Task):
 
 
 class Lines(Task):
-    """Reading rendered lines of English and Chinese."""
+    """Reads rendered lines of English and Chinese."""
 
     model, outputs, count = FETCHED / "ppocr_rec.onnx", ["softmax_11.tmp_0"], 64
     tested = 240
 
     @functools.cached_property
     def characters(self):
-        """What the model's classes mean; the first one is between characters."""
+        """The meaning of the model's classes. The first class is between characters."""
         keys = (FETCHED / "ppocr_keys.txt").read_text("utf-8").split("\n")
         return ["", *(key.rstrip("\r") for key in keys[:6623]), " "]
 
@@ -214,14 +214,14 @@ class Lines(Task):
 
 
 class Speech(Task):
-    """Whether somebody speaks, for each 32 ms of a stream; the model's state is handed
-    on from one to the next."""
+    """Says if somebody speaks, for each 32 ms of a stream. The model's state goes from one
+    piece to the next."""
 
     model, outputs, count = FETCHED / "silero_vad.onnx", ["output"], 2048
     streams, chunk, context = {"calibration": 16, "test": 24}, 512, 64
 
     def _walk(self, run, samples, keep=None):
-        """The outputs, [streams, chunks]; `keep` takes the feeds."""
+        """The outputs, [streams, chunks]. `keep` gets the feeds."""
         state = np.zeros((2, len(samples), 128), np.float32)
         before = np.zeros((len(samples), self.context), np.float32)
         found = []
@@ -276,7 +276,7 @@ TASKS = {"fashion_cnn": Fashion, "bible_lm": Bible, "minilm": Sentences,
 
 
 def save(found, folder):
-    """A folder for `nibble --data`."""
+    """Writes a folder for `nibble --data`."""
     folder.mkdir(parents=True, exist_ok=True)
     for i, feed in enumerate(found):
         np.savez(folder / f"{i:05}.npz", **feed)

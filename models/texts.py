@@ -1,7 +1,7 @@
 """Real texts from Debian packages: verses (bible-kjv), aphorisms (fortunes,
 fortunes-zh) and the short descriptions of Debian's own packages (apt-cache).
 
-Each is cut into two parts, "calibration" and "test", which share no text.
+Each source is cut into two parts, "calibration" and "test", which share no text.
 """
 
 import functools
@@ -17,7 +17,7 @@ FORTUNES = pathlib.Path("/usr/share/games/fortunes")
 
 
 def _half(items, part):
-    """Every other item, so that both parts are alike."""
+    """Takes every other item, so that both parts are alike."""
     return items[PARTS.index(part)::2]
 
 
@@ -29,7 +29,7 @@ def verses(part):
 
 @functools.cache
 def aphorisms(part):
-    """English ones, on one line each."""
+    """English aphorisms, each on one line."""
     texts = []
     for index in sorted(FORTUNES.glob("*.dat")):
         if index.stem == "chinese":

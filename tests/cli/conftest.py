@@ -1,5 +1,5 @@
-"""Runs the program: NIBBLE names it (build/nibble). Each test has a folder of its own,
-which is the working folder of the program, with small models in it."""
+"""Runs the program that NIBBLE names (default: build/nibble). Each test has a folder of its own
+with small models. It is the working folder of the program."""
 
 import os
 import pathlib
@@ -22,7 +22,7 @@ def default_signals():
 
 
 class Program:
-    """Calls of the program in one folder."""
+    """Calls the program in one folder."""
 
     def __init__(self, folder):
         self.folder = folder

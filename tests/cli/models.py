@@ -1,4 +1,4 @@
-"""Small models, made with the onnx package; each returns the file's bytes."""
+"""Small models, made with the onnx package. Each function returns the bytes of a file."""
 
 import numpy as np
 import onnx
@@ -6,7 +6,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 
 def chain(weights, opset=21, ir=10):
-    """MatMul after MatMul; weights: {name: array}."""
+    """A chain of MatMuls. `weights` is {name: array}."""
     nodes, value = [], "x"
     for i, name in enumerate(weights):
         nodes.append(helper.make_node("MatMul", [value, name], [f"h{i}"]))
@@ -37,12 +37,12 @@ def plain():
 
 
 def tiny():
-    """Nothing in it is large enough to be quantized."""
+    """A model whose weights are all too small to be quantized."""
     return chain({"small": integers(16, 4)}).SerializeToString()
 
 
 def external(folder, name, location, seed=0):
-    """Saves a model with nothing to quantize, whose values lie in another file."""
+    """Saves a model with nothing to quantize, whose values are in another file."""
     model = chain({"small": integers(16, 4) + seed})
     tensor = model.graph.initializer[0]
     (folder / location).parent.mkdir(exist_ok=True)
@@ -55,15 +55,14 @@ def external(folder, name, location, seed=0):
 
 
 def broken():
-    """A weight with a NaN in it, whose name would turn a terminal red, beside a sound
-    one."""
+    """A weight with a NaN, beside a sound one. Its name would turn a terminal red."""
     bad = integers(64, 64)
     bad[3, 3] = np.nan
     return chain({"sound": integers(64, 64), "bad\x1b[31m\nname": bad}).SerializeToString()
 
 
 def sparse(folder, gigabytes):
-    """A model of that size whose external data is a file with nothing but a hole."""
+    """A model of that size. Its external data is a file that is one hole."""
     side = 16384
     model = chain({"weight": np.zeros((1, 1), np.float32)})
     graph = model.graph
@@ -87,7 +86,7 @@ def sparse(folder, gigabytes):
 
 
 def codes(path):
-    """Types of the initializers of a model, by name."""
+    """The types of a model's initializers, by name."""
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     return {tensor.name: TensorProto.DataType.Name(tensor.data_type)

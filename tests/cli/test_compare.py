@@ -1,5 +1,5 @@
-"""nibble compare without data: the errors that it prints are those of numpy. With data it
-starts nibble-compare."""
+"""nibble compare without data prints the errors that numpy finds. With data it starts
+nibble-compare."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def snr(x, y):
 
 
 def with_weight(folder, name, nodes, tensors, domain=None):
-    """float.onnx with `first` made by other nodes."""
+    """float.onnx, where other nodes make the weight `first`."""
     model = onnx.load(folder / "float.onnx")
     graph = model.graph
     kept = [t for t in graph.initializer if t.name != "first"]
@@ -88,7 +88,7 @@ def test_weights_behind_quantize_linear(nibble, folder, float_model):
 
 @pytest.mark.parametrize("raw", [True, False])
 def test_int4_blocks_transposed(nibble, folder, float_model, raw):
-    """[N, K] with a block axis, behind a Transpose; codes in raw_data or int32_data."""
+    """[N, K] with a block axis, behind a Transpose. The codes are in raw_data or int32_data."""
     x = weights()["first"]
     grouped = x.T.reshape(64, 3, 32)
     codes, scale = quantized(grouped, 2, 4)
@@ -109,7 +109,7 @@ def test_int4_blocks_transposed(nibble, folder, float_model, raw):
 
 
 def test_names_say_nothing(nibble, folder, float_model):
-    """Every name is another one: weights are found by their values."""
+    """All names differ, so weights are found by their values."""
     nibble(float_model, "-o", "q.onnx", "-q", "--type", "int8")
     expected = rows(nibble, float_model, "q.onnx")
     model = onnx.load(folder / "q.onnx")
@@ -141,7 +141,7 @@ def test_unchanged_changed_and_missing(nibble, folder, float_model):
 
 
 def test_hostile_models(nibble, folder, float_model):
-    """Doubling 60 times, growing without end, and dims that don't fit end soon."""
+    """Doubling 60 times, growing without end, and dims that don't fit: all end soon."""
     many = [helper.make_node("Add", [f"d{i}" if i else "c", f"d{i}" if i else "c"], [f"d{i+1}"])
             for i in range(60)]
     c = numpy_helper.from_array(np.ones((4, 4), np.float32), "c")

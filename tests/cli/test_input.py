@@ -1,4 +1,4 @@
-"""Models that can't be read or hold nothing to do: a clear message, the right exit
+"""Models that can't be read or have nothing to do. There is a clear message, the right exit
 status, and no file left behind."""
 
 import gzip
@@ -52,7 +52,7 @@ POINTER = (b"version https://git-lfs.github.com/spec/v1\n"
            b"size 1234567\n")
 
 OTHERS = {
-    # what it is: first bytes, words of the message
+    # kind of file: first bytes, words of the message
     "Git LFS pointer": (POINTER, ["Git LFS pointer", "git lfs pull"]),
     "web page": (b"\n  <!doctype html><html><head>", ["web page", "download"]),
     "web page without a type": (b"<html lang=en>", ["web page"]),
@@ -89,7 +89,7 @@ def test_names_add_to_the_error(nibble, folder):
 
 
 def test_size_of_a_large_truncated_file(nibble, folder):
-    """A graph of 40 MB, of which 12 are there."""
+    """The graph has 40 MB, and the file has 12 of them."""
     (folder / "cut.onnx").write_bytes(b"\x08\x0a\x3a" + _varint(40_000_000) + bytes(12_000_000))
     left_alone(nibble, folder, "cut.onnx", "ends after 12.0 of at least 40.0 MB")
 
@@ -100,7 +100,7 @@ def test_size_of_a_large_truncated_file(nibble, folder):
     (bytes(100), ["ends after 100 of at least 256 bytes", "incomplete download?"]),
     (b"", ["ends after 0 of at least 256 bytes"])])
 def test_external_data_that_are_none(nibble, folder, data, words):
-    """Nine pointers are as long as the data should be."""
+    """Nine Git LFS pointers are as long as the data should be."""
     models.external(folder, "e.onnx", "e.data")
     (folder / "e.data").write_bytes(data)
     left_alone(nibble, folder, "e.onnx", "e.data", *words)

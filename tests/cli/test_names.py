@@ -1,4 +1,4 @@
-"""Names: nodes that replace others keep theirs, and weights of one name are told apart."""
+"""Nodes that replace others keep their names. Weights with the same name can be told apart."""
 
 import json
 
@@ -19,7 +19,7 @@ def branch(weight, output):
 
 
 def two_ifs():
-    """Two If nodes of the same name. A W of the first one has a NaN."""
+    """Two If nodes with the same name. A W of the first one has a NaN."""
     bad = models.integers(64, 64)
     bad[5, 5] = np.nan
     nodes = []
@@ -49,7 +49,7 @@ def labelled(node, name):
 
 def layers(opset, name="/model/{}"):
     """Two Gathers of a table, a MatMul, a Gemm with a bias, and a MatMul whose weight is a
-    Constant node. Names, doc strings and metadata on all of them."""
+    Constant node. All have names, doc strings and metadata."""
     weights = {name: models.integers(*shape) for name, shape in
                [("table", (512, 64)), ("w", (64, 64)), ("g", (64, 64))]}
     node = helper.make_node
@@ -99,7 +99,7 @@ def test_replaced_nodes_keep_theirs(nibble, folder, options, opset):
 
 @pytest.mark.parametrize("options", FORMS)
 def test_added_nodes_are_named(nibble, folder, options):
-    """After the node that they serve, or after the weight."""
+    """They are named after the node that they serve, or after the weight."""
     before = layers(21)
     onnx.save(before, folder / "layers.onnx")
     assert nibble("layers.onnx", "-o", "out.onnx", "-q", *options.split()).status == 0

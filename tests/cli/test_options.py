@@ -1,5 +1,5 @@
-"""The options of the program's table, as --help prints them, the man page and README's
-table are the same, each with the same argument."""
+"""The options of --help, of the man page and of README's table are the same, each with the same
+argument."""
 
 import pathlib
 import re
@@ -41,7 +41,7 @@ def man():
 
 
 def man_options():
-    """Also: each one's text."""
+    """The options of the man page, and the text of each."""
     found, texts = {}, {}
     for entry in man().split("\n.It ")[1:]:
         head, _, text = entry.partition("\n")
@@ -87,7 +87,7 @@ def test_wrong_words_are_answered_with_the_list(nibble, words):
 
 
 def test_operators_are_in_the_man_page_and_readme():
-    """All operators of the standard domain that carry weights, as the source knows them."""
+    """All operators of the standard domain with weights, as the source lists them."""
     source = (ROOT / "src/plan/weight_operators.c").read_text()
     operators = set(re.findall(r'\{STANDARD, "(\w+)"', source))
     assert {"MatMul", "Gather", "LSTM"} <= operators

@@ -1,5 +1,5 @@
-"""Where the output goes: replaced in one rename, never half-written, old files kept on
-failure, links and modes respected."""
+"""The output is replaced in one rename and never half-written. Old files stay after a failure.
+Links and modes are respected."""
 
 import os
 import stat
@@ -93,7 +93,7 @@ def test_standard_output(nibble, folder):
 
 
 def test_closed_standard_output(nibble, folder):
-    """The model must not get descriptor 1 and the report be written into it."""
+    """The model must not get descriptor 1, or the report would be written into it."""
     process = nibble.start("model.onnx", "-o", "out.onnx", stdout=None,
                            preexec_fn=lambda: os.close(1))
     error = process.communicate()[1].decode()

@@ -1,4 +1,4 @@
-"""Options that have no effect on the model are told so, and the work is done."""
+"""Warnings name options that have no effect on the model, and the work is done."""
 
 import numpy as np
 import onnx

@@ -34,7 +34,7 @@ def test_page(nibble):
 
 
 def densenet():
-    """Names that differ in their middle only."""
+    """Names that differ only in the middle."""
     weights = {f"features.denseblock{block}.denselayer{layer}.conv2.weight":
                models.integers(64, 64) for block in (1, 2) for layer in range(1, 13)}
     return models.chain(weights)
@@ -70,7 +70,7 @@ def test_no_rows_alike_on_a_terminal(nibble, folder):
 
 
 def test_whole_names(nibble, folder, monkeypatch):
-    """In pipes, with -v, and where COLUMNS says that there is room."""
+    """Names are whole in pipes, with -v, and if COLUMNS says that there is room."""
     (folder / "dense.onnx").write_bytes(densenet().SerializeToString())
     whole = "features.denseblock2.denselayer12.conv2.weight "
     assert whole in nibble("inspect", "dense.onnx").text

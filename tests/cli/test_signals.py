@@ -1,6 +1,5 @@
-"""Signals: the program dies of them, but not before its temporary files are gone. SIGBUS
-is no signal but an error.
-Progress: on a terminal only."""
+"""The program dies of signals, but removes its temporary files first. SIGBUS becomes an error.
+Progress is shown on a terminal only."""
 
 import os
 import pty
@@ -14,7 +13,7 @@ import models
 
 @pytest.fixture
 def large(folder):
-    """Work for a second or more, without a byte on the disk."""
+    """Work for a second or more that takes no space on the disk."""
     models.sparse(folder, 2)
     yield "large.onnx"
     (folder / "hole.bin").unlink()
@@ -46,7 +45,8 @@ def test_signal(nibble, folder, large, number):
 @pytest.mark.parametrize("size", [0, 5000])
 @pytest.mark.parametrize("name", ["model.onnx", "hole.bin"])
 def test_truncated_while_it_is_read(nibble, folder, name, size):
-    """The system sends SIGBUS to a program that reads what is gone; nobody may see it."""
+    """The system sends SIGBUS to a program that reads the missing part. The user must not see
+    it."""
     models.sparse(folder, 2)
     weights = {f"w{i}": models.integers(1024, 1024) for i in range(4)}
     (folder / "model.onnx").write_bytes(models.chain(weights).SerializeToString())

@@ -1,5 +1,5 @@
-"""A model with nothing to quantize goes out as it came in, byte for byte, with a warning:
-no old output stays behind, and the next program of a pipe gets a model."""
+"""A model with nothing to quantize is written byte for byte as it was, with a warning. So no
+old output stays behind, and the next program of a pipe gets a model."""
 
 import gzip
 import json
@@ -17,8 +17,8 @@ WARNING = "nothing to quantize, so the output is the model unchanged\n"
 
 @pytest.fixture
 def tiny(folder):
-    """Bytes that no program that parses and writes them would make again: a field that
-    no version of ONNX knows stands first."""
+    """Bytes that no program would write again after parsing them. The first field is unknown in
+    all versions of ONNX."""
     data = b"\xca\x3e\x03new" + models.tiny()
     (folder / "tiny.onnx").write_bytes(data)
     return data
@@ -81,8 +81,7 @@ def test_gzip(nibble, folder, tiny):
 
 
 def test_excluded_chain_is_not_folded(nibble, folder):
-    """Folding changes the graph in memory; the values then turn out to be none that can
-    be quantized."""
+    """Folding changes the graph in memory. Then the values turn out to be unfit for quantizing."""
     model = models.chain({"weight": models.integers(64, 64)})
     array = np.full((64, 64), np.nan, np.float32)
     del model.graph.initializer[:]
@@ -124,7 +123,7 @@ def test_external_data_in_another_folder(nibble, folder, location):
 
 
 def test_data_of_another_model_are_kept(nibble, folder):
-    """Data named after the output are its own, others may belong to another model."""
+    """Data named after the output belong to it. Other data may belong to another model."""
     (folder / "out").mkdir()
     models.external(folder, "a.onnx", "same.data")
     models.external(folder, "b.onnx", "b.onnx_data")
@@ -142,7 +141,7 @@ def test_data_of_another_model_are_kept(nibble, folder):
 
 
 def test_external_data_into_streams(nibble, folder):
-    """A stream has no files beside it: the values go into the model."""
+    """A stream has no files beside it, so the values go into the model."""
     models.external(folder, "e.onnx", "e.data")
     whole = onnx.load(folder / "e.onnx")
     whole.graph.initializer[0].ClearField("data_location")

@@ -1,4 +1,4 @@
-"""The command upgrade, and what quantize does about the opset."""
+"""The command upgrade, and how quantize treats the opset."""
 
 import onnx
 import pytest
@@ -57,7 +57,7 @@ def test_no_upgrade(nibble, folder, old):
 
 
 def test_second_pass(nibble, folder, old):
-    """What one run leaves float another may quantize; nothing is quantized twice."""
+    """A second run may quantize what the first one left float. Nothing is quantized twice."""
     both = models.chain({"head": models.integers(64, 64), "body": models.integers(64, 64)})
     (folder / "both.onnx").write_bytes(both.SerializeToString())
     first = nibble("both.onnx", "-o", "-", "-q", "--symmetric", "--exclude", "^head$")

@@ -1,5 +1,5 @@
-"""Wrong usage: exit status 2, nothing on stdout, one line on stderr that tells what is
-wrong and what would be right. Help and version: on stdout, exit status 0."""
+"""Wrong usage gives exit status 2, nothing on stdout, and one line on stderr that says what is
+wrong and how to correct it. Help and version go to stdout with exit status 0."""
 
 import pty
 import os

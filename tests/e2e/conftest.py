@@ -1,9 +1,9 @@
-"""Fixtures of the end-to-end tests, and what they print at the end.
+"""Fixtures of the end-to-end tests, and the lines that they print at the end.
 
     NIBBLE=build/nibble NIBBLE_MODELS=build/models pytest tests/e2e
 
-NIBBLE is the program, NIBBLE_MODELS the folder that models/download.py has
-filled; these are the defaults. NIBBLE_SLOW=1 runs the slow tests, too.
+NIBBLE is the program. NIBBLE_MODELS is the folder that models/download.py has filled.
+These are the defaults. NIBBLE_SLOW=1 runs the slow tests, too.
 """
 
 import dataclasses
@@ -70,8 +70,8 @@ def nibble():
 
 @pytest.fixture(scope="session")
 def run(nibble):
-    """Runs the program with arguments, limited in time and memory:
-    run(*words, stdin=bytes, limit=bytes) -> subprocess.CompletedProcess."""
+    """Runs the program with arguments, within limits of time and memory: run(*words,
+    stdin=bytes, limit=bytes) -> subprocess.CompletedProcess."""
     is_sanitized = b"__asan_init" in nibble.read_bytes()  # reserves terabytes
 
     def run(*words, stdin=None, limit=ADDRESS_SPACE):
@@ -94,12 +94,12 @@ class Result:
 
     @property
     def reasons(self):
-        """{name: why it stays float}"""
+        """{name: why the weight stays float}"""
         return {w["name"]: w["reason"] for w in self.report["weights"] if not w["quantized"]}
 
     @property
     def names(self):
-        """Of the weights that were quantized."""
+        """The names of the quantized weights."""
         return {w["name"] for w in self.report["weights"] if w["quantized"]}
 
     def load(self):
@@ -108,8 +108,8 @@ class Result:
 
 @pytest.fixture
 def quantize(run, tmp_path):
-    """quantize(MODEL, *options) -> Result. MODEL: a path, or a ModelProto,
-    which is written to tmp_path first."""
+    """quantize(MODEL, *options) -> Result. MODEL is a path or a ModelProto. A ModelProto is
+    written to tmp_path first."""
     def quantize(model, *options, output="out.onnx", limit=ADDRESS_SPACE, target=None):
         if isinstance(model, onnx.ModelProto):
             path = tmp_path / "model.onnx"
@@ -128,8 +128,8 @@ def quantize(run, tmp_path):
 
 @pytest.fixture
 def generic(quantize):
-    """The same by round to nearest, with DequantizeLinear in its plainest layout: what
-    verify reads."""
+    """The same with round to nearest and with DequantizeLinear in its plainest layout, which is
+    what verify reads."""
     def generic(model, *options, **settings):
         return quantize(model, "--method", "rtn", *options, target="generic", **settings)
 
@@ -148,7 +148,7 @@ def read(path):
 
 @pytest.fixture
 def survive(run, tmp_path):
-    """survive(BYTES, options, status): None if the program did well, otherwise what it did."""
+    """survive(BYTES, options, status): None if the program behaved well, otherwise what it did."""
     path, out = tmp_path / "in.onnx", tmp_path / "out.onnx"
 
     def survive(data, options=("--block-size", "4"), status=(0, 1)):
@@ -182,7 +182,7 @@ DOWNLOADED = pathlib.Path(os.environ.get("NIBBLE_MODELS", ROOT / "build/models")
 
 @pytest.fixture(scope="session")
 def find_model():
-    """find_model(NAME) -> path of a committed or a downloaded model, or None."""
+    """find_model(NAME) -> the path of a committed or downloaded model, or None."""
     def find_model(name):
         paths = [(folder / name).absolute() for folder in (MODELS, DOWNLOADED)]
         return next((path for path in paths if path.exists()), None)
@@ -192,7 +192,7 @@ def find_model():
 
 @pytest.fixture
 def real_model(request, find_model):
-    """The same; skips the test, and says so loudly, where it is missing."""
+    """The same, but skips the test with a loud message if the model is missing."""
     def real_model(name):
         return find_model(name) or skip_for(request, name, f"{name} is not in {DOWNLOADED}")
 
@@ -201,7 +201,7 @@ def real_model(request, find_model):
 
 @pytest.fixture
 def need(request):
-    """need(FUNCTION): its result; skips the test where a data set is missing."""
+    """need(FUNCTION): the result of the function. Skips the test if a data set is missing."""
     def need(function):
         try:
             return function()
@@ -218,5 +218,5 @@ def skip_for(request, name, reason):
 
 @pytest.fixture
 def print_at_end(request):
-    """print_at_end(LINE): a line of the accuracy table."""
+    """print_at_end(LINE): adds a line to the accuracy table."""
     return request.config.stash[table].append

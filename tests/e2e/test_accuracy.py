@@ -1,10 +1,10 @@
-"""What quantizing costs on real data; printed at the end of the run."""
+"""What quantizing costs on real data. The figures are printed at the end of the run."""
 
 import evaluate
 import pytest
 
-# name -> options, and the most that the metric may lose: points of top-1, or
-# bits per character
+# name -> options, and the limit of the metric's loss: points of top-1, or bits per
+# character
 VARIANTS = {
     "float": (None, 0, 0),
     "int8": (["--type", "int8"], 0.3, 0.01),

@@ -1,6 +1,5 @@
-"""Models that are quantized already, in part or in whole, by nibble or by the tools of
-ONNX Runtime: their scales, zero points and codes are no weights.
-"""
+"""Models that are quantized already, in part or in whole, by nibble or by the tools of ONNX
+Runtime. Their scales, zero points and codes are not weights."""
 
 import json
 
@@ -34,7 +33,7 @@ def array(name, *shape):
 
 
 def two_of_each():
-    """Two tables, two MatMuls, two Convs; of each one is called head."""
+    """Two tables, two MatMuls and two Convs. One of each kind is called head."""
     nodes, tensors = [], []
     for part in ("stem", "head"):
         table = f"{part}.table"
@@ -60,7 +59,7 @@ def values(path):
 
 
 def parts(tensors, name):
-    """Codes, scales and zero points of a weight."""
+    """The codes, scales and zero points of a weight."""
     return {key[len(name):]: value for key, value in tensors.items() if key.startswith(name)}
 
 
@@ -83,7 +82,7 @@ def test_again_changes_nothing(form, quantize, tmp_path):
                          ids=["int8", "int8-portable"])
 @pytest.mark.parametrize("form", FORMS)
 def test_two_passes_are_one(form, rest, quantize):
-    """The example of the manual: each weight has what one pass would have given it."""
+    """The example of the manual: each weight is as one pass would have made it."""
     model = two_of_each()
     first = quantize(model, *FORMS[form], "--exclude", "^stem[.]", output="first.onnx")
     both = quantize(first.output, *rest, output="both.onnx")
@@ -162,7 +161,7 @@ def test_other_tools(tool, quantize, tmp_path):
     result = quantize(quantized)
     before, after = values(quantized), values(result.output)
     assert result.report["already"]
-    # Whatever was no float weight before is as it was.
+    # Everything that was not a float weight before is unchanged.
     for name, value in before.items():
         if name not in result.names:
             assert after[name] == value, name
@@ -177,7 +176,8 @@ def value_is_weight(value):
 
 
 def test_scales_by_other_tools(quantize):
-    """Codes, scales and zero points gathered, as ONNX Runtime's tool writes a table."""
+    """Codes, scales and zero points are gathered, because ONNX Runtime's tool writes a table
+    so."""
     def node(op_type, inputs, out, **attributes):
         return helper.make_node(op_type, inputs, [out], **attributes)
     rng = np.random.default_rng(1)
@@ -201,7 +201,7 @@ def test_scales_by_other_tools(quantize):
 
 
 def test_a_table_beside_a_decoded_one_is_a_weight(quantize):
-    """Token rows are added to position rows that were quantized before."""
+    """Token rows are added to position rows, which were quantized before."""
     nodes = [helper.make_node("Gather", ["tokens", "ids"], ["t"]),
              helper.make_node("Gather", ["positions", "ids"], ["p"]),
              helper.make_node("Add", ["t", "p"], ["Y"])]

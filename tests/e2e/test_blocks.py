@@ -1,6 +1,5 @@
-"""Blocks of MatMul and Gemm where nothing is asked for: they divide the axis where they
-can. ONNX Runtime and numpy agree on what comes out.
-"""
+"""The default blocks of MatMul and Gemm divide the axis if they can. ONNX Runtime and numpy
+agree on the results."""
 
 import numpy as np
 import onnx
@@ -44,8 +43,8 @@ def test_default_block(k, block, op_type, form, quantize):
 @pytest.mark.parametrize("k, block", [(100, "default"), (257, "default"), (70, 32), (33, 16),
                                       (20, 32), (511, 128)])
 def test_partial_block(k, block, op_type, kind, dtype, quantize):
-    """Of MatMulNBits: the rest of the last block is zeros, as ONNX Runtime's own tool
-    leaves them, and each channel begins with a whole block."""
+    """In MatMulNBits the rest of the last block is zeros, as ONNX Runtime's own tool leaves
+    them. Each channel begins with a whole block."""
     operator = consumer(op_type, k)
     model = models.as_initializer(operator, models.weight(operator, dtype), dtype)
     scheme = Scheme(kind, block, min_elements=16)
@@ -71,7 +70,7 @@ def tensor_of(result, name):
 
 
 def test_partial_block_of_a_large_weight(quantize):
-    """Written in several panels, side by side."""
+    """The weight is written in several panels, side by side."""
     rng = np.random.default_rng(5)
     k, n = 5002, 1500
     operator = models.matmul(k, n)

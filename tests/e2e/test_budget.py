@@ -1,7 +1,6 @@
-"""Types and granularities chosen weight by weight: --bits-per-weight stays within what
-it says and loses no more than any setting for all that does, --min-snr takes the least
-that reaches what it says. Bytes and errors are taken from the files, by numpy.
-"""
+"""nibble chooses types and granularities for each weight. --bits-per-weight stays within its
+bound and loses no more than any single setting within the bound. --min-snr takes the smallest
+choice that reaches its bound. numpy takes bytes and errors from the files."""
 
 import dataclasses
 import functools
@@ -33,12 +32,12 @@ SETTINGS = [("--type", "int4"), ("--type", "int4", "--block-size", "128"),
             ("--type", "int8")]
 BITS = [4.25, 4.5, 5, 8]
 SNR = [14.5, 19, 21, 30, 44]  # dB
-CLOSE = 1e-3  # of an error, and of an SNR in dB: nibble's sums are of float32
+CLOSE = 1e-3  # of an error, and of an SNR in dB: nibble adds up float32
 
 
 @dataclasses.dataclass
 class Outcome:
-    """What became of one weight."""
+    """What one weight became."""
     bytes: int
     error: float  # noise / signal
 
@@ -54,7 +53,7 @@ def relative_error(x, decoded):
 
 
 class Subject:
-    """A model, and what each setting for all makes of each of its weights."""
+    """A model, and what each single setting makes of each of its weights."""
 
     def __init__(self, path, run, folder, more=()):
         self.path, self.run, self.folder, self.more = path, run, folder, more
@@ -80,7 +79,7 @@ class Subject:
         return self.output()
 
     def output(self):
-        """Where all stays float, the model itself."""
+        """The model itself if all weights stay float."""
         out = self.folder / "out.onnx"
         if self.report()["quantized"] == 0:
             assert out.read_bytes() == pathlib.Path(self.path).read_bytes()
@@ -90,7 +89,7 @@ class Subject:
         return json.loads((self.folder / "report.json").read_bytes())
 
     def outcomes(self, output):
-        """{key: Outcome}, float ones included."""
+        """{key: Outcome}, including weights that stay float."""
         found, result = oracle.decoders(output), {}
         for key, x in self.values.items():
             made = found.get(key)
@@ -99,7 +98,7 @@ class Subject:
         return result
 
     def sums(self, outcomes):
-        """(bits a weight, error of all)"""
+        """(bits per weight, error of all weights)"""
         return (8 * sum(o.bytes for o in outcomes.values()) / self.elements,
                 sum(o.error for o in outcomes.values()))
 
@@ -122,7 +121,7 @@ def subject(real_model, run, tmp_path_factory, request):
 # ---- --bits-per-weight --------------------------------------------------------
 
 def check_bits(subject, bits):
-    """Returns whether it could be done."""
+    """Returns True if the bound could be met."""
     done = subject.start("--bits-per-weight", bits)
     sums = [subject.sums(outcomes) for outcomes in subject.uniform]
     if done.returncode == 2:
@@ -157,7 +156,7 @@ def test_bits(name, more, subject):
 
 @pytest.mark.parametrize("name", COMMITTED[::2])
 def test_narrow_scales(name, subject):
-    """Scales of half the bytes leave room for more blocks."""
+    """Scales with half the bytes leave room for more blocks."""
     one, wide = subject(name, "--scale-type", "float16"), subject(name)
     assert all([check_bits(one, bits) for bits in BITS])
     least = [s.start("--bits-per-weight", 1).stderr.decode() for s in (one, wide)]
@@ -179,7 +178,7 @@ def test_more_bits_lose_less(name, subject):
 
 @pytest.mark.parametrize("name", COMMITTED[1:3])
 def test_mixture_is_near_the_bound(name, subject):
-    """Splitting weights between the settings for all can be only a little better."""
+    """If weights could be split between the settings, the result could be only a little better."""
     one = subject(name)
     for bits in 4.5, 5, 6:
         one_error = one.sums(one.outcomes(one.quantize("--bits-per-weight", bits)))[1]
@@ -239,7 +238,7 @@ def test_unreached_is_missed(real_model, run, tmp_path):
 @pytest.mark.parametrize("words", [("--bits-per-weight", "4.6"), ("--min-snr", "21")], ids=str)
 @pytest.mark.parametrize("name", COMMITTED + DOWNLOADED)
 def test_plain_outputs(name, words, real_model, generic, need):
-    """Plain DequantizeLinear of the chosen blocks, as numpy decodes it."""
+    """Plain DequantizeLinear of the chosen blocks, decoded by numpy."""
     path = real_model(name)
     feeds = [need(lambda: models_feeds.feeds(path))]
     result = generic(path, *words, "--method", "rtn")
@@ -254,7 +253,7 @@ def test_plain_outputs(name, words, real_model, generic, need):
 @pytest.mark.parametrize("form", [form for form in FORMS if form != "generic"])
 @pytest.mark.parametrize("name", COMMITTED + ["silero_lstm.onnx"])
 def test_forms(name, form, real_model, quantize, need):
-    """Every form of the choices, against weights that numpy rounded as the report says."""
+    """Every form of the choices is compared with weights that numpy rounded as the report says."""
     path = real_model(name)
     feeds = [need(lambda: models_feeds.feeds(path))]
     for scheme, words in ((Scheme("int4"), []), (Scheme("uint4"), ["--asymmetric"])):
@@ -271,8 +270,8 @@ def test_forms(name, form, real_model, quantize, need):
 
 
 def stored_bits(result):
-    """Of all that stands for the weights in the file, forms that it may have twice
-    included: tensors of codes, scales and zero points, by type and name."""
+    """The bits of everything that replaces the weights in the file: tensors of codes, scales
+    and zero points, found by type and name. Forms that the file has twice count twice."""
     elements = sum(row["elements"] for row in result.report["weights"]
                    if row["quantized"] and not row["copy"])
     tensors = [c.tensor for c in oracle.constants(result.load()).values()]
@@ -286,7 +285,7 @@ def stored_bits(result):
 
 
 def test_upgrade_keeps_the_choice(quantize, real_model, tmp_path, run):
-    """The opset is raised behind the choice, unless that needs none of it."""
+    """The opset is raised after the choice, unless the choice needs no higher opset."""
     layers = ["matmul", "conv2d", "gemm-transb"]
     for layer in map(LAYERS.get, layers):
         model = build.layer_model(layer, build.weight(layer))
@@ -317,7 +316,7 @@ def test_threads_and_kernels(name, words, real_model, run, tmp_path):
 @pytest.mark.parametrize("words", [("--bits-per-weight", "5"), ("--min-snr", "20")], ids=str)
 @pytest.mark.parametrize("name", COMMITTED + DOWNLOADED)
 def test_dry_run_tells_all(name, words, quantize, real_model, run, tmp_path):
-    """It has measured the weights: only the file's own size is not known."""
+    """A dry run has measured the weights. Only the size of the output is unknown."""
     path = real_model(name)
     real = quantize(path, *words).report
     for command in (["quantize", "--dry-run"], ["inspect"]):

@@ -1,4 +1,4 @@
-"""Calibration end to end, in ONNX Runtime: the gain, the bias, and what is refused."""
+"""Calibration end to end, in ONNX Runtime: what it gains, the bias, and what it refuses."""
 
 import numpy as np
 import onnx
@@ -12,7 +12,7 @@ K, N, OUT = 64, 48, 32
 
 
 def inputs(rng, rows):
-    """Correlated, of different sizes, with means."""
+    """Inputs that are correlated, differ in size and have means."""
     mix = np.random.default_rng(1).normal(size=(K, K)) * np.exp(np.random.default_rng(2).normal(size=K))
     return (rng.normal(size=(rows, K)) @ mix + 0.5).astype(np.float32)
 
@@ -56,7 +56,8 @@ def test_gain(mlp, tmp_path, options):
 
 
 def test_biases(mlp, tmp_path):
-    """In the Add behind a MatMul, and in a Gemm that had none; the old constant is gone."""
+    """The bias goes into the Add behind a MatMul, or into a Gemm that had none. The old
+    constant is gone."""
     observed(mlp).quantize(tmp_path / "q.onnx", min_elements=16)
     model = onnx.load(tmp_path / "q.onnx")
     names = {t.name for t in model.graph.initializer}
@@ -75,7 +76,7 @@ def test_threads(mlp, tmp_path):
 
 
 def test_without_data(mlp, tmp_path):
-    """A handle that has seen nothing changes nothing."""
+    """A handle without any run changes nothing."""
     Calibration(mlp, min_elements=16).quantize(tmp_path / "a.onnx", min_elements=16)
     quantize(mlp, tmp_path / "b.onnx", min_elements=16)
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()

@@ -1,7 +1,6 @@
-"""Weights that reach their operator through Transpose, Reshape, Slice and the like of
-constants: folded into one initializer where nothing else hangs on the chain, in the
-spelling of every opset.
-"""
+"""Weights that reach their operator through Transpose, Reshape, Slice and similar operators on
+constants. They are folded into one initializer if nothing else uses the chain. The tests use
+the spelling of every opset."""
 
 import json
 import math
@@ -56,7 +55,7 @@ class Chain:
         return y
 
     def listed(self, since, op_type, x, y, **lists):
-        """Lists that were attributes before opset `since`, and are inputs now."""
+        """Lists that are attributes before opset `since` and inputs from it on."""
         lists = {name: values for name, values in lists.items() if values is not None}
         if self.opset < since:
             return self.add(op_type, [x], y, **lists)
@@ -88,7 +87,7 @@ class Chain:
 # ---- chains ------------------------------------------------------------------------
 
 def long(c):
-    """A bit of everything."""
+    """A chain with a bit of everything."""
     a = c.slice(c.weight(30, 2 * N), [2, N], [26, 2 * N], [0, 1], "a")
     b = c.add("Transpose", [c.weight(N, 24, name="Q")], "b", perm=[1, 0])
     both = [c.unsqueeze(a, [0], "a3"), c.unsqueeze(b, [0], "b3")]
@@ -154,7 +153,7 @@ def build_chain(name, opset, as_nodes=False):
 
 
 def matmul(chain=None, more=(), tensors=(), outputs=(), value=None, inputs=(), w="W"):
-    """Y = X W over a chain, or over its value."""
+    """Y = X W, where W is the value at the end of a chain or that value as an initializer."""
     opset = chain.opset if chain else 17
     constants = [*(chain.tensors if chain else [build.tensor(value)]), *tensors]
     nodes = [*(chain.nodes if chain else []), node("MatMul", ["X", w], "Y"), *more]
@@ -164,7 +163,7 @@ def matmul(chain=None, more=(), tensors=(), outputs=(), value=None, inputs=(), w
 
 
 def value_of(chain, name="W"):
-    """What the nodes make of the constants, without nibble."""
+    """The value that the nodes compute from the constants, without nibble."""
     model = build.model(chain.nodes, [], [info(name, rank=2)], chain.tensors, chain.opset)
     return runtime.run_ort(model.SerializeToString(), [{}], False)[0][0]
 
@@ -173,7 +172,7 @@ FEEDS = [{"X": np.random.default_rng(5).standard_normal((3, K)).astype(np.float3
 
 
 def is_used(model):
-    """Every constant of the model is."""
+    """True if every constant of the model is used."""
     return oracle.constants(model).keys() <= oracle.uses(model).keys()
 
 
@@ -198,8 +197,7 @@ def test_folded(name, opset, form, quantize):
 
 
 def test_folded_for_lstm(quantize):
-    """The gates of a recurrent layer, cut and put into another order, as exporters
-    write it."""
+    """The gates of a recurrent layer are cut and put into another order, as exporters write it."""
     hidden, inputs = 24, 20
     chain = Chain(11)
     gates = {}
@@ -225,7 +223,7 @@ def test_folded_for_lstm(quantize):
 
 
 def test_parts_of_one_tensor(quantize):
-    """Two weights out of one: it goes when both are folded."""
+    """Two weights are parts of one tensor. The tensor goes when both are folded."""
     chain = Chain(13)
     chain.split(chain.weight(K, 100), 1, [40, 60], ["W", "V"])
     second = [node("MatMul", ["X", "V"], "Z")]
@@ -240,7 +238,7 @@ def test_parts_of_one_tensor(quantize):
 
 
 def test_constants_outside_of_a_body(quantize):
-    """The chain stands in a branch, its constants around it."""
+    """The chain is in a branch, and its constants are outside."""
     chain = build_chain("long", 13)
     value = value_of(chain)
     cond = info("cond", TensorProto.BOOL, [])
@@ -325,7 +323,7 @@ KEPT = {
 @pytest.mark.parametrize("form", ["run", "portable"])
 @pytest.mark.parametrize("case", KEPT)
 def test_kept(case, form, quantize):
-    """Float as it was, chain and all; V, beside it, is quantized."""
+    """W stays float with its whole chain. V beside it is quantized."""
     made = KEPT[case]()
     model, name = made["model"], made["name"]
     model.graph.initializer.append(build.tensor(noise((K, N), 8), "V"))
@@ -346,7 +344,7 @@ def test_kept(case, form, quantize):
 
 @pytest.mark.parametrize("least, done", [(K * N, {"W"}), (K * N + 1, set())])
 def test_small_results_stay(least, done, run, tmp_path):
-    """What comes out decides, not what goes in."""
+    """The size of the result decides, not the size of the input."""
     model = matmul(chained("slice"))
     onnx.save(model, tmp_path / "in.onnx")
     assert math.prod(model.graph.initializer[0].dims) > K * N

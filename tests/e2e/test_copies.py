@@ -1,6 +1,5 @@
-"""ONNX Runtime computes on codes only where a MatMul has them for itself. Copies of
-codes have a total, and no model becomes larger than it was.
-"""
+"""ONNX Runtime computes on codes only if a MatMul has them for itself. Copies of codes have a
+limit in total, and no model becomes larger than it was."""
 
 import json
 
@@ -24,7 +23,7 @@ def matrix(name, seed=0, dtype=np.float32, rows=K):
 
 
 def tower(weights, dtype=TensorProto.FLOAT, op_type="MatMul"):
-    """MatMuls, one behind the other, by weights of these names."""
+    """MatMuls in a row that use weights with these names."""
     nodes, x = [], "X"
     for i, weight in enumerate(weights):
         y = f"y{i}"
@@ -47,7 +46,7 @@ def forms_of(result, name="W"):
 
 
 def stored(result):
-    """How many sets of codes the file holds."""
+    """The number of sets of codes in the file."""
     return sum(len(t.raw_data) >= K * K / 2 for t in result.load().graph.initializer)
 
 
@@ -58,7 +57,7 @@ def stored(result):
     (None, "nbits", 1, "MatMulNBits"), (None, "generic", 1, "DequantizeLinear"),
     (None, "load", 1, "load"), (None, "portable", 1, "portable")])
 def test_total(below, form, copies, own, quantize):
-    """A copy is fused; what shares codes is not, but for MatMulNBits."""
+    """A copy is fused. Consumers that share codes are not fused, except MatMulNBits."""
     result, left = check(tower("WW"), feeds(), Scheme(), form, quantize,
                          ["--copy-below", below] if below else [])
     assert forms_of(result) == [own] * copies
@@ -76,7 +75,8 @@ def test_total(below, form, copies, own, quantize):
 @pytest.mark.parametrize("uses, others, copied", [
     (2, 0, 1), (2, 1, 2), (2, 9, 2), (3, 9, 1), (20, 30, 1)])
 def test_default_total(uses, others, copied, quantize):
-    """A quarter of the weight: one copy of int4; and a tenth of the model."""
+    """The default is a quarter of the weight, which is one copy of int4, and a tenth of the
+    model."""
     weights = ["W"] * uses + [f"other{i}" for i in range(others)]
     result = quantize(tower(weights))
     assert len(forms_of(result)) == copied
@@ -84,7 +84,7 @@ def test_default_total(uses, others, copied, quantize):
 
 
 def test_default_total_of_many(quantize):
-    """Ten weights, two consumers each: not all of the copies are within a tenth."""
+    """Ten weights have two consumers each. Not all copies fit into a tenth of the model."""
     names = [f"w{i}" for i in range(10)]
     result = quantize(tower(names + names))
     size = result.model.stat().st_size
@@ -100,7 +100,7 @@ def test_default_total_of_many(quantize):
 @pytest.mark.parametrize("kind", ["int4", "int8"])
 @pytest.mark.parametrize("dtype", [TensorProto.FLOAT, TensorProto.FLOAT16])
 def test_never_larger(dtype, kind, form, below, quantize):
-    """One weight, 20 consumers: the reported case."""
+    """One weight has 20 consumers."""
     result, _ = check(tower("W" * 20, dtype), [{"X": feeds()[0]["X"].astype(
         helper.tensor_dtype_to_np_dtype(dtype))}], Scheme(kind), form, quantize,
         ["--copy-below", below] if below else [],
@@ -111,7 +111,7 @@ def test_never_larger(dtype, kind, form, below, quantize):
 
 
 def test_bits_per_weight(quantize):
-    """It bounds what is stored, and a weight with consumers enough is no hindrance."""
+    """The option bounds the stored bits, and a weight with many consumers does not prevent it."""
     result = quantize(tower("W" * 20 + "V"), "--bits-per-weight", 4.5)
     assert result.report["bits_chosen"] <= 4.5
     codes = sum(len(t.raw_data) for t in result.load().graph.initializer if len(t.raw_data) > 8)
@@ -128,7 +128,8 @@ def test_many_consumers(quantize):
 # ---- branches --------------------------------------------------------------------
 
 def decoder(outer):
-    """Two branches with the same weight: that of the graph around them, or each its own."""
+    """Two branches with the same weight. It is in the graph around them, or each branch has its
+    own."""
     def branch(i):
         nodes = [node("MatMul", ["X", f"W{'' if outer else i}"], f"m{i}"),
                  node(("Tanh", "Sigmoid")[i], [f"m{i}"], f"o{i}")]
@@ -146,8 +147,8 @@ def decoder(outer):
 @pytest.mark.parametrize("form, below, codes, fused", [
     ("run", None, 1, 0), ("auto", None, 1, 0), ("nbits", None, 1, 2), ("run", 10 ** 6, 2, 2)])
 def test_merged_decoder(form, below, codes, fused, quantize):
-    """Codes of the graph around a body stand there once; where copies are allowed, each
-    body has its own, since ONNX Runtime fuses (and loads) no others."""
+    """Codes of the graph around a body are stored there once. If copies are allowed, each body
+    has its own, because ONNX Runtime fuses and loads no others."""
     past = [dict(feeds()[0], past=np.array(which)) for which in (True, False)]
     result, left = check(decoder(True), past, Scheme(), form, quantize,
                          ["--copy-below", below] if below else [])
@@ -177,7 +178,7 @@ def test_report_says_what_sharing_costs(run, tmp_path):
 # ---- small weights -------------------------------------------------------------------
 
 def small(shapes):
-    """A MatMul for each weight of these shapes, summed up."""
+    """A MatMul for each weight of these shapes. Their results are added up."""
     nodes, tensors, parts = [], [], []
     rng = np.random.default_rng(1)
     for i, (k, n) in enumerate(shapes):
@@ -197,8 +198,8 @@ def small(shapes):
 
 @pytest.mark.parametrize("form", ["run", "load", "portable", "nbits", "auto"])
 def test_small_weights(form, quantize, run):
-    """Nodes and names of forms count, too: such a model is left as it is. A dry run
-    says so."""
+    """The nodes and names of forms count, too, so such a model stays as it is. A dry
+    run says so."""
     result = quantize(small([(16, 4)] * 40), "--min-elements", 1, *FORMS[form])
     dry = run(result.model, "--dry-run", "--json", "-", "--min-elements", 1, *FORMS[form])
     assert json.loads(dry.stdout)["weights"] == result.report["weights"]

@@ -1,7 +1,6 @@
-"""Damaged and hostile files: the program ends by itself, with status 0 or 1, in
-bounded time and memory; on failure it says which file and leaves nothing behind,
-on success the output can be read. All cases are made from fixed seeds.
-"""
+"""Damaged and hostile files. The program ends by itself, with status 0 or 1, in bounded time
+and memory. After a failure it names the file and leaves nothing behind. After a success the
+output can be read. All cases come from fixed seeds."""
 
 import gzip
 import zlib
@@ -17,7 +16,7 @@ from oracle import Scheme
 from verify import verify
 
 def test_base_is_sound(survive):
-    """Or else all that follows shows nothing."""
+    """If this fails, the tests below show nothing."""
     assert survive(base(), status=(0,)) is None
 
 
@@ -28,7 +27,7 @@ def test_truncated(survive):
 
 
 def flipped(data, rng):
-    """A few bytes changed, removed, repeated or inserted."""
+    """A few bytes are changed, removed, repeated or inserted."""
     data = bytearray(data)
     for _ in range(rng.integers(1, 4)):
         at = rng.integers(len(data))
@@ -54,7 +53,7 @@ def test_flipped(seed, survive):
 # ---- nesting and numbers ---------------------------------------------------
 
 def nested(levels, graph_field=6):
-    """If in If in If: each level a graph, a node, an attribute."""
+    """If in If in If. Each level is a graph, a node and an attribute."""
     graph = b""
     for _ in range(levels):
         attribute = wire.field(1, "then_branch") + wire.field(20, 5) + \
@@ -86,7 +85,7 @@ def test_nested(kind, levels, survive):
 
 
 def test_deep_but_sound(generic):
-    """Weights twenty branches deep; protobuf's own limit is near."""
+    """Weights are twenty branches deep, near protobuf's own limit."""
     layer = SMALL
     graph = build.branch(layer, build.weight(layer), "leaf", "float")
     for i in range(20):
@@ -115,7 +114,7 @@ MANY = {
 @pytest.mark.parametrize("count", [100_000, 4_000_000])
 @pytest.mark.parametrize("kind", MANY)
 def test_millions(kind, count, survive):
-    """Two bytes of file that cost a hundred of memory are refused in time."""
+    """Two bytes of file that cost a hundred bytes of memory are refused in time."""
     number, item = MANY[kind]
     count = count if not item else count // 4
     assert survive(wire.model(wire.field(number, item) * count)) is None
@@ -128,7 +127,7 @@ def test_a_million_inputs_of_one_node(survive):
 
 
 def test_many_weights(survive):
-    """20000 of them, each with its own node: time grows with their number only."""
+    """20000 weights with a node each. Time grows only with their number."""
     graph = b""
     w = build.weight(SMALL)
     for i in range(20_000):
@@ -145,7 +144,7 @@ LENGTHS = [2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**40, 2**63 - 1, 2**63, 2**64 - 
     [], [7], [7, 1], [7, 5], [7, 1, 5], [7, 1, 5, 5], [14], [25], [7, 11, 2, 1]],
     ids=lambda p: "-".join(map(str, p)) or "model")
 def test_huge_lengths(prefix, survive):
-    """At every depth, of messages, strings and payloads."""
+    """Lengths of messages, strings and payloads are huge, at every depth."""
     cases = []
     for length in LENGTHS:
         for number in (1, 2, 4, 5, 7, 8, 9, 13, 99):
@@ -173,7 +172,7 @@ def test_odd_tags(survive):
 # ---- other files -----------------------------------------------------------
 
 def bomb(size):
-    """Zeros that take a thousandth of their size."""
+    """Zeros that take a thousandth of their size when compressed."""
     pack = zlib.compressobj(9, wbits=31)
     return b"".join(pack.compress(bytes(1 << 20)) for _ in range(size >> 20)) + pack.flush()
 

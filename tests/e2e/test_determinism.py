@@ -1,6 +1,6 @@
-"""The same bytes whatever the number of threads, the kernels, and the way the
-model comes in; and whether errors are measured (not with -q: other kernels).
-"""
+"""The bytes are the same for any number of threads, for any kernels, and for any way that the
+model comes in. They are also the same whether errors are measured or not (-q uses other
+kernels)."""
 
 import gzip
 import itertools
@@ -23,7 +23,7 @@ THREADS = [1, 2, 3, 8]
 
 @pytest.fixture(scope="session")
 def cpus(run, tmp_path_factory):
-    """The kernels that run here; those that don't are refused by name."""
+    """The kernels that run on this CPU. The others are refused by name."""
     folder = tmp_path_factory.mktemp("cpus")
     layer = LAYERS["matmul"]
     onnx.save(build.layer_model(layer, build.weight(layer)), folder / "in.onnx")
@@ -39,7 +39,7 @@ def cpus(run, tmp_path_factory):
 
 
 def outputs(run, tmp_path, variants, stdin=None):
-    """The bytes that each variant of the command line makes."""
+    """The bytes that each variant of the command line writes."""
     made = {}
     for words in variants:
         out = tmp_path / "out.onnx"
@@ -62,7 +62,7 @@ def test_threads_and_kernels(name, scheme, real_model, run, cpus, tmp_path):
 @pytest.mark.parametrize("method", ["search", "exact"])
 @pytest.mark.parametrize("scheme", SCHEMES, ids=str)
 def test_methods(scheme, method, real_model, run, cpus, tmp_path):
-    """Their sums, and how they decide between two scales that are equally good."""
+    """The methods' sums, and how they decide between two equally good scales."""
     variants = [(real_model(MODELS[0]), *scheme.options(), "--method", method,
                  "--threads", threads, "--cpu", cpu)
                 for threads, cpu in itertools.product((1, 3), cpus)]
@@ -81,7 +81,7 @@ def test_forms(name, form, real_model, run, cpus, tmp_path):
 @pytest.mark.parametrize("layer", ["matmul-odd", "matmul-rank3", "gemm-transb", "conv2d",
                                    "transpose2d", "matmul-column"])
 def test_small_models(layer, dtype, run, cpus, tmp_path):
-    """Odd shapes, and special values, that kernels may treat apart."""
+    """Odd shapes and special values, which kernels may treat in a different way."""
     layer = LAYERS[layer]
     w = build.extremes(layer, dtype)
     path = tmp_path / "in.onnx"
@@ -115,7 +115,7 @@ def test_ways_in(name, command, real_model, run, tmp_path):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_external_data_too(name, real_model, run, tmp_path):
-    """Also the data file, which is filled by several threads."""
+    """The data file, too, which several threads fill."""
     made = set()
     for threads in THREADS:
         out = tmp_path / "out.onnx"
@@ -126,13 +126,13 @@ def test_external_data_too(name, real_model, run, tmp_path):
 
 
 def stored(path):
-    """The bytes of codes, scales and zero points, whatever they are called."""
+    """The bytes of codes, scales and zero points, whatever their names are."""
     return sorted(t.raw_data for t in onnx.load(path).graph.initializer if len(t.raw_data) > 1000)
 
 
 @pytest.mark.parametrize("options", [(), ("--type", "uint4", "--block-size", 32)], ids=str)
 def test_large_weight_is_turned(options, run, tmp_path):
-    """A weight of several panels is stored as its transpose, which needs no turning."""
+    """A weight of several panels is stored like its transpose, which needs no transposing."""
     w = np.random.default_rng(0).standard_normal((5002, 4100), dtype=np.float32)
     made = []
     for name, value, node in (
@@ -154,7 +154,7 @@ def test_large_weight_is_turned(options, run, tmp_path):
 
 
 def test_report_too(real_model, run, tmp_path):
-    """Errors in dB are sums whose order must not depend on threads."""
+    """Errors in dB are sums, and their order must not depend on threads."""
     reports = set()
     for threads in THREADS:
         done = run(real_model(MODELS[1]), "-o", tmp_path / "out.onnx", "--threads", threads,

@@ -1,6 +1,5 @@
-"""Equal weights under different names are stored once, where a runtime runs them as
-fast as apart; and so are codes that several operators may share.
-"""
+"""Equal weights with different names are stored once if that costs no time in a runtime. Codes
+that several operators may share are stored once, too."""
 
 import numpy as np
 import onnx
@@ -25,8 +24,8 @@ LAYERS = {
 
 
 def twins(op, second=None, as_nodes=False, names=("P", "Q")):
-    """Two layers of one kind on different inputs, and their product. second: the other one's
-    values."""
+    """Two layers of one kind on different inputs, and their product. `second` are the values of
+    the other layer."""
     layer, shape, x = LAYERS[op]
     pair = [build.tensor(value.reshape(shape), name) for name, value in
             zip(names, (VALUES, VALUES if second is None else second), strict=True)]
@@ -44,7 +43,7 @@ def twins(op, second=None, as_nodes=False, names=("P", "Q")):
 
 
 def code_bytes(model):
-    """Bytes of all tensors of codes."""
+    """The bytes of all tensors of codes."""
     return sum(len(t.raw_data) for t in build.every_tensor(model)
                if t.data_type in oracle.CODE_TYPE and len(t.raw_data) > 512)
 
@@ -68,7 +67,7 @@ def test_stored_once(op, form, as_nodes, quantize):
 
 
 def check_twins(model, feeds, form, quantize):
-    """As forms_check.check, whose look at plain decoders expects one for each weight."""
+    """As forms_check.check, which expects a plain decoder for each weight."""
     return check(model, feeds, SCHEME, "run" if form == "generic" else form, quantize,
                  options=FORMS["generic"] if form == "generic" else ())
 
@@ -100,7 +99,7 @@ def test_one_excluded(quantize):
 
 
 def test_both_unfit(quantize):
-    """What stands for another can't be quantized: neither can the other."""
+    """If a weight can't be quantized, an equal weight can't be quantized either."""
     values = VALUES.copy()
     values[3, 4] = np.nan
     layer, shape, x = LAYERS["conv"]
@@ -115,7 +114,7 @@ def test_both_unfit(quantize):
 
 @pytest.mark.parametrize("twin", ["MatMul", "Gemm"])
 def test_operators_that_share(twin, quantize):
-    """One weight of several MatMulNBits: stored once for each way it lies."""
+    """Several MatMulNBits use one weight. It is stored once for each layout."""
     bias = build.tensor(np.arange(64), "bias")
     other = {"MatMul": node("MatMul", ["X", "P"], "B"),
              "Gemm": node("Gemm", ["X", "P", "bias"], "B", transB=1)}[twin]

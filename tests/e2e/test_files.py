@@ -1,6 +1,5 @@
-"""Files: compressed, standard input and output, data in files of its own, and
-every way in which such files can be wrong or hostile.
-"""
+"""Files: compressed files, standard input and output, external data, and every way in which
+such files can be wrong or hostile."""
 
 import gzip
 import math
@@ -25,7 +24,7 @@ LARGE = build.Layer("Gemm", (127, 131), (3, 131), attributes={"transB": 1}, bias
 
 
 def model():
-    """A weight, an untouched payload that is large, and a small one."""
+    """A model with a weight, a large untouched payload, and a small one."""
     made = build.as_initializer(LARGE, build.weight(LARGE), "float")
     made.graph.initializer.append(numpy_helper.from_array(np.arange(3001), "ints"))
     return made
@@ -48,7 +47,7 @@ def leftovers(folder, *known):
 # ---- compressed and streamed -----------------------------------------------
 
 def test_gzip_in(plain, quantize, tmp_path):
-    """In several members with a name in the header, as gzip -N and cat make."""
+    """Several members with a name in the header, as gzip -N and cat make them."""
     raw = plain.read_bytes()
     packed = tmp_path / "packed.onnx.gz"
     packed.write_bytes(gzip.compress(raw[:1000]) + gzip.compress(raw[1000:]))
@@ -98,7 +97,7 @@ def test_output_replaces_a_file(plain, generic, tmp_path):
 
 
 def test_output_through_a_link(plain, quantize, tmp_path):
-    """The link stays, what it points to is replaced."""
+    """The link stays, and the file that it points to is replaced."""
     (tmp_path / "target.onnx").write_bytes(b"old")
     (tmp_path / "out.onnx").symlink_to("target.onnx")
     quantize(plain)
@@ -139,7 +138,7 @@ def test_outputs_that_cannot_be(out, word, plain, run, tmp_path):
 
 @pytest.mark.parametrize("storage", ["external", "files"])
 def test_external_in_one_file_out(storage, generic, tmp_path):
-    """The same bytes as from the model with everything inside."""
+    """The bytes are the same as for the model with everything inside."""
     (tmp_path / "a").mkdir()
     path = build.save(model(), tmp_path / "a" / "in.onnx", storage)
     result = generic(path)
@@ -173,7 +172,7 @@ def test_external_out(scheme, storage, generic, tmp_path):
 
 
 def test_external_out_of_nothing_large(generic, tmp_path):
-    """No empty file is left beside it."""
+    """No empty file is left beside the output."""
     layer = LAYERS["conv1d"]  # 540 bytes of codes
     result = generic(build.layer_model(layer, build.weight(layer)), "--external-data")
     verify(result, Scheme(), [build.feeds(layer)])
@@ -188,7 +187,7 @@ def test_external_out_of_a_function(generic):
 
 
 def test_data_file_is_not_the_input_s(run, tmp_path):
-    """OUT.data may be what the input reads from: refused without -f."""
+    """OUT.data may be a file that the input reads. This is refused without -f."""
     path = build.save(model(), tmp_path / "in.onnx", "external")
     path.with_name("in.onnx.data").rename(tmp_path / "out.onnx.data")
     path.write_bytes(relocated(path, "out.onnx.data"))
@@ -209,7 +208,7 @@ def relocated(path, location):
 
 
 def hostile(path, location=None, offset=None, length=None):
-    """A model whose weight lies there."""
+    """A model whose weight is at this place of an external file."""
     made = build.layer_model(LAYER, build.weight(LAYER))
     build.external(made.graph.initializer[0], location, offset, length)
     path.write_bytes(made.SerializeToString())
@@ -276,8 +275,8 @@ def test_folders_below_are_fine(generic, tmp_path):
 
 @pytest.mark.slow
 def test_more_than_2_gib(quantize, tmp_path):
-    """Goes to external data by itself: no single file could hold it. The bulk is
-    integers in a sparse file, which nobody reads."""
+    """Such a model gets external data by itself, because no single file could hold it. Most of
+    it is integers in a sparse file that nobody reads."""
     count = 300_000_000
     made = build.layer_model(LAYER, build.weight(LAYER))
     big = made.graph.initializer.add(name="big", data_type=TensorProto.INT64, dims=[count])
@@ -313,7 +312,7 @@ W = build.weight(LAYER)
 HEAD = dims_unpacked(W.dims) + wire.field(2, 1) + wire.field(8, "W")
 VALUES = np.frombuffer(W.raw_data, np.uint8).reshape(-1, 4)
 
-# Encodings of one tensor that a parser must take for the same.
+# Encodings of one tensor. A parser must read the same tensor from each.
 ENCODINGS = {
     "plain": HEAD + wire.field(9, W.raw_data),
     "packed dims": dims_packed(W.dims) + HEAD[len(dims_unpacked(W.dims)):] +
@@ -343,7 +342,7 @@ def test_encodings(case, generic, tmp_path):
 
 
 def test_graph_in_two_pieces(generic, tmp_path):
-    """Two fields of a message that may stand once are merged."""
+    """A message has a field twice that may occur once. The two are merged."""
     made = build.layer_model(LAYER, W)
     first, second = onnx.GraphProto(), onnx.GraphProto()
     first.CopyFrom(made.graph)

@@ -1,6 +1,5 @@
-"""Bases of transforms, filter banks and tables of coordinates stay float; whatever was
-learned does not.
-"""
+"""Bases of transforms, filter banks and tables of coordinates stay float. Learned weights do
+not."""
 
 import ml_dtypes
 import numpy as np
@@ -72,7 +71,7 @@ def test_learned_is_quantized(name, kind, quantize):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_small_random_weights_are_quantized(seed, quantize):
-    """Few values can obey a rule by chance."""
+    """If there are few values, they can obey a rule by chance."""
     rng = np.random.default_rng(seed)
     for i in range(5):
         shape = [int(n) for n in rng.integers(9, 40, 2)]
@@ -84,7 +83,7 @@ def test_small_random_weights_are_quantized(seed, quantize):
 # ---- what it is for ------------------------------------------------------------
 
 def front_end(n=512, hop=128, count=80):
-    """Log mel of raw audio, then two learned layers."""
+    """The log mel of raw audio, then two learned layers."""
     def node(op_type, inputs, *outputs, **attributes):
         return helper.make_node(op_type, inputs, list(outputs), **attributes)
     nodes = [node("Conv", ["X", "basis"], "s", strides=[hop]),
@@ -115,7 +114,7 @@ def test_features_are_exact(options, quantize):
 
 
 def test_boxes_are_exact(quantize):
-    """Coordinates of up to 640 pixels, by columns."""
+    """Coordinates of up to 640 pixels, gathered by columns."""
     table = FIXED["columns"][0].astype("f4")
     nodes = [helper.make_node("Gather", ["table", f"i{i}"], [f"c{i}"], axis=1) for i in range(4)]
     nodes += [helper.make_node("Sum", ["X"] + [f"c{i}" for i in range(4)], ["Y"])]

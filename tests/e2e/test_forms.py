@@ -1,6 +1,5 @@
-"""Every operator that carries weights, in every form, place, type and granularity:
-held against the float model with weights that numpy has rounded.
-"""
+"""Every operator that carries weights, in every form, place, type and granularity. Each is
+compared with the float model with weights that numpy has rounded."""
 
 import itertools
 import random
@@ -24,7 +23,7 @@ GROUPS = ["default", "channel", "tensor", 32, 20, 16, "default", 7]
 
 
 def mixed(seed, count, *lists):
-    """count rows with an entry of each list, every entry equally often."""
+    """`count` rows with an entry of each list. Every entry occurs equally often."""
     rng = random.Random(seed)
     columns = []
     for values in lists:
@@ -110,7 +109,7 @@ HALVES = [(*case, *rest) for case, rest in
 
 @pytest.mark.parametrize("operator, form, place, kind, group, dtype", HALVES)
 def test_half_scales(operator, form, place, kind, group, dtype, quantize):
-    """The same numbers from scales that float16 holds, and as fast."""
+    """Scales in float16 give the same numbers and are as fast."""
     if (dtype, operator) in NOT_IN_ORT or operator == "gru-2":
         dtype = "float"
     scheme = Scheme(kind, group, min_elements=16, half=True)
@@ -122,7 +121,7 @@ def test_half_scales(operator, form, place, kind, group, dtype, quantize):
 
 @pytest.mark.parametrize("size", [1e-12, 1e9])
 def test_scales_beyond_float16(size, quantize):
-    """They stay float32, and the report says so."""
+    """Such scales stay float32, and the report says so."""
     operator = OPERATORS["matmul"]
     weight = build.tensor(oracle.array_of(models.weight(operator)) * size)
     model = models.as_initializer(operator, weight, "float")
@@ -168,7 +167,7 @@ def test_reference(operator, form, kind, group, quantize):
 # ---- a weight of several consumers -------------------------------------------
 
 def tied(op_type):
-    """A table that is looked up at the start and the projection at the end."""
+    """A table that is looked up at the start and is the projection at the end."""
     nodes = [node("Gather", ["W", "X"], "E")]
     if op_type == "Gemm":
         nodes.append(node("Gemm", ["E", "W"], "Y", transB=1))
@@ -219,7 +218,8 @@ def two_matmuls():
 
 @pytest.mark.parametrize("format, level", [("nbits", None), ("nbits-int8", 4)])
 def test_activations(format, level, quantize):
-    """As exact as float32, or rounded to int8 and near that."""
+    """Results are as exact as float32, or close to it with activations that are rounded to
+    int8."""
     operator = OPERATORS["matmul-whole"]
     model = models.as_initializer(operator, models.weight(operator), "float")
     feeds = models.all_feeds(model, operator)
@@ -236,8 +236,7 @@ def test_activations(format, level, quantize):
     (192, "load"), (207, "load"), (208, "DequantizeLinear"), (256, "DequantizeLinear"),
     (257, "load"), (330, "load"), (331, "DequantizeLinear"), (513, "DequantizeLinear")])
 def test_auto_takes_the_faster(k, own, quantize):
-    """Fused operators are slow on short axes, and where half of the last block is
-    padding."""
+    """Fused operators are slow on short axes, and if half of the last block is padding."""
     operator = models.matmul(k, 9)
     model = models.as_initializer(operator, models.weight(operator), "float")
     result, left = check(model, models.all_feeds(model, operator), Scheme(), "auto", quantize)
@@ -250,7 +249,7 @@ def test_auto_takes_the_faster(k, own, quantize):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("operator", ["matmul-whole", "gemm-wide", "conv"])
 def test_blocks_that_old_versions_compute_wrongly(operator, form, run, tmp_path, quantize):
-    """Powers of two above 256, where ONNX Runtime fuses them."""
+    """Powers of two above 256, if ONNX Runtime fuses them."""
     operator = {"matmul-whole": OPERATORS["matmul-whole"],
                 "gemm-wide": Operator(lambda x, w, y: [node("Gemm", [x, w], y, transB=1)],
                                       (5, 600), (2, 600), 2, kind="fused"),
@@ -294,7 +293,7 @@ def test_portable_keeps_the_opset(operator, opset, quantize):
 
 
 def unraisable():
-    """Its Dropout's mask is in use: opset 12 gives that another type."""
+    """A model whose Dropout's mask is in use. Opset 12 gives the mask another type."""
     nodes = [node("MatMul", ["X", "W"], "M"),
              helper.make_node("Dropout", ["M"], ["Y", "mask"], ratio=0.0)]
     operator = Operator(lambda x, w, y: nodes, (40, 40), (3, 40), 2, axes=(1, 0, True))
@@ -305,7 +304,7 @@ def unraisable():
 
 @pytest.mark.parametrize("why", ["refused", "forbidden"])
 def test_hint_where_the_opset_stays(why, run, tmp_path):
-    """The error says which form needs no upgrade."""
+    """The error names the form that needs no upgrade."""
     if why == "refused":
         model, options = unraisable()[1], []
     else:
@@ -371,8 +370,8 @@ def test_relu_behind(op_type, quantize):
 @pytest.mark.parametrize("place", sorted(models.HANDED))
 @pytest.mark.parametrize("group", ["default", "channel", 16])
 def test_handed_in_and_transposed(group, place, form, quantize):
-    """Zero points must be said in front of the Transpose: ONNX Runtime up to 1.27 is
-    wrong without."""
+    """Zero points must be written in front of the Transpose: ONNX Runtime up to 1.27 computes
+    wrongly without them."""
     operator = OPERATORS["matmul-transpose"]
     model = PLACES[place](operator, models.weight(operator), "float")
     scheme = Scheme(granularity=group, min_elements=16)

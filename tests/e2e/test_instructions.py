@@ -1,8 +1,8 @@
-"""Instruction counts of fixed small runs, which may not grow unnoticed.
+"""Instruction counts of fixed small runs. They may not grow unnoticed.
 
-Counted by valgrind's callgrind, so the same on a busy and on an idle machine. The
-counts in instructions.json hold for the compiler that it names: with any other one
-these tests skip. A change that is meant to cost more updates the file:
+valgrind's callgrind counts them, so they are the same on a busy and on an idle machine. The
+counts in instructions.json are for the compiler that this file names. These tests skip with
+any other compiler. Update the file after a change that is meant to cost more:
 
     python tests/e2e/test_instructions.py --update
 """
@@ -34,7 +34,8 @@ RUNS = {
 
 
 def compiler():
-    """Name and version of what built the program; None where it was not meson."""
+    """The name and version of the compiler that built the program, or None if meson did not
+    build it."""
     log = os.path.join(os.path.dirname(os.path.abspath(PROGRAM)), "meson-logs",
                        "meson-log.txt")
     if not os.path.exists(log):

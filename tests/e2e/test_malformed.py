@@ -1,6 +1,5 @@
-"""Models that parse and make no sense: tensors that contradict themselves, graphs
-that no runtime would take. Refused with a message, or left as they are.
-"""
+"""Models that can be parsed but make no sense: tensors that contradict themselves, and graphs
+that no runtime would take. nibble refuses them with a message or leaves them as they are."""
 
 import pytest
 from onnx import helper
@@ -74,7 +73,7 @@ def test_odd_tensor(case, survive):
 # ---- graphs ----------------------------------------------------------------
 
 def edited(change, **parts):
-    """A sound model, changed."""
+    """A sound model with a change."""
     model = build.layer_model(SMALL, build.weight(SMALL), **parts)
     change(model)
     return model.SerializeToString()
@@ -182,7 +181,7 @@ def test_refused(case, survive):
 
 
 def test_names_with_zero_bytes(run, tmp_path):
-    """C strings end there: such names must come out whole, or not at all."""
+    """C strings end at a zero byte. Such names must come out whole or not at all."""
     data = edited(lambda m: m.graph.initializer.append(build.weight(SMALL, name="W\0b", seed=1)))
     (tmp_path / "in.onnx").write_bytes(data)
     done = run(tmp_path / "in.onnx", "-o", tmp_path / "out.onnx", "--min-elements", 4)

@@ -1,6 +1,5 @@
-"""The methods that choose scales, seen from outside: what they reach, what they never
-do, and that every form carries their zero points. Numpy decodes and compares.
-"""
+"""The methods that choose scales, seen from outside: what they reach, what they never do, and
+whether every form carries their zero points. numpy decodes and compares."""
 
 import feeds as models_feeds
 import numpy as np
@@ -16,7 +15,7 @@ from forms_check import FORMS
 
 BLOCK = 32
 LAYER = build.Layer("MatMul", (1024, 128), (1, 1024))
-# dB on Gaussian weights (docs/developers/numbers.md), less what another seed may cost
+# dB on Gaussian weights (docs/developers/numbers.md), minus a margin for other seeds
 GAUSS = {"int4": 21.80, "uint4": 22.26}
 
 
@@ -66,8 +65,8 @@ def test_never_worse_than_rounding(options, generic, quantize):
 
 
 def test_zero_points(gauss, quantize):
-    """int4 turns its grid round where that is better, unless it shall not; int8 has no
-    zero points."""
+    """int4 mirrors its grid if that is better, unless an option forbids it. int8 has no zero
+    points."""
     def zeros(*options):
         return decoder(quantize(model_of(gauss), "--target", "generic", *options)).zeros
 
@@ -80,7 +79,7 @@ def test_zero_points(gauss, quantize):
 @pytest.mark.parametrize("form", [form for form in FORMS if form != "generic"])
 @pytest.mark.parametrize("name", ["fashion_cnn_ts17.onnx", "bible_lm_ts17.onnx"])
 def test_forms(name, form, quantize, real_model, need):
-    """The same codes, scales and zero points in every form: outputs are those of the
+    """Codes, scales and zero points are the same in every form. The outputs are those of the
     float model with the weights that numpy decodes from plain DequantizeLinear."""
     path = real_model(name)
     feeds = [need(lambda: models_feeds.feeds(path))]

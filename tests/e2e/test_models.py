@@ -1,6 +1,5 @@
-"""Real models: every code and scale equals the oracle's, and the model answers
-as the float one whose weights were decoded by numpy, in every form.
-"""
+"""Real models. Every code and scale equals the oracle's. In every form the model answers as the
+float model does with weights that numpy decoded."""
 
 import itertools
 import json
@@ -22,7 +21,7 @@ COMMITTED = ["fashion_cnn_ts17.onnx", "fashion_cnn_dynamo18.onnx",
              "bible_lm_ts17.onnx", "bible_lm_dynamo18.onnx"]
 DOWNLOADED = ["ppocr_rec.onnx", "silero_vad.onnx", "silero_lstm.onnx", "minilm.onnx"]
 
-# For the large ones each type and each granularity, but not all pairs.
+# Large models get each type and each granularity, but not all pairs.
 SOME = [Scheme("int4"), Scheme("int4", 32), Scheme("uint4", "channel"),
         Scheme("int8", "tensor"), Scheme("uint8", 7), Scheme("uint4", 128)]
 OTHERS = [Scheme("int4", 32, symmetric=False), Scheme("uint4", symmetric=True),
@@ -34,8 +33,9 @@ CASES = [(name, Scheme(*pair)) for name in COMMITTED
 CASES += [(name, scheme) for name in COMMITTED for scheme in OTHERS]
 CASES += [(name, scheme) for name in DOWNLOADED for scheme in SOME]
 
-# How many weights each has, so that the oracle and nibble can't miss the same ones. Those
-# of silero have two bases of transforms besides, which are quantized where asked for.
+# The number of weights of each model, so that the oracle and nibble can't miss the same
+# ones. The silero models also have two bases of transforms, which are quantized if an option
+# asks for them.
 WEIGHTS = {"fashion_cnn_ts17.onnx": 4, "fashion_cnn_dynamo18.onnx": 4,
            "bible_lm_ts17.onnx": 10, "bible_lm_dynamo18.onnx": 9,
            "ppocr_rec.onnx": 41, "silero_vad.onnx": 12, "silero_lstm.onnx": 16,
@@ -45,7 +45,7 @@ BASES = {"silero_vad.onnx": 2, "silero_lstm.onnx": 2}
 
 @pytest.mark.parametrize("name", COMMITTED + DOWNLOADED)
 def test_dry_run_tells_the_truth(name, quantize, real_model, run, tmp_path):
-    """All but what needs values and a file is known beforehand."""
+    """A dry run knows everything except facts that need values or an output file."""
     path = real_model(name)
     done = run(path, "--dry-run", "--json", "-", "--type", "uint4")
     assert done.returncode == 0 and not list(tmp_path.iterdir())
@@ -61,8 +61,8 @@ def test_dry_run_tells_the_truth(name, quantize, real_model, run, tmp_path):
 @pytest.mark.parametrize("form", [form for form in FORMS if form != "generic"])
 @pytest.mark.parametrize("name", COMMITTED + DOWNLOADED)
 def test_form(name, form, quantize, real_model, need):
-    """The default layouts for ONNX Runtime, and all others: the same numbers. The
-    granularity of each weight is what the report says."""
+    """The default layouts for ONNX Runtime give the same numbers as all others. The granularity
+    of each weight is as the report says."""
     path = real_model(name)
     feeds = [need(lambda: models_feeds.feeds(path))]
     schemes = [Scheme("int4", "default"), Scheme("uint4", 32)]

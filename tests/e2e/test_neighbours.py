@@ -1,6 +1,5 @@
-"""Weights beside quantized activations: ONNX Runtime joins what stands around them at
-its default settings, and must compute the same as without.
-"""
+"""Weights beside quantized activations. ONNX Runtime joins the nodes around them at its default
+settings. The results must be the same as without joining."""
 
 import dataclasses
 import json
@@ -30,7 +29,7 @@ WAYS = {
 # ONNX Runtime 1.27 to 1.32 does not load a model of opset 21 where int8 activations are
 # moved past these, quantized weights or not.
 MOVED = ("reshape", "reshape-front", "behind-reshape")
-# What these have no kernels for, beside quantized activations or not.
+# Combinations that these runtimes have no kernels for, even without quantized activations.
 VERSIONS = {"1.22.1": ("int8-nbits", "int4-auto"), "1.27.0": ()}
 NO_OPTIMIZATION = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
 
@@ -47,7 +46,7 @@ class Case:
 
 
 def cases_of(operator):
-    """In each place, each way; kinds of codes in turn."""
+    """Each place and each way. The kinds of codes take turns."""
     cases = []
     for i, place in enumerate(PLACES):
         for j, way in enumerate(WAYS):
@@ -75,7 +74,7 @@ def answer(path, feeds, level=ort.GraphOptimizationLevel.ORT_ENABLE_ALL, optimiz
 
 
 class Bench:
-    """Models of one operator: quantized, with what the float model answers."""
+    """Quantized models of one operator, with the answers of the float model."""
 
     def __init__(self, run, folder, cases, make=model):
         self.run, self.folder, self.cases, self.make = run, folder, cases, make
@@ -115,14 +114,14 @@ def test_right(operator, run, tmp_path):
 
 @pytest.mark.parametrize("operator", ["matmul", "gemm", "conv"])
 def test_in_function(operator, run, tmp_path):
-    """A function is put in place of its node first: what is quantized outside of it
-    stands next to what is inside."""
+    """ONNX Runtime puts a function in place of its node first. So activations that are
+    quantized outside of it are next to the operator inside."""
     assert not Bench(run, tmp_path, cases_of(operator), in_function).check()
 
 
 @pytest.mark.parametrize("way", ["int8", "uint8-asymmetric"])
 def test_floats_of_old_are_as_before(way, run, tmp_path):
-    """Without quantized activations 8 bits are cut into blocks and fused as ever."""
+    """Without quantized activations weights of 8 bits are cut into blocks and fused as always."""
     bench = Bench(run, tmp_path, [Case("matmul", "none", way, "uint8")])
     output, _, row = bench.quantize(bench.cases[0])
     assert row["granularity"].startswith("block")

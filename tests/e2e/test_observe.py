@@ -1,6 +1,6 @@
-"""The moments of every operator's inputs. The oracle is what ONNX Runtime makes of them: for y = W x
-mean(y) = W mean(x) and cov(y) = W cov(x) WT, over all places of the output; a W of as many outputs
-as inputs leaves nothing open. States of recurrent operators are compared with numpy's."""
+"""The moments of every operator's inputs. The oracle is ONNX Runtime: for y = W x, mean(y) = W
+mean(x) and cov(y) = W cov(x) WT, over all places of the output. If W has as many outputs as
+inputs, this leaves nothing open. States of recurrent operators are compared with numpy's."""
 
 import numpy as np
 import onnx
@@ -42,7 +42,7 @@ def close(a, b, tolerance=2e-4):
 
 
 def check(path, feeds, matrix, channel, groups=1):
-    """matrix: [groups, outputs, inputs]; channel: the axis of y that has groups x outputs."""
+    """`matrix` is [groups, outputs, inputs]. `channel` is the axis of y with groups x outputs."""
     rows, mean, covariance = only(observe(path, feeds))
     runner = session(path)
     y = [np.moveaxis(runner.run(["y"], feed)[0].astype(float), channel, -1) for feed in feeds]
@@ -98,7 +98,7 @@ def test_transposed(tmp_path):
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_batched(tmp_path, shared):
-    """A weight for each matrix of the batch, and inputs that all of them share."""
+    """Each matrix of the batch has a weight. Other weights share the inputs of all."""
     weight, path = values(4, 12, 14), tmp_path / "m.onnx"
     dims = [9, 12] if shared else [4, 9, 12]
     save(path, [helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": values(*dims)}, {"w": weight})
@@ -112,7 +112,8 @@ def test_batched(tmp_path, shared):
 
 
 def test_shared(tmp_path):
-    """Weights of the same input share a site; a tensor that is an output already is not doubled."""
+    """Weights with the same input share a site. A tensor that is an output already is not added
+    again."""
     path = tmp_path / "m.onnx"
     save(path, [helper.make_node("Relu", ["x"], ["r"])] +
          [helper.make_node("MatMul", ["r", w], [y]) for w, y in (("q", "y"), ("k", "z"), ("v", "u"))],
@@ -182,7 +183,8 @@ def test_conv_transpose(tmp_path, name):
 
 
 def test_sampled(tmp_path):
-    """Of a large image 512 places, the same ones whatever came before; near enough to all of them."""
+    """512 places of a large image are observed. They are the same whatever came before, and
+    close enough to all places."""
     weight, path = values(32, 3, 3, 3), tmp_path / "m.onnx"
     save(path, [helper.make_node("Conv", ["x", "w"], ["y"])], {"x": values(1, 3, 64, 64)}, {"w": weight})
     feeds = [{"x": values(1, 3, 64, 64, seed=s)} for s in range(4)]
@@ -242,7 +244,7 @@ def body(name, nodes, outputs, inputs=(), weights=()):
 
 
 def test_if(tmp_path):
-    """The input comes from outside; it counts only where the branch is taken."""
+    """The input comes from outside of the branch. It counts only if the branch is taken."""
     path = tmp_path / "m.onnx"
     then = body("then", [helper.make_node("MatMul", ["x", "a"], ["t"])], ["t"], weights=[("a", values(12, 14))])
     other = body("else", [helper.make_node("Relu", ["x"], ["s"]), helper.make_node("MatMul", ["s", "b"], ["e"])], ["e"],

@@ -1,8 +1,8 @@
-"""OpenVINO loads the standard forms and answers the same within what its activations
-in int8 allow.
+"""OpenVINO loads the standard forms. Its answers are the same within the error of its int8
+activations.
 
-Only with NIBBLE_VERSIONS=1: it is installed into a virtual environment of its own
-below build/.
+These tests run only with NIBBLE_VERSIONS=1. They install OpenVINO into a virtual environment
+of its own below build/.
 """
 
 import pytest
@@ -19,7 +19,7 @@ FORMS = ["run", "load", "portable"]
 TOLERANCE = 2e-2  # of the largest output
 EXACT = 1e-4  # with activations in float
 
-# It wants whole blocks, and has none of com.microsoft's operators.
+# It wants whole blocks, and it lacks com.microsoft's operators.
 KNOWN = {"run": "cannot be divided by block_size"}
 STANDARD = [name for name, operator in OPERATORS.items() if not operator.domains]
 CASES = forms_jobs.spread(STANDARD, FORMS, ["initializer", "constant", "shared"],

@@ -1,6 +1,5 @@
-"""The oracle itself: against worked examples, against onnx's and ONNX Runtime's
-DequantizeLinear, and against small lies, which the checks must notice.
-"""
+"""The oracle itself is compared with worked examples and with the DequantizeLinear of onnx and
+ONNX Runtime. It is also given small errors, which its checks must notice."""
 
 import dataclasses
 
@@ -52,8 +51,7 @@ def test_unfit(x):
 @pytest.mark.parametrize("axis, block", [(None, 0), (0, 0), (1, 0), (2, 0), (0, 4), (1, 3), (2, 2)])
 @pytest.mark.parametrize("kind", oracle.CODE_TYPE)
 def test_dequantize(kind, axis, block):
-    """Against both implementations of DequantizeLinear, and the hand unpacking
-    against onnx's."""
+    """Both implementations of DequantizeLinear agree, and so do the hand unpacking and onnx's."""
     name = oracle.CODE_TYPE[kind]
     x = np.random.default_rng(3).standard_normal((5, 7, 3)).astype(np.float32)
     codes, scales, zeros = oracle.rtn(x, Scheme(name, symmetric=False), axis, block)
@@ -74,7 +72,7 @@ def test_dequantize(kind, axis, block):
 # ---- lies ------------------------------------------------------------------
 
 def initializer(model, part):
-    """Of codes, scales or zero points."""
+    """The initializer of codes, scales or zero points."""
     decoder = next(n for n in model.graph.node if n.op_type == "DequantizeLinear")
     name = decoder.input[("codes", "scales", "zeros").index(part)]
     return next(t for t in model.graph.initializer if t.name == name)
@@ -92,7 +90,7 @@ def other_axis(model):
 
 
 def second_weight_lost(model):
-    """As if nibble had left it float."""
+    """The model as if nibble had left the weight float."""
     decoder = [n for n in model.graph.node if n.op_type == "DequantizeLinear"][1]
     model.graph.node.remove(decoder)
     model.graph.initializer.append(build.tensor(np.zeros((1, 1)), decoder.output[0]))
@@ -131,7 +129,7 @@ def test_lies_are_noticed(lie, sound):
 
 
 def test_wrong_outputs_are_noticed(sound):
-    """A runtime that decoded one code otherwise."""
+    """A runtime that decodes one code wrongly is noticed."""
     before, found = onnx.load(sound.model), oracle.decoders(sound.load())
     next(iter(found.values())).codes[3, 3] ^= 1
     with pytest.raises(AssertionError, match="outputs differ"):

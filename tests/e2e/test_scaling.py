@@ -1,7 +1,6 @@
-"""Time and memory grow with the model, no faster: twice the weights, nodes or nested
-bodies cost about twice the instructions (valgrind's callgrind counts them, so it does
-not matter how busy the machine is) and twice the memory.
-"""
+"""Time and memory grow with the model and no faster. Twice the weights, nodes or nested bodies
+cost about twice the instructions and twice the memory. valgrind's callgrind counts
+instructions, so it does not matter how busy the machine is."""
 
 import json
 import pathlib
@@ -25,14 +24,15 @@ COMMANDS = {"quantize": QUANTIZE,
             "inspect": ["inspect"]}
 STEPS = [1, 2, 4]
 
-# Memory is measured on more parts, beside which the program itself is nothing.
+# Memory is measured on more parts, so that the program itself does not matter.
 MANY = 40
-# What the peak may grow by for each part: structs of protobuf-c, indices, a report. A
-# quarter more than it does; the mapped file's bytes are given back as they are read.
+# How much the peak may grow for each part: structs of protobuf-c, indices, a report. This
+# is a quarter more than it does grow. The mapped file's bytes are given back as they are
+# read.
 PART = {"weights": 3000, "nodes": 650, "bodies": 2400}
 
-# Starts a command and prints its peak in kB. A process keeps the peak of what it was
-# before it became the command, so pytest itself can't be the parent.
+# Starts a command and prints its peak in kB. A process keeps the peak that it had before
+# exec, so pytest itself can't be the parent.
 PEAK = """
 import json, os, sys
 pid = os.fork()
@@ -90,7 +90,7 @@ def test_time(kind, command, nibble, models, tmp_path):
 
 
 def test_largest_form(nibble, tmp_path):
-    """What nibble adds counts towards no limit that guards against harmful files."""
+    """Limits that guard against harmful files ignore what nibble adds."""
     model = tmp_path / "model.onnx"
     make_many.write("weights", 40_000, model)
     subprocess.run([nibble, *COMMANDS["quantize"], "--decode", "portable", model,

@@ -1,5 +1,5 @@
-"""proto/onnx.proto against the schema in the onnx package: every message, field, number,
-type, label, packing and enumerator."""
+"""proto/onnx.proto against the schema in the onnx package: every message, field, number, type,
+label, packing and enumerator."""
 
 import pathlib
 import subprocess
@@ -25,7 +25,7 @@ def theirs():
 
 
 def facts(message, path, table):
-    """Adds what can be said of a message, one entry a field, to the table."""
+    """Adds the facts about a message to the table, one entry for each field."""
     path = f"{path}.{message.name}"
     table[path] = "message"
     for field in message.field:

@@ -1,4 +1,4 @@
-"""Files of statistics: what is in them, that they add up, and files that are refused."""
+"""Files of statistics: what is in them, whether they add up, and which files are refused."""
 
 import json
 
@@ -14,7 +14,7 @@ K, N = 24, 20
 
 @pytest.fixture
 def model(tmp_path):
-    """A Conv in groups, and two MatMuls of one input."""
+    """A Conv with groups, and two MatMuls of one input."""
     rng = np.random.default_rng(0)
     value = lambda name, *dims: numpy_helper.from_array(rng.normal(size=dims).astype(np.float32), name)
     graph = helper.make_graph(
@@ -63,7 +63,7 @@ def test_contents(model, saved):
 
 
 def test_round_trip(model, saved, tmp_path):
-    """Saved, loaded and saved again: the same numbers; codes as from the runs themselves."""
+    """Statistics are saved, loaded and saved again. The numbers stay the same, and so do codes."""
     made = Calibration(model, min_elements=1)
     made.load(saved)
     assert made.runs == 6
@@ -90,7 +90,7 @@ def test_files_add_up(model, tmp_path):
 
 
 def test_with_runs(model, saved):
-    """A file, and runs on top."""
+    """A file and runs are combined."""
     made = observed(model, [6])
     made.load(saved)
     made.observe(feed(7))
@@ -172,7 +172,7 @@ def test_other_shape(model, saved):
 
 
 def test_damaged(model, saved):
-    """Whatever bytes are in it, loading ends with an error or without one."""
+    """Loading any bytes ends, with an error or without one."""
     raw, rng = saved.read_bytes(), np.random.default_rng(0)
     for _ in range(300):
         broken = bytearray(raw)

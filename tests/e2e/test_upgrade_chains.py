@@ -1,4 +1,4 @@
-"""Random chains of three to six operators that change, from opsets 7 to 20."""
+"""Random chains of three to six operators that change between opsets, from opsets 7 to 20."""
 
 import os
 

@@ -1,5 +1,5 @@
-"""What the upgrade does to the model around the nodes: imports, IR version, scopes,
-functions, names, and what it refuses."""
+"""How the upgrade changes the model around the nodes: imports, IR version, scopes, functions,
+names. Also what it refuses."""
 
 import itertools
 import re
@@ -326,7 +326,8 @@ def with_function(function, node, opset=11, shape=(2, 3, 4)):
 
 
 def test_functions_are_raised_from_their_own_opset(tmp_path):
-    """ONNX Runtime runs bodies under the model's opset: the outputs before are no oracle."""
+    """ONNX Runtime runs bodies under the model's opset, so the outputs before are not an
+    oracle."""
     function = helper.make_function("local", "F", ["a"], ["b"],
                                     [NODE("Softmax", ["a"], ["b"], axis=1)],
                                     [helper.make_opsetid("", 11)])
@@ -580,7 +581,7 @@ NEW_FORMS = [
 
 @pytest.mark.parametrize("opset, op_type, inputs, attributes, target", NEW_FORMS)
 def test_new_forms_pass(opset, op_type, inputs, attributes, target, tmp_path):
-    """Rows apply below their opset, and not at it."""
+    """Rows apply below their opset and not at it."""
     names = ["" if name == "_" else name for name in inputs.split()]
     model = make([NODE(op_type, names, ["y"], **attributes)], opset,
                  [value("x", FLOAT, [2, 3]), value("s", INT64, [1])], [value("y", FLOAT, None)])
@@ -609,7 +610,7 @@ def test_scales_that_callers_may_override(tmp_path):
 
 
 def test_running_statistics_of_training(tmp_path):
-    """ONNX Runtime updates them twice at opset 9; opset 7 does what the text says."""
+    """ONNX Runtime updates them twice at opset 9. Opset 7 follows the specification."""
     given = {n: np.array(v, np.float32) for n, v in
              (("s", [1, 2]), ("b", [0, 1]), ("m", [0.5, 0.25]), ("v", [2, 3]))}
     node = NODE("BatchNormalization", list("xsbmv"), ["y", "rm", "rv", "sm", "sv"], momentum=0.75)
@@ -645,7 +646,7 @@ def test_many_nodes(op_type, attributes, opset, tmp_path):
 
 
 def test_attributes_values_come_in_all_forms(tmp_path):
-    """Scales in float_data, in raw_data and in a Constant node."""
+    """Scales are in float_data, in raw_data and in a Constant node."""
     scales = [1.0, 1.0, 0.5, 0.5]
     x = np.arange(30, dtype=np.float32).reshape(1, 1, 5, 6)
     typed = helper.make_tensor("s", FLOAT, [4], scales)
@@ -662,7 +663,7 @@ def test_attributes_values_come_in_all_forms(tmp_path):
 
 
 def test_integers_of_unknown_reductions(tmp_path):
-    """ReduceLogSum of integers went with 28, where the type comes through other nodes."""
+    """ReduceLogSum lost integers with opset 28. The type comes through other nodes here."""
     nodes = [NODE("Abs", ["x"], ["a"]), NODE("Max", ["a", "one"], ["b"]),
              NODE("ReduceLogSum", ["b"], ["y"])]
     model = make(nodes, 18, [value("x", INT32, [2, 3])], [value("y", INT32, [1, 1])],

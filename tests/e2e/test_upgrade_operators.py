@@ -8,7 +8,7 @@ import upgrade_cases as cases
 import upgrade_operators as operators
 from test_upgrade_rows import table
 
-# New attributes whose default isn't 0, and why nodes without them mean what they meant.
+# New attributes whose default isn't 0, and why nodes without them keep their meaning.
 EXAMINED = {
     ("Attention", 25, "left_window_size"): "-1: no window",
     ("Attention", 25, "right_window_size"): "-1: no window",
@@ -56,7 +56,7 @@ def breaks_of_attributes(old, new):
 
 
 def breaks_of_formals(old, new, old_schema, new_schema, what):
-    """Inputs or outputs by position."""
+    """Changes of inputs or outputs, by position, that break nodes."""
     if len(new) < len(old):
         yield f"fewer {what}"
     for one, other in zip(old, new):
@@ -71,7 +71,7 @@ def breaks_of_formals(old, new, old_schema, new_schema, what):
 
 
 def breaks(old, new):
-    """What nodes of the old schema would not survive."""
+    """Changes that nodes of the old schema would not survive."""
     if new.deprecated:
         return ["gone"]
     return [*breaks_of_attributes(old, new),

@@ -1,4 +1,4 @@
-"""Every row of the table: same outputs from every source opset, to every target."""
+"""Every row of the table gives the same outputs from every source opset, for every target."""
 
 import re
 
@@ -24,7 +24,8 @@ PARAMETERS = [pytest.param(case, source, source in (first, 11, version - 1),
 
 @pytest.mark.parametrize("case, source, thorough", PARAMETERS)
 def test_row(case, source, thorough, tmp_path):
-    """All trials at the first and the last source opset and at 11, a part at the others."""
+    """All trials run at the first and the last source opset and at 11. A part of them runs at
+    the others."""
     trials = list(case(source))
     tried = 0
     for trial in trials if thorough or len(trials) < 6 else trials[source % 5::5]:

@@ -32,7 +32,7 @@ def standard_opset(model):
     return max((i.version for i in model.opset_import if i.domain in ("", "ai.onnx")), default=0)
 
 
-# A model that ONNX Runtime has different kernels for: other orders of the same sums.
+# ONNX Runtime has different kernels for this model. They add up in another order.
 ROUNDED = ("averagepool", "reduce_log_sum", "AvgPool")
 
 

@@ -1,4 +1,4 @@
-"""Values that can't be quantized or are hard to, and all that must not change."""
+"""Values that can't be quantized or are hard to quantize, and everything that must not change."""
 
 import json
 
@@ -18,7 +18,7 @@ LAYER = LAYERS["matmul"]  # [70, 40]
 
 
 def two_weights(w, dtype="float"):
-    """A model whose weights are W, with the given values, and V, with others."""
+    """A model with the weights W, which has the given values, and V, which has others."""
     nodes = [LAYER.node(), LAYER.node(weight="V", y="Z", name="other")]
     model = build.layer_model(LAYER, None, nodes, dtype, initializers=[
         build.tensor(w, "W", dtype), build.weight(LAYER, dtype, "V", seed=1)])
@@ -38,7 +38,7 @@ def noise(seed=0):
 @pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("where", [(0, 0), (69, 39), (33, 17)])
 def test_not_finite(where, value, dtype, scheme, generic):
-    """The weight stays float, with a warning that names it; the other does not."""
+    """The weight stays float, and a warning names it. The other weight is quantized."""
     w = noise()
     w[where] = value
     result = generic(two_weights(w, dtype), *scheme.options())
@@ -85,8 +85,8 @@ def test_special_values(values, scheme, generic):
     ("float16", 1e3, True), ("bfloat16", 1e-7, True), ("bfloat16", 1e30, True)])
 @pytest.mark.parametrize("scheme", [Scheme(), Scheme("uint8", "channel")], ids=str)
 def test_scales_of_halves(dtype, factor, fits, scheme, generic):
-    """float16 weights get float16 scales; where those would underflow, the
-    weight stays float and says why."""
+    """float16 weights get float16 scales. If these would underflow, the weight stays float and
+    the report says why."""
     result = generic(two_weights(noise() * factor, dtype), *scheme.options())
     verify(result, scheme)
     assert result.names == ({"V", "W"} if fits else {"V"})
@@ -98,7 +98,7 @@ def test_scales_of_halves(dtype, factor, fits, scheme, generic):
                          ids=str)
 @pytest.mark.parametrize("dtype, most", [("float", np.finfo(np.float32).max), ("float16", 65504)])
 def test_decoded_values_stay_finite(dtype, most, scheme, generic):
-    """A scale that was rounded up must not turn the largest float into infinity."""
+    """A scale that is rounded up must not turn the largest float into infinity."""
     w = np.where(noise() > 0, most, -most)
     result = generic(two_weights(w, dtype), *scheme.options())
     for key, made in oracle.decoders(result.load()).items():
@@ -112,13 +112,14 @@ def test_decoded_values_stay_finite(dtype, most, scheme, generic):
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float"])
 @pytest.mark.parametrize("seed", range(4))
 def test_zero_points_at_the_end_of_the_range(seed, dtype, scheme, generic):
-    """All negative: a scale that was rounded down asks for more than there is."""
+    """All values are negative. A scale that is rounded down then asks for more than the range
+    has."""
     verify(generic(two_weights(-abs(noise(seed)) - 0.01, dtype), *scheme.options()), scheme)
 
 
 @pytest.mark.parametrize("value, fits", [(1e300, False), (-3.5e38, False), (1e-300, True)])
 def test_doubles_beyond_float(value, fits, generic):
-    """Scales are float32: what that can't hold stays double."""
+    """Scales are float32. Weights that need larger ones stay double."""
     w = noise()
     w[3, 3] = value
     result = generic(two_weights(w, "double"))
@@ -127,7 +128,7 @@ def test_doubles_beyond_float(value, fits, generic):
 
 
 def test_all_bad_goes_out_unchanged(run, tmp_path):
-    """Nothing to quantize: a warning, and the model as it was."""
+    """Nothing can be quantized. A warning says so, and the model is unchanged."""
     model = two_weights(np.full(LAYER.weight, np.nan))
     del model.graph.node[1], model.graph.output[1], model.graph.initializer[1]
     onnx.save(model, tmp_path / "in.onnx")
@@ -149,7 +150,7 @@ def test_no_elements(shape, generic):
 # ---- selection -------------------------------------------------------------
 
 def many(*names):
-    """Layers in a row, each with a weight of that name: [70, 40]."""
+    """Layers in a row. Each has a weight of that name with the shape [70, 40]."""
     nodes = [LAYER.node(weight=n, y=f"Y{i}", name=f"n{i}") for i, n in enumerate(names)]
     model = build.layer_model(LAYER, None, nodes, initializers=[
         build.weight(LAYER, name=n, seed=i) for i, n in enumerate(names)])
@@ -190,7 +191,7 @@ def test_min_elements(least, count, generic):
 
 
 def test_every_float_constant_has_a_row(generic):
-    """With a reason where it stays float."""
+    """A row of a float weight has a reason."""
     model = many("W", "unused", "biased")
     del model.graph.node[1], model.graph.output[1]
     model.graph.initializer.append(build.tensor(np.ones(40), "vector"))
@@ -213,7 +214,7 @@ UNKNOWN = wire.field(900, 77) + wire.field(901, b"unknown field") + \
 
 
 def decorated():
-    """A model with one of everything that nibble has no business with."""
+    """A model with one of everything that nibble must leave alone."""
     model = many("W", "V")
     model.producer_name, model.producer_version = "maker", "1.2"
     model.domain, model.model_version, model.doc_string = "com.example", 7, "model's words"
@@ -271,7 +272,7 @@ def without_unknown(message):
     return copy
 
 
-# name -> what of a model must be the same before and after
+# name -> the part of a model that must be the same before and after
 KEPT = {
     "model": lambda m: (m.producer_name, m.producer_version, m.domain, m.model_version,
                         m.doc_string),
@@ -301,7 +302,7 @@ KEPT = {
 @pytest.mark.parametrize("external", [False, True], ids=["inside", "external"])
 @pytest.mark.parametrize("what", KEPT)
 def test_untouched(what, external, generic):
-    """All but the weights is as it was, byte by byte where nothing is added."""
+    """Everything except the weights is unchanged, byte by byte if nothing is added."""
     before = decorated()
     options = ["--external-data"] * external
     after = onnx.load(generic(before, *options).output)
@@ -317,7 +318,7 @@ def test_untouched(what, external, generic):
 
 
 def test_what_a_weight_keeps(generic):
-    """Its codes take over its words and its place; its value_info stays."""
+    """The codes take over the words and the place of the weight. Its value_info stays."""
     before = decorated()
     before.graph.initializer[0].doc_string = "W's words"
     after = generic(before).load()
@@ -339,7 +340,7 @@ def test_trained_weight_stays_float(generic):
 
 
 def test_report_is_json(run, tmp_path):
-    """Also on standard output, where it is alone."""
+    """The report is JSON, also on standard output without anything else."""
     onnx.save(many("W"), tmp_path / "in.onnx")
     done = run(tmp_path / "in.onnx", "-o", tmp_path / "out.onnx", "--json", "-")
     assert json.loads(done.stdout)["quantized"] == 1 and done.returncode == 0

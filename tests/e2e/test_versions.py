@@ -1,7 +1,7 @@
 """Older versions of ONNX Runtime load what nibble writes and answer the same.
 
-Slow to set up, so only with NIBBLE_VERSIONS=1: each version is installed into a
-virtual environment of its own below build/. Generated models, and real ones.
+The setup is slow, so these tests run only with NIBBLE_VERSIONS=1. Each version is installed
+into a virtual environment of its own below build/. The models are generated or real.
 """
 
 import re
@@ -25,7 +25,7 @@ VERSIONS = {"1.20.1": ["portable"],
             "newest": FORMS}  # the one that all other tests use
 CASES = forms_jobs.spread(OPERATORS, FORMS, list(PLACES), ["int4", "uint4", "int8", "uint8"],
                           ["default", "channel", 32, "default", 20, "tensor", 16])
-# Up to 1.27 a DequantizeLinear without a zero point goes wrong before a Transpose: it
+# Up to 1.27 a DequantizeLinear without a zero point in front of a Transpose goes wrong. It
 # loses its scales, or the model does not load.
 CASES += [forms_jobs.Case(operator, form, "initializer", kind, group)
           for operator in ("matmul-transpose", "gemm-transpose") for form in FORMS
@@ -34,8 +34,8 @@ CASES += [forms_jobs.Case(operator, form, "initializer", kind, group)
 REAL = [versions_models.Case(name, form, kind, group) for name in versions_models.NAMES
         for form in FORMS for kind, group in (("int4", "default"), ("uint4", 32))]
 
-# What is wrong in a version, and not in nibble: a pattern of cases, and of what
-# happens to them. Whoever runs such a version has `portable`.
+# Faults of a version and not of nibble: a pattern of cases, and what happens to them. Users
+# of such a version can take `portable`.
 KNOWN = {}
 
 
@@ -51,7 +51,7 @@ def real_bench(run, find_model, tmp_path_factory):
 
 
 def ask(version, bench, cases):
-    """{case: answer} of those whose form the version has"""
+    """{case: answer} for cases whose form the version has."""
     def runner(jobs):
         python = sys.executable
         if version != "newest":

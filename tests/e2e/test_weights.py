@@ -1,6 +1,5 @@
-"""Operators, places, types, storage: a small model for each combination, held
-against the oracle in every way that verify knows.
-"""
+"""Operators, places, types and storage. Each combination has a small model, which is compared
+with the oracle in every way that verify knows."""
 
 import itertools
 
@@ -79,7 +78,7 @@ def check_unsound(model, layer, scheme, generic):
 # ---- inputs with defaults --------------------------------------------------
 
 def test_overridable_input_stays_float(generic):
-    """Its caller may pass another value; --freeze says that none will."""
+    """A caller may pass another value. --freeze says that none will."""
     layer = LAYERS["matmul"]
     model = build.as_input(layer, build.weight(layer), "float")
     other = build.weight(layer, name="V", seed=1)
@@ -104,7 +103,7 @@ def test_freeze(scheme, generic):
 # ---- several consumers -----------------------------------------------------
 
 def two_outputs(layer, w, second, **options):
-    """Y from the layer, Z from another node over the same weight."""
+    """Y comes from the layer, and Z from another node over the same weight."""
     rank = options.pop("rank", 2)
     model = build.layer_model(layer, w, [layer.node(weight=w.name), second], **options)
     model.graph.output.append(build.info("Z", rank=rank))
@@ -112,7 +111,7 @@ def two_outputs(layer, w, second, **options):
 
 
 def test_two_operators_share_a_weight(generic):
-    """One decoder for both; the first consumer says how the channels lie."""
+    """Both have one decoder. The first consumer says which axis has the channels."""
     layer = LAYERS["matmul"]
     gemm = helper.make_node("Gemm", ["T", "W"], ["Z"], transB=1)
     w = build.weight(layer)
@@ -133,8 +132,8 @@ def test_weight_on_both_sides(generic):
 
 
 def stays_float(model, name, reason, generic, *options):
-    """The weight of that name does, and the reason holds that word; V, a weight
-    that is added beside it, is quantized."""
+    """The weight of that name stays float, and the reason contains that word. V, a weight that
+    is added beside it, is quantized."""
     layer = LAYERS["matmul"]
     model.graph.initializer.append(build.weight(layer, name="V"))
     model.graph.input.append(build.info("X of V", shape=[2, 70]))
@@ -178,7 +177,7 @@ def test_graph_output_stays_float(generic):
 
 @pytest.mark.parametrize("second", ["initializer", "constant", "node"])
 def test_name_with_two_meanings(second, quantize):
-    """No runtime takes such a model; nibble must not guess."""
+    """No runtime takes such a model, and nibble must not guess."""
     layer = LAYERS["matmul"]
     w, v = build.weight(layer), build.weight(layer, seed=1)
     model = build.layer_model(layer, w)
@@ -195,7 +194,8 @@ def test_name_with_two_meanings(second, quantize):
 
 
 def test_functions_of_one_name(quantize):
-    """In two domains: what is wrong with the weight of one says nothing of the other's."""
+    """The functions are in two domains. A fault in the weight of one says nothing about the
+    weight of the other."""
     layer = LAYERS["matmul"]
     model = build.in_function(layer, build.weight(layer), "float")
     other = onnx.FunctionProto()
@@ -213,7 +213,7 @@ def test_functions_of_one_name(quantize):
 
 
 def test_use_deep_inside_counts(generic):
-    """A Shape in a branch of an If in a branch of an If."""
+    """A Shape is in a branch of an If in a branch of an If."""
     layer = LAYERS["matmul"]
 
     def choose(name, body):
@@ -231,14 +231,14 @@ def test_use_deep_inside_counts(generic):
 
 
 def test_scales_that_cost_more_than_they_save(generic):
-    """One element to a block: scales would take as much as the weight."""
+    """A block has one element, so scales would take as much as the weight."""
     layer = build.Layer("MatMul", (1, 1033), (3, 1))
     model = build.layer_model(layer, build.weight(layer))
     stays_float(model, "W", "room", generic)
 
 
 def test_several_forms_that_save_nothing(quantize):
-    """Rows that are gathered and a matrix: the float values stay once."""
+    """Rows are gathered and a matrix is multiplied. The float values are stored once."""
     table = build.tensor(oracle.array_of(build.weight(build.Layer("Gather", (64, 32), ()))),
                          "E", "float16")
     nodes = [helper.make_node("Gather", ["E", "I"], ["rows"]),
@@ -255,8 +255,8 @@ def test_several_forms_that_save_nothing(quantize):
 @pytest.mark.parametrize("domain", ["", "ai.onnx"])
 @pytest.mark.parametrize("scheme", [Scheme(), Scheme("int8", "channel")], ids=str)
 def test_long_name_of_the_standard_domain(domain, scheme, generic):
-    """"ai.onnx" and "" are one domain, in imports and in nodes. (The checker does
-    not know the long name in nodes, ONNX Runtime does.)"""
+    """"ai.onnx" and "" are one domain, in imports and in nodes. The checker does not know the
+    long name in nodes, but ONNX Runtime does."""
     layer = LAYERS["matmul"]
     model = build.layer_model(layer, build.weight(layer))
     model.opset_import[0].domain = "ai.onnx"
@@ -269,8 +269,8 @@ def test_long_name_of_the_standard_domain(domain, scheme, generic):
 @pytest.mark.parametrize("ir", [3, 8, 9, 10, 11])
 @pytest.mark.parametrize("opset", [13, 21, 22])
 def test_ir_version(opset, ir, scheme, least, generic):
-    """INT4 exists from IR 10, initializers that are no inputs from IR 4; nothing is
-    lowered, whether the opset had to be raised or not."""
+    """INT4 exists from IR 10, and initializers that are not inputs from IR 4. nibble never
+    lowers the IR version, whether it raises the opset or not."""
     layer = LAYERS["matmul"]
     inputs = [build.info("W", shape=list(layer.weight))] * (ir < 4)
     model = build.layer_model(layer, build.weight(layer), inputs=inputs, opset=opset, ir=ir)
@@ -301,7 +301,8 @@ def test_names(name, place, generic):
 
 
 def test_fresh_names_avoid_those_in_use(generic):
-    """Whatever nibble calls its tensors and nodes, take that, and try again."""
+    """Takes the names that nibble gives its tensors and nodes, uses them in the model, and
+    tries again."""
     layer = LAYERS["matmul"]
     model = build.in_if(layer, build.weight(layer), "float")
     for _ in range(3):
@@ -313,14 +314,14 @@ def test_fresh_names_avoid_those_in_use(generic):
 
 
 def all_names(model):
-    """Of tensors and nodes."""
+    """The names of tensors and nodes."""
     nodes = [n for place in oracle.places(model) for n in place.owner.node]
     return {t.name for t in build.every_tensor(model)} | {n.name for n in nodes} - {""}
 
 
 @pytest.mark.parametrize("name", ["", "same"])
 def test_node_names_mean_nothing(name, generic):
-    """Many exporters write none; ONNX Runtime wants others to differ."""
+    """Many exporters write no names. ONNX Runtime wants the others to differ."""
     layer = LAYERS["conv2d"]
     w, v = build.weight(layer), build.weight(layer, name="V", seed=1)
     model = two_outputs(layer, w, layer.node(weight="V", y="Z", name=name), rank=4,
@@ -330,8 +331,8 @@ def test_node_names_mean_nothing(name, generic):
 
 
 def test_unsorted_nodes(generic):
-    """Weights come last, If comes first: ONNX Runtime sorts, so must nibble.
-    The checker wants sorted nodes, so only the numbers are checked."""
+    """Weights come last and If comes first. ONNX Runtime sorts nodes, so nibble must, too. The
+    checker wants sorted nodes, so only the numbers are checked."""
     layer = LAYERS["matmul"]
     w = build.weight(layer)
     nodes = [helper.make_node("Relu", ["T"], ["Y"]), layer.node(y="T"), build.constant(w)]

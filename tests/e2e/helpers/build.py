@@ -1,6 +1,5 @@
-"""Small models: an operator with one weight, the places a weight may stand in,
-and the ways its values may be stored.
-"""
+"""Small models: an operator with one weight, in the places where a weight may stand, and with
+the ways to store its values."""
 
 import dataclasses
 
@@ -15,7 +14,7 @@ TYPES = {"float": (np.float32, TensorProto.FLOAT), "float16": (np.float16, Tenso
 
 @dataclasses.dataclass
 class Layer:
-    """An operator: its weight is input `side`, its other operand X."""
+    """An operator. The weight is its input `side`, and X is its other operand."""
     op: str
     weight: tuple  # shape
     x: tuple
@@ -73,7 +72,7 @@ LAYERS = {
 # ---- values ----------------------------------------------------------------
 
 def weight(layer, dtype="float", name="W", seed=0):
-    """Heavy-tailed values of different sizes along every axis."""
+    """Heavy-tailed values that differ in size along every axis."""
     rng = np.random.default_rng(seed)
     x = rng.standard_t(4, layer.weight) * rng.uniform(0.2, 1, layer.weight)
     return tensor(x * 0.1, name, dtype)
@@ -93,7 +92,7 @@ def tensor(array, name="W", dtype="float"):
 
 
 def bias(layer, dtype="float"):
-    """For the layers that want one."""
+    """A bias for layers that want one."""
     return [tensor(np.linspace(-1, 1, layer.bias), "bias", dtype)] if layer.bias else []
 
 
@@ -122,8 +121,7 @@ def model(nodes, inputs, outputs, initializers=(), opset=17, ir=8, functions=(),
 
 def layer_model(layer, w, nodes=None, dtype="float", inputs=(), initializers=None, rank=None,
                 **options):
-    """A model over X and Y around the nodes; W is an initializer unless told
-    otherwise."""
+    """A model over X and Y around the nodes. W is an initializer by default."""
     if initializers is None:
         initializers = [w]
     if dtype == "bfloat16":  # Conv takes it from opset 22
@@ -146,7 +144,7 @@ def renamed(w, name):
 
 
 def in_constant(layer, w, dtype):
-    """Behind its consumer: nodes of real models are not always sorted."""
+    """The weight stands behind its consumer, since nodes of real models are not always sorted."""
     nodes = [constant(w), layer.node(weight=w.name)]
     return layer_model(layer, w, nodes, dtype, initializers=[])
 
@@ -159,7 +157,7 @@ def branch(layer, w, name, dtype, as_node=False):
 
 
 def in_if(layer, w, dtype):
-    """Both branches have a weight of that name; one of them a Constant node."""
+    """Both branches have a weight of that name. One of them is a Constant node."""
     other = weight(layer, dtype, w.name, seed=1)
     node = helper.make_node("If", ["cond"], ["Y"], "choose",
                             then_branch=branch(layer, w, "then", dtype),
@@ -168,7 +166,7 @@ def in_if(layer, w, dtype):
 
 
 def nested(layer, w, dtype):
-    """An If inside a branch of an If; its weight belongs to the outer branch."""
+    """An If inside a branch of an If. The weight belongs to the outer branch."""
     inner = [helper.make_graph([layer.node(weight=w.name, y=f"{name}_Y", name=name)], name, [],
                                [info(f"{name}_Y", dtype, rank=output_rank(layer))])
              for name in ("a", "b")]
@@ -192,7 +190,7 @@ def captured(layer, w, dtype):
 
 
 def in_loop(layer, w, dtype, outside=False):
-    """Three turns, whose results are stacked."""
+    """Three iterations, whose results are stacked."""
     body = helper.make_graph(
         [helper.make_node("Identity", ["go"], ["on"]), layer.node(weight=w.name, y="part")],
         "body", [info("i", TensorProto.INT64, []), info("go", TensorProto.BOOL, [])],
@@ -230,13 +228,13 @@ def shared(layer, w, dtype):
 
 
 def in_old_style(layer, w, dtype):
-    """IR 3: every initializer is listed as a graph input."""
+    """IR 3, where every initializer is a graph input, too."""
     extra = [info(t.name, dtype, list(t.dims)) for t in [w, *bias(layer, dtype)]]
     return layer_model(layer, w, None, dtype, extra, opset=13, ir=3)
 
 
 def as_input(layer, w, dtype):
-    """A graph input with a default that a caller may override."""
+    """A graph input with a default. A caller may override it."""
     return layer_model(layer, w, None, dtype, [info(w.name, dtype, list(w.dims))], opset=21, ir=10)
 
 
@@ -284,7 +282,7 @@ def typed(t):
 
 
 def raw(t):
-    """The reverse, for any type that has a fixed size."""
+    """The reverse of `typed`, for any type with a fixed size."""
     if t.data_type != TensorProto.STRING and not t.raw_data:
         array = numpy_helper.to_array(t)
         for name in ("float_data", "int32_data", "int64_data", "double_data", "uint64_data"):
@@ -302,8 +300,8 @@ def external(t, location, offset=None, length=None):
 
 
 def save(model, path, storage="raw"):
-    """raw; typed: float_data and the like; external: one file, odd offsets;
-    files: a file for each tensor, named by its location only."""
+    """raw: values in raw_data. typed: in float_data and similar fields. external: in one file
+    at odd offsets. files: in a file for each tensor, which only has a location."""
     tensors = list(every_tensor(model))
     data = b"gap"
     for i, t in enumerate(tensors):

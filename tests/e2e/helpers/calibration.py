@@ -73,7 +73,7 @@ def options(**values):
 
 
 def arrays_of(values):
-    """(array of Array, what must stay alive)"""
+    """(an array of Array, the objects that must stay alive)"""
     made, kept = (Array * len(values))(), []
     for i, (name, value) in enumerate(values.items()):
         value = np.ascontiguousarray(value)
@@ -172,7 +172,8 @@ def quantize(model, output, **values):
 
 
 def read_statistics(path):
-    """{site: (rows, mean [groups, n], covariance [groups, n, n])} and the metadata, by what the format says."""
+    """{site: (rows, mean [groups, n], covariance [groups, n, n])} and the metadata, read as the
+    format says."""
     raw = open(path, "rb").read()
     length = int.from_bytes(raw[:8], "little")
     header = json.loads(raw[8:8 + length])

@@ -1,6 +1,5 @@
-"""What the tests of damaged files share: a small model to damage, options to run
-with, and the check of many cases at once.
-"""
+"""Shared parts of the tests of damaged files: a small model to damage, options to run with, and
+a check of many cases at once."""
 
 import numpy as np
 from onnx import helper, numpy_helper
@@ -15,7 +14,7 @@ OPTIONS = [["--block-size", "4"], ["--type", "uint4", "--per-channel"],
 
 
 def base():
-    """A bit of everything in some 2000 bytes, hardly any of them values."""
+    """A model with a bit of everything in some 2000 bytes. Few of them are values."""
     w = build.weight(SMALL)
     model = build.in_if(SMALL, w, "float")
     model.graph.node.extend([
@@ -37,7 +36,7 @@ def base():
 
 
 def check_all(survive, cases):
-    """cases: (name, bytes) pairs; each gets one of OPTIONS."""
+    """`cases` are pairs (name, bytes). Each gets one of OPTIONS."""
     problems = {}
     for i, (name, data) in enumerate(cases):
         problem = survive(data, OPTIONS[i % len(OPTIONS)])

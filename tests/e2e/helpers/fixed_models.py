@@ -1,6 +1,6 @@
 """Constants that no training made, and learned ones that look a bit like them.
 
-Each function returns an array; LAYERS says how operators take it.
+Each function returns an array. LAYERS says how operators take it.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ def rng(name):
 # ---- fixed --------------------------------------------------------------------
 
 def waves(n, window=None, together=False, first=0):
-    """[2 * bins, n]: cosines, then sines; or each cosine with its sine behind it."""
+    """[2 * bins, n]: cosines and then sines, or each cosine with its sine behind it."""
     k, t = np.arange(first, n // 2 + 1)[:, None], np.arange(n)[None]
     window = np.ones(n) if window is None else window
     parts = [np.cos(2 * np.pi * k * t / n) * window, -np.sin(2 * np.pi * k * t / n) * window]
@@ -25,13 +25,13 @@ def hann(n):
 
 
 def padded(n, total):
-    """torch.stft centers a short window in a long frame."""
+    """torch.stft puts a short window in the middle of a long frame."""
     left = (total - n) // 2
     return np.pad(hann(n), (left, total - n - left))
 
 
 def inverse(n):
-    """As ConvTranspose takes it, to make samples of a spectrum."""
+    """As ConvTranspose takes it to make samples from a spectrum."""
     basis = waves(n, hann(n))
     return np.linalg.pinv(waves(n) * (n / 128)).T * hann(n) if n <= 128 else basis / n
 
@@ -121,7 +121,7 @@ def normal(name, *shape):
 
 
 def smooth(name, length, width, noise=.02):
-    """Few waves of any length and a little noise, as position tables that were trained."""
+    """A few waves of any length and a little noise, like trained position tables."""
     t = np.linspace(0, 1, length)[:, None]
     r = rng(name)
     table = sum(r.standard_normal(width) / (i + 1) *
@@ -149,14 +149,14 @@ def orthogonal(name, n):
 
 
 def rounded(name, *shape, levels=127):
-    """As training with simulated quantization leaves it."""
+    """Weights after training with simulated quantization."""
     w = normal(name, *shape)
     scale = abs(w).max() / levels
     return np.round(w / scale) * scale
 
 
 def untrained_rows(name):
-    """A vocabulary of which a part never occurred."""
+    """A vocabulary in which some words never occurred."""
     table = normal(name, 2000, 64)
     table[1000:] = table[0]
     table[:200] = 0
@@ -164,7 +164,8 @@ def untrained_rows(name):
 
 
 def gabor(name, count, length, noise=.03):
-    """First filters of a trained network on raw audio: like waves, but learned."""
+    """First filters of a network that was trained on raw audio. They look like waves but are
+    learned."""
     r, t = rng(name), np.linspace(-1, 1, length)
     f, w, p = (r.uniform(a, b, (count, 1)) for a, b in ((1, 40), (.2, .8), (0, 6)))
     waves_ = np.cos(2 * np.pi * f * t + p) * np.exp(-(t / w) ** 2)
@@ -209,7 +210,7 @@ LEARNED = {
 # ---- models ------------------------------------------------------------------------
 
 def feeds_of(array, layer):
-    """The other operand, as the shape of a graph input; None where indices are asked for."""
+    """The shape of the other operand, which is a graph input. None if the layer takes indices."""
     return {"conv1d": (1, array.shape[1], 4 * array.shape[-1]),
             "conv2d": (1, 1, 1, 4 * array.shape[-1]),
             "image": (1, 3, 32, 32),

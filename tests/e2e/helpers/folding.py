@@ -1,6 +1,5 @@
-"""Constants behind Transpose, Reshape, Slice and the like, computed by onnx's
-reference implementation and put into the float model as initializers.
-"""
+"""Constants behind Transpose, Reshape, Slice and similar operators. onnx's reference
+implementation computes them, and they become initializers of the float model."""
 
 import onnx
 from onnx import helper, numpy_helper
@@ -13,8 +12,8 @@ MOVERS = {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Cast", "S
 
 
 def fold(model, keys):
-    """A copy of the model in which the values of these keys are initializers, without
-    what nothing needs any more. Keys of anything else than moved constants are left."""
+    """A copy of the model in which the values of these keys are initializers. Nodes and
+    constants that nothing needs any more are removed. Keys of other values are ignored."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     idle = unused(copy)
@@ -38,7 +37,7 @@ def put(owner, tensor):
 
 
 def evaluate(model, place, name):
-    """The value of a name, all of whose origins are constants."""
+    """The value of a name whose origins are all constants."""
     home = place.home(name)
     if home.values[name]:
         return numpy_helper.to_array(home.values[name].tensor)
@@ -52,7 +51,7 @@ def evaluate(model, place, name):
 
 
 def unused(model):
-    """Keys of constants, and of what movers make, that nothing uses."""
+    """The keys of constants, and of the results of movers, that nothing uses."""
     used = oracle.uses(model)
     keys = set(oracle.constants(model))
     for place in oracle.places(model):
@@ -62,7 +61,7 @@ def unused(model):
 
 
 def drop(model, idle):
-    """Removes nodes and initializers that have become useless; False if none has."""
+    """Removes nodes and initializers that have become useless. False if there are none."""
     gone = unused(model) - idle
     if not gone:
         return False

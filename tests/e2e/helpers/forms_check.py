@@ -1,6 +1,5 @@
-"""What must hold for a model in any form: each weight is quantized as the documents
-say, and the model answers as the float one does with weights that numpy rounded.
-"""
+"""Checks that hold for a model in any form. Each weight is quantized as the documents say, and
+the model answers as the float model does with weights that numpy rounded."""
 
 import collections
 import dataclasses
@@ -24,13 +23,13 @@ TOLERANCE = {"float": 1e-5, "double": 1e-5, "float16": 3e-3}
 POWERS = (16, 32, 64, 128, 256)  # block sizes that ONNX Runtime knows
 
 
-# ---- what is to be expected ------------------------------------------------
+# ---- expectations ----------------------------------------------------------
 
 def expected_group(scheme, lies, shape, form, kind):
     """(axis, block) of a weight."""
     channel, reduction, cut = lies
     if kind == "rows" and form == "nbits":
-        cut = True  # GatherBlockQuantized knows nothing but blocks
+        cut = True  # GatherBlockQuantized knows only blocks
     axis, block = oracle.grouping(scheme, (channel, reduction, cut), shape)
     if kind == "recurrent" and axis == 1 and not block and shape[0] > 1:
         return 2, shape[2]  # rows of several directions: a block each
@@ -38,7 +37,7 @@ def expected_group(scheme, lies, shape, form, kind):
 
 
 def expected_form(scheme, kind, form, channel, axis, block, shape, dtype):
-    """The table of docs/forms.md."""
+    """The form of the table in docs/forms.md."""
     if form in EVERYWHERE:
         return EVERYWHERE[form]
     narrow = oracle.BITS[scheme.type] == 4
@@ -60,13 +59,13 @@ def expected_form(scheme, kind, form, channel, axis, block, shape, dtype):
 
 
 def fits_nbits(length, block, narrow, dtype):
-    """Padded to whole blocks, codes take three quarters of what values do at the most."""
+    """True if codes padded to whole blocks take at most three quarters of the values."""
     codes = -(-length // block) * block / (1 + narrow)
     return codes <= length * (4 if dtype == "float" else 2) * 3 / 4
 
 
 def pays(length, block):
-    """Whether ONNX Runtime's fused operator is as fast as one of floats."""
+    """True if ONNX Runtime's fused operator is as fast as one of floats."""
     padded = -(-length // block) * block if block else length
     return length >= 208 and padded <= 1.55 * length
 
@@ -81,13 +80,13 @@ def group_text(axis, block):
 
 
 def group_of(text):
-    """The reverse: (axis, block)."""
+    """The reverse of the report's text: (axis, block)."""
     axis, block = (re.search(f"{word} ([0-9]+)", text) for word in ("axis", "block"))
     return axis and int(axis[1]), int(block[1]) if block else 0
 
 
 def rounded(constant, scheme, text):
-    """The weight, rounded to nearest in groups as the report names them."""
+    """The weight, rounded to nearest in the groups that the report names."""
     axis, block = group_of(text)
     codes, scales, zeros = oracle.rtn(oracle.array_of(constant.tensor), scheme, axis, block,
                                       oracle.scale_type(constant, scheme))
@@ -103,8 +102,8 @@ def is_half(constant):
 # ---- the float model with rounded weights ----------------------------------
 
 def rival(model, result, scheme):
-    """The model with rounded weights. One that has several forms has values for
-    each: the rows that are gathered, and the matrix."""
+    """The float model with rounded weights. A weight with several forms has values for each of
+    them: the gathered rows and the matrix."""
     values, split = {}, {}
     rows = [row for row in result.report["weights"] if row["quantized"]]
     for key, c in oracle.constants(model).items():
@@ -123,7 +122,7 @@ def rival(model, result, scheme):
 
 
 def of_type(scheme, kind):
-    """The scheme in another width, where embeddings have one of their own."""
+    """The scheme with another width, if embeddings have one of their own."""
     if oracle.BITS[kind] == oracle.BITS[scheme.type]:
         return scheme
     return dataclasses.replace(scheme, type=kind)
@@ -143,7 +142,7 @@ def give_rows(model, name, value):
 # ---- running ---------------------------------------------------------------
 
 def run_and_look(path, feeds):
-    """(outputs of an optimized run, how often which operator is left)."""
+    """(outputs of an optimized run, a count of each operator that is left)."""
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
@@ -155,7 +154,7 @@ def run_and_look(path, feeds):
 
 
 def operators(model):
-    """Counts operators, those in bodies and functions, too; constants don't count."""
+    """Counts operators, including those in bodies and functions. Constants don't count."""
     return collections.Counter(node.op_type for place in oracle.places(model)
                                for node in place.owner.node if node.op_type != "Constant")
 
@@ -169,15 +168,15 @@ def is_standard(model):
 
 def check(model, feeds, scheme, form, quantize, options=(), dtype="float", expected=None,
           reference=False, like=None):
-    """Quantizes the model and holds it against its rival. expected: {name: (group,
-    form)} of all weights that shall be quantized. like: the model that the rival is
-    made of, where weights are not constants in the first one. Returns (result,
-    operators that are left of it in ONNX Runtime)."""
+    """Quantizes the model and compares it with its rival. `expected` is {name: (group, form)}
+    of all weights that must be quantized. `like` is the model that the rival is made of, if
+    weights are not constants in the first one. Returns (result, operators that are left of it
+    in ONNX Runtime)."""
     like = like or model
     result = quantize(model, *scheme.options(), *FORMS.get(form, ()), *options)
     after = result.load()
     check_rows(result, expected)
-    # The checker knows no types of what ONNX Runtime's own operators give to a function.
+    # The checker knows no types of values that ONNX Runtime's own operators give to a function.
     known = is_standard(model) and (is_standard(after) or not after.functions)
     onnx.checker.check_model(str(result.output), full_check=known)
     path = result.output.with_name("rival.onnx")
@@ -203,7 +202,7 @@ def agree(wanted, got, tolerance, what):
 
 
 def check_rows(result, expected):
-    """The report says of every weight what is expected of it."""
+    """The report says of every weight what the test expects."""
     if expected is None:
         return
     rows = {row["name"]: (row["granularity"], row["form"])
@@ -212,7 +211,7 @@ def check_rows(result, expected):
 
 
 def check_codes(before, after, result, scheme):
-    """The codes, scales and zero points of plain DequantizeLinear, bit by bit."""
+    """Checks the codes, scales and zero points of plain DequantizeLinear bit by bit."""
     known = oracle.constants(before)
     names = {row["name"]: row["granularity"] for row in result.report["weights"]
              if row["quantized"]}
@@ -229,7 +228,7 @@ def check_codes(before, after, result, scheme):
 
 
 def plan(model, operator, scheme, form, place, dtype="float"):
-    """{name: (group, form)} for check, and whether the codes are fused."""
+    """{name: (group, form)} for `check`, and True if the codes are fused."""
     expected, fused = {}, False
     shapes = {key[1]: tuple(c.tensor.dims) for key, c in oracle.constants(model).items()}
     for name, lies in forms_models.weights(model, operator).items():

@@ -31,7 +31,7 @@ class Case:
 
 
 def spread(operators, forms, places, kinds, groups):
-    """Each operator in each form; the rest in turn."""
+    """Each operator in each form. The other properties take turns."""
     cases = []
     for operator in operators:
         for form in forms:
@@ -45,16 +45,16 @@ def spread(operators, forms, places, kinds, groups):
 
 
 class Report:
-    """What forms_check.rival wants of a result."""
+    """The part of a result that forms_check.rival needs."""
 
     def __init__(self, report):
         self.report = report
 
 
 def make(case, run, folder):
-    """Writes the quantized model, its feeds, and what it shall answer: what this
-    environment's ONNX Runtime makes of the float model with rounded weights. Returns
-    jobs, one for each feed."""
+    """Writes the quantized model, its feeds, and the answer that it must give. This
+    environment's ONNX Runtime computes the answer from the float model with rounded weights.
+    Returns one job for each feed."""
     stem = folder / str(case)
     operator = OPERATORS[case.operator]
     model = PLACES[case.place](operator, models.weight(operator), "float")
@@ -75,14 +75,14 @@ def make(case, run, folder):
 
 
 class Bench:
-    """All cases, made once, and what a runtime makes of them, asked once each."""
+    """All cases, made once, and the answers of a runtime to them, asked once each."""
 
     def __init__(self, cases, run, folder, make=make):
         self.jobs = {case: make(case, run, folder) for case in cases}
         self.answers = {}
 
     def ask(self, name, cases, runner):
-        """{case: its worst difference or an error}; runner: jobs -> answers."""
+        """{case: its worst difference or an error}. `runner` maps jobs to answers."""
         if name not in self.answers:
             owners = [(case, job) for case in cases for job in self.jobs[case]]
             answers = runner([job for _, job in owners])

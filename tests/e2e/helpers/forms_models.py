@@ -1,6 +1,5 @@
-"""Models for the tests of forms: operators with their weights, and the places where
-a weight may stand. The weight under test is W, its rival in another branch V.
-"""
+"""Models for the tests of forms: operators with their weights, and the places where a weight
+may stand. W is the weight under test. Its rival in another branch is V."""
 
 import dataclasses
 import functools
@@ -18,7 +17,7 @@ MICROSOFT = "com.microsoft"
 
 @dataclasses.dataclass
 class Operator:
-    """nodes(x, w, y) -> NodeProtos that make y out of x and the weight w."""
+    """nodes(x, w, y) -> NodeProtos that compute y from x and the weight w."""
     nodes: object
     weight: tuple  # shape
     x: tuple
@@ -38,7 +37,7 @@ def node(op_type, inputs, y, domain="", **attributes):
 # ---- operators -------------------------------------------------------------
 
 def of_layer(layer):
-    """From the list in build."""
+    """An operator from the list in build."""
     def nodes(x, w, y):
         return [layer.node(x, w, y, "")]
     matmul = layer.op == "MatMul" and layer.side and len(layer.weight) == 2
@@ -55,7 +54,7 @@ def matmul(k, n, x=None, **options):
 
 
 def gemm(side, trans_a, trans_b, scaled, bias):
-    """K = 44, the weight has 36 channels; bias: none, a vector, or what is fused
+    """K = 44, and the weight has 36 channels. `bias` is none, a vector, or a bias that is fused
     nowhere."""
     attributes = {"transA": trans_a, "transB": trans_b}
     if scaled:
@@ -92,7 +91,7 @@ def gather(table, x, axis=0, index=np.int64):
 
 
 def gather_computed(table, x):
-    """Its indices are made beside it, wherever that is."""
+    """The indices are computed beside the Gather, wherever that is."""
     def nodes(x, w, y):
         return [node("Cast", [x], f"{y}_i", to=TensorProto.INT64),
                 node("Gather", [w, f"{y}_i"], y)]
@@ -128,7 +127,7 @@ def fused_matmul(trans_a, trans_b):
 
 
 def transposed(weight, x, op_type="MatMul", **options):
-    """The usual export of a linear layer: a Transpose on the way of the weight."""
+    """The usual export of a linear layer: the weight goes through a Transpose."""
     def nodes(x, w, y):
         return [node("Transpose", [w], f"{y}_t", perm=[1, 0]),
                 node(op_type, [x, f"{y}_t"], y)]
@@ -163,7 +162,7 @@ def attention():
 
 
 def embed_norm():
-    """Words and positions, both tables, looked up and normalized."""
+    """Words and positions are both tables. They are looked up and normalized."""
     def nodes(x, w, y):
         inputs = [f"{y}_i", "", w, "P", "", "gamma", "bias"]
         return [node("Abs", [x], f"{y}_i"),
@@ -217,7 +216,7 @@ OPERATORS = {name: of_layer(layer) for name, layer in build.LAYERS.items()} | {
 
 @functools.cache
 def noise(shape, seed):
-    """Heavy-tailed values of different sizes along every axis."""
+    """Heavy-tailed values that differ in size along every axis."""
     rng = np.random.default_rng(seed)
     return rng.standard_t(4, shape) * rng.uniform(0.2, 1, shape) * 0.1
 
@@ -300,7 +299,7 @@ LOOP = [numpy_helper.from_array(np.array(2), "count"),
 
 
 def loop(operator, dtype, state, nodes, tensors, outside=()):
-    """state: the weight goes round as a state variable."""
+    """`state`: the weight is a state variable of the loop."""
     inputs = [info("i", TensorProto.INT64, []), info("go", TensorProto.BOOL, [])]
     outputs = [info("on", TensorProto.BOOL, []), info("part", dtype, rank=operator.rank)]
     nodes = [helper.make_node("Identity", ["go"], ["on"]), *nodes]
@@ -323,12 +322,12 @@ def loop_state(operator, w, dtype):
     return loop(operator, dtype, ["W"], operator.nodes("X", "W_in", "part"), [], [w])
 
 
-# No Add: ONNX Runtime makes a Gemm of a sum of products, and fuses none such.
+# No Add: ONNX Runtime turns a sum of products into a Gemm, and does not fuse that.
 CONCAT = node("Concat", ["Y0", "Y1"], "Y", axis=0)
 
 
 def function(operator, dtype, handed, nodes):
-    """A local function that is called twice; handed: constants that come as inputs."""
+    """A local function that is called twice. `handed`: constants come as inputs."""
     opsets = [helper.make_opsetid("", 17),
               *[helper.make_opsetid(domain, 1) for domain in operator.domains]]
     inputs = ["X", *handed, *operator.others]
@@ -362,7 +361,7 @@ UNFUSED = {"captured"}  # ONNX Runtime fuses what stands in one graph
 # ---- how weights lie -------------------------------------------------------
 
 def layout(made, index, shape):
-    """(channel axis, reduction axis, whether channels are cut) of one input."""
+    """(channel axis, reduction axis, True if channels are cut) of one input."""
     last = len(shape) - 1
     if made.op_type == "FusedMatMul" and index == 1:
         swap = oracle.attribute(made, "transB", 0)
@@ -375,7 +374,7 @@ def layout(made, index, shape):
 
 
 def weights(model, operator):
-    """{name: (channel axis, reduction axis, whether cut)} of all weights."""
+    """{name: (channel axis, reduction axis, True if cut)} of all weights."""
     found = {}
     for (_, name), c in oracle.constants(model).items():
         shape = tuple(c.tensor.dims)

@@ -1,4 +1,4 @@
-"""Whether tests in other versions of the runtimes are asked for."""
+"""Says if the user asked for tests in other versions of the runtimes."""
 
 import os
 
@@ -8,7 +8,7 @@ ENABLE = "NIBBLE_VERSIONS"
 
 
 def need(request):
-    """Skips the test, and says so loudly, unless other runtimes are asked for."""
+    """Skips the test with a loud message unless the user asked for other runtimes."""
     if os.environ.get(ENABLE) != "1":
         conftest.skip_for(request, f"other runtimes: set {ENABLE}=1",
                           f"installs other runtimes into build/: set {ENABLE}=1")

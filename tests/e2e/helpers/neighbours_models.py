@@ -1,6 +1,5 @@
-"""Float weights between QuantizeLinear and DequantizeLinear, which ONNX Runtime joins
-with the operator between them.
-"""
+"""Float weights between QuantizeLinear and DequantizeLinear. ONNX Runtime joins these with the
+operator between them."""
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
@@ -13,7 +12,7 @@ RANGE = 8.0  # activations are standard normal, and so are results
 
 
 def weight(shape, axis):
-    """Uneven along the axis that is summed over, so that blocks differ."""
+    """Values that are uneven along the reduction axis, so that blocks differ."""
     rng = np.random.default_rng(1)
     size = np.moveaxis(np.zeros(shape), axis, 0).shape
     values = rng.standard_normal(size)
@@ -38,7 +37,7 @@ def biased(x, y):
             helper.make_node("Add", [f"{y}_sum", "b64"], [y])]
 
 
-# name -> nodes, shape of W and the axis it is summed over, shape of x
+# name -> nodes, shape of W, its reduction axis, shape of x
 OPERATORS = {
     "matmul": (node("MatMul", ["x", "W"]), (128, 64), 0, (3, 128)),
     "matmul-row": (node("MatMul", ["x", "W"]), (128, 64), 0, (1, 128)),
@@ -71,7 +70,7 @@ def shaped(x, y, name):
     return [helper.make_node("Reshape", [x, name], [y])]
 
 
-# name -> what stands in front, and behind: each a list of op types
+# name -> the op types in front of the operator, and those behind it
 PLACES = {
     "front": (["Q"], []), "behind": ([], ["Q"]), "both": (["Q"], ["Q"]),
     "reshape": (["Q", "Unsqueeze", "Squeeze"], ["Q"]),
@@ -102,7 +101,7 @@ def chain(steps, x, y, kind):
 
 
 def model(operator, place, kind="uint8", opset=21):
-    """Input X, output Y, the weight W."""
+    """A model with the input X, the output Y and the weight W."""
     make, shape, axis, x = OPERATORS[operator]
     front, behind = PLACES[place]
     dtype, middle = CODES[kind]
@@ -122,7 +121,7 @@ def model(operator, place, kind="uint8", opset=21):
 
 
 def in_function(operator, place, kind="uint8", opset=21):
-    """The operator alone is in a local function, which is handed the weight."""
+    """Only the operator is in a local function. The weight is an input of the function."""
     whole = model(operator, place, kind, opset)
     graph = whole.graph
     at, inner = next((i, n) for i, n in enumerate(graph.node) if "W" in n.input)

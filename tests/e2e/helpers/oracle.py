@@ -1,7 +1,6 @@
-"""nibble's job done again, slowly, from the documents: which weights of a model
-are quantized, how their channels lie, rounding to nearest, decoding. Numpy and
-onnx's message classes only; nothing here asks nibble.
-"""
+"""Does nibble's work again, slowly, from the documents: which weights of a model are quantized,
+how their channels lie, rounding to nearest, decoding. It uses only numpy and onnx's message
+classes, and asks nibble nothing."""
 
 import dataclasses
 import math
@@ -23,13 +22,13 @@ LEAST_NORMAL = {np.float32: 2.0**-126, np.float16: 2.0**-14,
 
 
 class Unfit(Exception):
-    """A weight whose values do not allow quantizing."""
+    """A weight whose values can't be quantized."""
 
 
 @dataclasses.dataclass
 class Scheme:
-    """What the command line asks for, with round to nearest, which can be done again
-    bit for bit. granularity: "default", "channel", "tensor" or a block size."""
+    """The options of the command line, with round to nearest, which can be repeated bit for
+    bit. `granularity` is "default", "channel", "tensor" or a block size."""
     type: str = "int4"
     granularity: object = "default"
     symmetric: bool = None
@@ -71,7 +70,7 @@ class Scheme:
 # ---- groups ----------------------------------------------------------------
 
 def blocks(x, axis, block):
-    """x cut along axis: [..., number of blocks, block, ...], filled with zeros."""
+    """x cut along an axis into [..., number of blocks, block, ...] and filled with zeros."""
     pad = [(0, 0)] * x.ndim
     pad[axis] = (0, -x.shape[axis] % block)
     x = np.pad(x, pad)
@@ -88,7 +87,7 @@ def largest(x, axis, block):
 
 
 def spread(s, shape, axis, block):
-    """Each element's own s."""
+    """The s of each element."""
     if axis is None:
         return s
     if block:
@@ -99,8 +98,8 @@ def spread(s, shape, axis, block):
 # ---- round to nearest ------------------------------------------------------
 
 def rtn(x, scheme, axis, block, scale_type=np.float32):
-    """(codes, scales, zero points): scales in their type, the others as int32.
-    x: float32. axis None: one group; block 0: a group for each index of axis."""
+    """(codes, scales, zero points). Scales have their type, and the others are int32. x is
+    float32. axis None means one group. block 0 means a group for each index of the axis."""
     lo, hi = RANGE[scheme.type]
     if not np.isfinite(x).all():
         raise Unfit("NaN or infinity")
@@ -129,7 +128,7 @@ def rtn(x, scheme, axis, block, scale_type=np.float32):
 
 
 def dequantize(codes, scales, zeros, axis, block):
-    """DequantizeLinear: computed in float32, rounded once to the scale's type."""
+    """DequantizeLinear. It computes in float32 and rounds once to the type of the scale."""
     scales = np.asarray(scales)
     steps = codes - spread(zeros, codes.shape, axis, block)
     s = spread(scales, codes.shape, axis, block).astype(np.float32)
@@ -146,8 +145,8 @@ def snr_db(x, decoded):
 # ---- tensors ---------------------------------------------------------------
 
 def read_codes(tensor):
-    """The integers of a quantized tensor, unpacked by hand: two 4-bit codes a
-    byte, the first in the low half."""
+    """The integers of a quantized tensor, unpacked by hand. A byte holds two 4-bit codes, the
+    first one in the low half."""
     name = CODE_TYPE[tensor.data_type]
     count = math.prod(tensor.dims)
     raw = np.frombuffer(tensor.raw_data, np.uint8)
@@ -180,7 +179,7 @@ def attribute(node, name, default=None):
 
 @dataclasses.dataclass
 class Constant:
-    """A tensor with a name, where it is defined, and what uses it."""
+    """A tensor with a name, the place that defines it, and its uses."""
     scope: tuple
     name: str
     tensor: TensorProto
@@ -201,7 +200,7 @@ class Place:
     label: str = ""  # what reports call it
 
     def home(self, name):
-        """The place that defines what the name means here; None: nothing does."""
+        """The place that defines the name here, or None if nothing does."""
         place = self
         while place and name not in place.values:
             place = place.parent
@@ -243,13 +242,13 @@ def places(model):
 
 
 def constants(model):
-    """All constants of the model by key."""
+    """All constants of the model by their key."""
     return {c.key: c for place in places(model) for c in place.values.values() if c}
 
 
 def uses(model):
-    """{key of a value: [(place, node, input)]}; the node is None where the value is an
-    output of the place."""
+    """{key of a value: [(place, node, input)]}. The node is None if the value is an output of
+    the place."""
     found = {}
     for place in places(model):
         here = [(name, (place, node, i)) for node in place.owner.node
@@ -264,8 +263,8 @@ def uses(model):
 
 
 def leaves(table, key, rank, swapped=False):
-    """(node, input, whether transposed) of all that uses a value in the end, behind
-    Identity and behind Transpose of a matrix. table: what uses() gives."""
+    """(node, input, True if transposed) of all final uses of a value, behind Identity and
+    behind Transpose of a matrix. `table` is the result of uses()."""
     for place, node, i in table.get(key, ()):
         op = node.op_type if node and node.domain in ("", "ai.onnx") else None
         if op == "Identity" or op == "Transpose" and rank == 2:
@@ -277,8 +276,8 @@ def leaves(table, key, rank, swapped=False):
 
 
 def layout(node, index, shape):
-    """(axis of output channels, reduction axis, whether channels are cut) of a
-    weight, or None where the operator takes none there."""
+    """(axis of output channels, reduction axis, True if channels are cut) of a weight, or None
+    if the operator takes no weight there."""
     rank = len(shape)
     op = node.op_type if node and node.domain in ("", "ai.onnx") else None
     if op == "MatMul" and rank >= 2:
@@ -307,7 +306,7 @@ def lies(leaf, shape):
 
 
 def grouping(scheme, place, shape):
-    """(axis, block size) of DequantizeLinear for a weight that lies like this."""
+    """(axis, block size) of DequantizeLinear for a weight with this layout."""
     channel, reduction, cut = place
     length, block = shape[reduction], scheme.granularity
     if block == "tensor":
@@ -331,12 +330,12 @@ def stored_bytes(scheme, shape, axis, block, scale_size):
 
 
 def item_size(tensor):
-    """Bytes of one of a tensor's floats."""
+    """The bytes of one float of a tensor."""
     return np.dtype(NUMPY_TYPE[FLOAT_TYPE[tensor.data_type]]).itemsize
 
 
 def scale_type(constant, scheme):
-    """Of the scales as they are stored."""
+    """The type of the scales as they are stored."""
     name = FLOAT_TYPE[constant.tensor.data_type]
     if name in ("float", "double"):
         name = "float16" if scheme.half else "float"
@@ -344,8 +343,8 @@ def scale_type(constant, scheme):
 
 
 def expected(model, scheme):
-    """{key: (constant, axis, block)} of the weights that shall be quantized,
-    as far as shapes and uses decide that."""
+    """{key: (constant, axis, block)} of the weights that must be quantized, as far as shapes
+    and uses decide that."""
     chosen, table = {}, uses(model)
     for key, c in constants(model).items():
         shape = tuple(c.tensor.dims)
@@ -371,7 +370,7 @@ def expected(model, scheme):
 
 @dataclasses.dataclass
 class Decoder:
-    """A DequantizeLinear over constants, perhaps with a Cast to double behind."""
+    """A DequantizeLinear over constants, with or without a Cast to double behind it."""
     codes: np.ndarray
     scales: np.ndarray
     zeros: np.ndarray  # None: the node has no such input
@@ -387,12 +386,12 @@ class Decoder:
         return dequantize(self.codes, scales, zeros, self.axis, self.block)
 
     def values(self):
-        """What DequantizeLinear gives."""
+        """The result of the DequantizeLinear."""
         return self.decode(self.scales).astype(np.float64 if self.to_double
                                                else self.scales.dtype)
 
     def unrounded(self):
-        """The same in float32, where scales are halves: what reports go by."""
+        """The same in float32, if scales are float16 or bfloat16. Reports use these values."""
         return self.decode(self.scales.astype(np.float32))
 
 
@@ -435,8 +434,8 @@ def decoders(model):
 
 
 def replaced(model, values):
-    """A copy of the float model in which the constants named by the keys of
-    values have those values, converted to their own type."""
+    """A copy of the float model in which the constants with these keys have these values,
+    converted to their own type."""
     copy = type(model)()
     copy.CopyFrom(model)
     known = constants(copy)

@@ -1,6 +1,5 @@
-"""Running models: ONNX Runtime on the CPU, or onnx's reference implementation
-where ONNX Runtime lacks an operator for a type.
-"""
+"""Runs models in ONNX Runtime on the CPU, or in onnx's reference implementation if ONNX Runtime
+lacks an operator for a type."""
 
 import functools
 
@@ -14,8 +13,8 @@ NotImplementedByOrt = ort.capi.onnxruntime_pybind11_state.NotImplemented
 
 
 def session(path, optimize=True):
-    """Of a file or of a model's bytes. One thread, and MatMulNBits in float32, so
-    that numbers can be compared."""
+    """A session for a file or for a model's bytes. It has one thread, and MatMulNBits computes
+    in float32, so that numbers can be compared."""
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
@@ -33,7 +32,8 @@ def run_ort(path, feeds, optimize=True):
 
 
 def run_reference(path, feeds):
-    """Its DequantizeLinear begins at opset 19; our operators mean the same in 21."""
+    """The reference's DequantizeLinear begins at opset 19. Our operators mean the same in opset
+    21."""
     model = onnx.load(path)
     for owner in (model, *model.functions):
         for opset in owner.opset_import:
@@ -43,7 +43,7 @@ def run_reference(path, feeds):
 
 
 def engines(path):
-    """What runs this model: ONNX Runtime without and with optimisation, or the
+    """The runtimes for this model: ONNX Runtime without and with optimization, or the
     reference."""
     try:
         session(path, False)
@@ -53,7 +53,7 @@ def engines(path):
 
 
 def difference(a, b):
-    """max |a - b| / max |a|; 0 or infinity for what is no float."""
+    """max |a - b| / max |a|. For values that are not floats: 0 or infinity."""
     a, b = np.asarray(a), np.asarray(b)
     if a.shape != b.shape or a.dtype != b.dtype:
         return np.inf

@@ -1,4 +1,4 @@
-"""Running models before and after `nibble upgrade`, for the tests of the upgrade."""
+"""Runs models before and after `nibble upgrade`, for the tests of the upgrade."""
 
 import os
 import subprocess
@@ -38,7 +38,7 @@ def constant(name, array):
 
 def make(nodes, opset, inputs, outputs, initializers=(), functions=(), value_info=(), ir=None,
          imports=()):
-    """A model. Initializers are inputs as well where the IR version asks for it (below 4)."""
+    """A model. Initializers are inputs as well if the IR version asks for it (below 4)."""
     ir = ir or ir_of(opset)
     inputs = list(inputs)
     if ir < 4:
@@ -53,11 +53,11 @@ def make(nodes, opset, inputs, outputs, initializers=(), functions=(), value_inf
 
 
 class Refused(Exception):
-    """nibble upgrade said no; the message is what it printed."""
+    """nibble upgrade refused the model. The message is what it printed."""
 
 
 def upgrade(model, target, folder):
-    """The model raised to opset `target` by the program."""
+    """The model after the program has raised it to opset `target`."""
     source, result = Path(folder) / "source.onnx", Path(folder) / "result.onnx"
     source.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
     result.unlink(missing_ok=True)
@@ -79,15 +79,15 @@ def opset_of(model):
 
 
 class Unsupported(Exception):
-    """ONNX Runtime doesn't have what the model needs."""
+    """ONNX Runtime lacks an operator that the model needs."""
 
 
 class NoBefore(Exception):
-    """Not even for the source model."""
+    """ONNX Runtime can't even run the source model."""
 
 
 def run(model, feeds):
-    """Outputs of the model, with graph optimisation off."""
+    """The outputs of the model, without graph optimization."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
@@ -126,7 +126,7 @@ def bits(array):
 
 
 def same(before, after, tolerance=0.0):
-    """Asserts that two lists of outputs agree; tolerance 0 asks for equal bits."""
+    """Asserts that two lists of outputs agree. Tolerance 0 asks for equal bits."""
     assert len(before) == len(after)
     for one, other in zip(before, after):
         if isinstance(one, list):
@@ -140,7 +140,7 @@ def same(before, after, tolerance=0.0):
             elif tolerance and one.dtype.kind == "f":
                 np.testing.assert_allclose(other, one, rtol=tolerance, atol=tolerance)
             elif bits(one) != bits(other):
-                np.testing.assert_array_equal(other, one)  # NaNs of other bits are equal, too
+                np.testing.assert_array_equal(other, one)  # NaNs with different bits are equal, too
 
 
 def declare_outputs(model, results):
@@ -154,7 +154,7 @@ def declare_outputs(model, results):
 
 
 def is_valid(model):
-    """Whether onnx's checker takes the model, or would if it weren't for deprecation."""
+    """True if onnx's checker takes the model, or refuses it only because of deprecation."""
     try:
         onnx.checker.check_model(model, full_check=True)
         return True
@@ -163,12 +163,12 @@ def is_valid(model):
 
 
 def check(model, feeds, folder, targets=TARGETS, tolerance=0.0, expected=None):
-    """Raises the model to each target: valid, right versions, same outputs.
+    """Raises the model to each target and checks that it is valid, has the right versions and
+    gives the same outputs.
 
-    `expected` stands for the outputs before, where ONNX Runtime can't give them. Returns the
-    raised models. A target above 21 whose operators ONNX Runtime lacks is checked for all
-    but the outputs.
-    """
+    `expected` replaces the outputs before, if ONNX Runtime can't compute them. Returns the
+    raised models. If ONNX Runtime lacks operators of a target above 21, outputs are not
+    checked."""
     try:
         before = run(model, feeds) if expected is None else expected
     except Unsupported as error:
@@ -193,5 +193,5 @@ def check(model, feeds, folder, targets=TARGETS, tolerance=0.0, expected=None):
 
 
 def ops(model):
-    """Operators of the main graph, in order."""
+    """The operators of the main graph, in order."""
     return [node.op_type for node in model.graph.node]

@@ -11,7 +11,7 @@ from upgrade_cases import FLOAT, constant, ir_of, make, value
 
 @dataclasses.dataclass
 class Chain:
-    """A model in the making: one float value is passed on from node to node."""
+    """A model in the making. One float value is passed on from node to node."""
 
     opset: int
     random: np.random.RandomState
@@ -25,13 +25,13 @@ class Chain:
         return f"v{len(self.nodes)}"
 
     def constant(self, array):
-        """A new initializer, or in bodies of functions a Constant node."""
+        """Adds an initializer, or in bodies of functions a Constant node."""
         name = f"c{len(self.nodes)}_{len(self.initializers)}"
         self.initializers.append(constant(name, array))
         return name
 
     def add(self, op_type, shape, inputs=(), outputs=1, **attributes):
-        """A node that takes the value on; the first output is the new value."""
+        """Adds a node that takes the value. Its first output is the new value."""
         name = self.fresh()
         outs = [name] + [f"{name}_{i}" for i in range(1, outputs)]
         self.nodes.append(helper.make_node(op_type, [self.name, *inputs], outs, **attributes))
@@ -39,7 +39,7 @@ class Chain:
         self.name, self.shape = name, tuple(shape)
 
     def axis(self, low=0):
-        """An axis that counts from either end, where the opset lets it."""
+        """An axis that counts from either end, if the opset allows it."""
         rank = len(self.shape)
         axis = int(self.random.randint(low, rank))
         return axis - rank if self.opset >= 11 and self.random.rand() < 0.3 else axis

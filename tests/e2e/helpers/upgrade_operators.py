@@ -1,6 +1,6 @@
-"""What src/upgrade/operator_versions.c must say, from the schemas of the onnx package.
+"""The rows of src/upgrade/operator_versions.c, from the schemas of the onnx package.
 
-Run as a program it prints that table's rows:
+As a program it prints the rows of that table:
 
     python3 tests/e2e/upgrade_operators.py > rows.txt
 """
@@ -32,10 +32,9 @@ def allowed_types(schema, formal):
 
 
 def output_types(schema):
-    """One character for each output: the input it shares its type with, a fixed type, or ?.
+    """One character for each output: the input with the same type, a fixed type, or ?.
 
-    The last one stands for all outputs of a variadic list.
-    """
+    The last one stands for all outputs of a variadic list."""
     inputs = [formal.type_str for formal in schema.inputs]
     letters = ""
     for formal in schema.outputs:

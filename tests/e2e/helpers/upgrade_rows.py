@@ -1,7 +1,7 @@
 """Models for every row of docs/upgrading.md: `rows()` gives (operator, version, case) triples.
 
-A case is a function of a source opset that gives trials: nodes with what they need to
-run. Every source opset at which the row applies is tried.
+A case is a function of a source opset. It gives trials: nodes with everything that they need
+to run. Every source opset of a row is tried.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ SHAPES = [(), (5,), (3, 4), (2, 3, 4), (2, 3, 4, 5), (2, 1, 3, 2, 4)]
 
 @dataclasses.dataclass
 class Trial:
-    """Nodes that read `feeds` and `initializers` and make `outputs` (name: element type)."""
+    """Nodes that read `feeds` and `initializers` and compute `outputs` (name: element type)."""
 
     nodes: list
     feeds: dict
@@ -32,7 +32,7 @@ class Trial:
     targets: tuple = ()  # others than all
 
     def given(self):
-        """What to feed the model with."""
+        """The feeds of the model."""
         names = {"x": "x" if self.shaped else "raw_x"}
         return {names.get(name, name): array for name, array in self.feeds.items()}
 
@@ -40,7 +40,7 @@ class Trial:
         inputs = [value(name, ELEMENTS[array.dtype], list(array.shape))
                   for name, array in self.feeds.items()]
         nodes = self.nodes
-        if not self.shaped:  # nobody follows a rank through Sum
+        if not self.shaped:  # nibble does not follow a rank through Sum
             inputs[0].name = "raw_x"
             nodes = [helper.make_node("Sum", ["raw_x"], ["x"]), *nodes]
         outputs = [value(name, element) for name, element in self.outputs.items()]
@@ -52,7 +52,7 @@ ROWS = []
 
 
 def row(op_type, version, first):
-    """Registers a case for a row, tried from source opset `first` on."""
+    """Registers a case for a row, from source opset `first` on."""
     def register(case):
         ROWS.append((op_type, version, first, case))
         return case

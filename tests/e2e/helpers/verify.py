@@ -1,7 +1,6 @@
-"""All that must hold for a model quantized with --target generic, whose weights are
-all plain DequantizeLinear: every bit of it, checked against the oracle and the
-runtimes. Other forms are forms_check.py's.
-"""
+"""Checks a model that was quantized with --target generic, so all its weights are plain
+DequantizeLinear. Every bit of it is compared with the oracle and the runtimes. forms_check.py
+has the other forms."""
 
 import math
 
@@ -18,10 +17,9 @@ TOLERANCE = 1e-5  # of the largest output
 
 
 def verify(result, scheme, feeds=None, tolerance=TOLERANCE):
-    """Checks a run of nibble (conftest.Result): the file, every code and scale,
-    the outputs for the feeds, the report. Returns {key: Decoder}. tolerance: of
-    ONNX Runtime's optimized runs, where operators are fused; others must meet
-    TOLERANCE."""
+    """Checks a run of nibble (conftest.Result): the file, every code and scale, the outputs for
+    the feeds, and the report. Returns {key: Decoder}. `tolerance` is for ONNX Runtime's
+    optimized runs, where operators are fused. Other runs must meet TOLERANCE."""
     before, after = onnx.load(result.model), onnx.load(result.output)
     before = folding.fold(before, oracle.decoders(after))
     onnx.checker.check_model(str(result.output), full_check=True)
@@ -53,7 +51,7 @@ def check_weights(before, after, scheme):
 def check_weight(made, constant, scheme, axis, block, codes, scales, zeros):
     assert (made.type, made.axis, made.block) == (scheme.type, axis, block)
     assert made.to_double == (constant.tensor.data_type == onnx.TensorProto.DOUBLE)
-    # Where a Transpose follows, zero points are said though they are zero: ONNX Runtime
+    # If a Transpose follows, zero points are written although they are zero: ONNX Runtime
     # up to 1.27 computes wrongly without them.
     spoken = made.zeros is not None and not made.zeros.any()
     assert (made.zeros is not None) == scheme.has_zeros or spoken
@@ -65,7 +63,7 @@ def check_weight(made, constant, scheme, axis, block, codes, scales, zeros):
 
 
 def check_outputs(result, before, found, feeds, tolerance):
-    """The quantized model answers as the float one with decoded weights."""
+    """The quantized model answers as the float model does with decoded weights."""
     copy = oracle.replaced(before, {key: d.values() for key, d in found.items()})
     path = result.output.with_name("replaced.onnx")
     onnx.save(copy, path)
@@ -78,7 +76,7 @@ def check_outputs(result, before, found, feeds, tolerance):
 # ---- the report ------------------------------------------------------------
 
 def float_constants(model, rank=0):
-    """Names of all float constants of at least that rank: what the report lists."""
+    """The names of all float constants of at least that rank, as the report lists them."""
     names = [key[1] for key, c in oracle.constants(model).items()
              if c.tensor.data_type in oracle.FLOAT_TYPE and len(c.tensor.dims) >= rank]
     for place in oracle.places(model):
@@ -90,14 +88,14 @@ def float_constants(model, rank=0):
 
 
 def file_bytes(path):
-    """Of a model and of the data beside it."""
+    """The bytes of a model and of the data beside it."""
     data = path.with_name(f"{path.name}.data")
     return path.stat().st_size + (data.stat().st_size if data.exists() else 0)
 
 
 def input_bytes(path):
-    """The same for an input, whose data may lie in any number of files, between
-    other things: what its tensors take there counts."""
+    """The same for an input, whose data may be in several files between other data. Only the
+    bytes of its tensors count there."""
     tensors = build.every_tensor(onnx.load(path, load_external_data=False))
     sizes = [(t.data_type, math.prod(t.dims)) for t in tensors if t.external_data]
     return path.stat().st_size + sum(
@@ -130,7 +128,7 @@ def check_report(result, before, found):
 
 
 def check_row(key, made, before, rows):
-    """Some row tells the truth about this weight (names may occur twice)."""
+    """One of the rows tells the truth about this weight. Names may occur twice."""
     tensor = oracle.constants(before)[key].tensor
     size = oracle.item_size(tensor)
     granularity = ("tensor" if made.axis is None else
@@ -149,5 +147,5 @@ def check_row(key, made, before, rows):
 
 
 def same_decibels(a, b):
-    """Far beyond what a float can tell apart, all is exact."""
+    """Errors far below the precision of a float count as exact."""
     return a > 120 and b > 120 or abs(a - b) < 0.05

@@ -1,6 +1,5 @@
-"""Real models in all forms, as jobs for other runtimes (forms_versions): what
-forms_jobs makes of generated ones.
-"""
+"""Real models in all forms, as jobs for other runtimes (forms_versions). forms_jobs does the
+same with generated models."""
 
 import dataclasses
 import json
@@ -32,12 +31,12 @@ class Case:
 
     @property
     def operator(self):
-        """What answers are looked up by, as those of generated models are."""
+        """The key of the answers, as for generated models."""
         return self.name
 
 
 class Maker:
-    """Makes jobs of cases: find(NAME) -> path of a model, or None where it is missing."""
+    """Makes jobs of cases. find(NAME) is the path of a model, or None if it is missing."""
 
     def __init__(self, find):
         self.find = find
@@ -66,7 +65,7 @@ class Maker:
         return [self.job(stem, output, feed, copy.SerializeToString())]
 
     def job(self, stem, output, feed, judge):
-        """judge: the float model that says what the answer is."""
+        """`judge` is the float model that decides what the right answer is."""
         wanted = runtime.run_ort(judge, [feed], False)[0]
         np.savez(f"{stem}.feed.npz", **feed)
         np.savez(f"{stem}.wanted.npz", *wanted)

@@ -11,7 +11,7 @@ def varint(value):
 
 
 def field(number, value):
-    """A varint (int), or bytes, text and messages with their length."""
+    """A varint (int), or bytes, text or a message with its length."""
     if isinstance(value, int):
         return varint(number << 3) + varint(value)
     value = value.encode() if isinstance(value, str) else value
