@@ -1,7 +1,7 @@
-/* Throughput of quantization on one core, for each kernel table, layout, granularity and
- * type: GB/s of weights, as they are read, for fit, encode and pack together, beside
- * those of plain reading; and millions of weights a second for each method. Measures in
- * memory only; no files, no threads.
+/* Measures the throughput of quantization on one core, for each kernel table, layout,
+ * granularity and type. It prints GB/s of weights for fit, encode and pack together, and
+ * compares them with plain reading. It also prints millions of weights a second for each
+ * method. It uses no files and no threads.
  *
  *     kernels [--only RE] [--json FILE] */
 #include "quant/quant.h"
@@ -59,7 +59,7 @@ enum {
     CHUNK = 64 * ROW,            /* elements worked on at a time, as a file is filled */
 };
 
-/* This thread's own time: others' work on a busy machine is not counted. */
+/* The time of this thread only, so that other work on a busy machine does not count. */
 static double now(void)
 {
     struct timespec t;
@@ -84,7 +84,7 @@ static void *allocate(size_t size)
 
 typedef uint64_t words __attribute__((vector_size(32), aligned(8), may_alias));
 
-/* The sum of all words, four vectors at a time: AVX2 where the CPU has it. */
+/* The sum of all words, four vectors at a time, with AVX2 if the CPU has it. */
 #if defined(__x86_64__)
 __attribute__((target_clones("avx2", "default")))
 #endif
@@ -129,7 +129,7 @@ static struct quant_shape job_shape(const struct job *job, size_t elements)
                  : (struct quant_shape){rows, ROW, 1, 0};
 }
 
-/* Elements that are fitted at a time: whole groups. */
+/* The number of elements that are fitted at a time. These are whole groups. */
 static size_t job_step(const struct job *job)
 {
     size_t block = job->layout->block;
@@ -141,9 +141,9 @@ static size_t job_step(const struct job *job)
     return block * ROW > CHUNK ? block * ROW : CHUNK;
 }
 
-/* One pass, as the program makes it where no errors are wanted: a chunk of whole groups
- * is fitted, then encoded and packed while it is in the cache. Groups that reach across
- * all rows are fitted first, in a pass of their own. */
+/* One pass as the program makes it if no errors are wanted. A chunk of whole groups is
+ * fitted, then encoded and packed while it is in the cache. Groups that span all rows are
+ * fitted first, in a pass of their own. */
 static void job_pass(const struct job *job)
 {
     size_t step = job_step(job), size = real_size(job->setting->source);
@@ -177,8 +177,8 @@ static void job_pass(const struct job *job)
 
 static volatile uint64_t sink;
 
-/* Seconds of a pass over some elements, and of reading them, each the best of several
- * that alternate: a slow spell of the machine meets both. */
+/* The seconds of a pass over some elements, and of reading them. Each is the best of
+ * several runs. The runs alternate, so that a slow spell of the machine meets both. */
 struct speed {
     double pass, reading;
 };
@@ -213,7 +213,7 @@ static struct speed measure(const struct job *job, size_t elements, double least
 
 /* ---- the table ------------------------------------------------------ */
 
-/* Weights of about the usual distribution: the sum of four uniform numbers. */
+/* Weights with about the usual distribution: sums of four uniform numbers. */
 static void fill(void *data, enum real_type type, size_t n)
 {
     char *out = data;
@@ -253,7 +253,7 @@ static void put_json(FILE *json, const struct job *job, double cached,
     fprintf(json, "}");
 }
 
-/* What is printed. */
+/* What to print. */
 struct output {
     regex_t only; /* rows whose names match */
     FILE *json;   /* or NULL */
@@ -271,7 +271,8 @@ static void row_name(const struct job *job, char name[NAME])
              s->mirrored ? "mirrored" : "");
 }
 
-/* One row. Only round to nearest is near to reading: others are measured in the cache. */
+/* Prints one row. Only round to nearest is nearly as fast as reading, so other methods
+ * are measured in the cache. */
 static void print_row(const struct output *output, const struct job *job)
 {
     char name[NAME];

@@ -1,6 +1,7 @@
-/* What the system takes of quantizing a file, without any arithmetic: every page of it
- * is mapped, touched once and given back, and a part of its bytes is written to another.
- * No quantizer that maps its input and writes its output can be faster.
+/* Measures the part of the system in quantizing a file, without any arithmetic. It maps
+ * every page of the file, touches it once and gives it back, and writes a part of the
+ * bytes to another file. No quantizer that maps its input and writes its output can be
+ * faster.
  *
  *     pages FILE OUT DIVISOR [PASSES]     writes 1/DIVISOR of the bytes of FILE */
 #include <fcntl.h>
