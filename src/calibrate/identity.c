@@ -15,7 +15,7 @@ static void add_bytes(uint64_t *hash, const void *data, size_t size)
 
 static void add_text(uint64_t *hash, const char *string)
 {
-    add_bytes(hash, text(string), strlen(text(string)) + 1);
+    add_bytes(hash, or_empty(string), strlen(or_empty(string)) + 1);
 }
 
 static bool add_tensor(void *context, Onnx__TensorProto *tensor)

@@ -243,9 +243,10 @@ static bool make_by_operator(struct builder *b)
 {
     const Onnx__NodeProto *node = b->use->node;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        bool same = *table[i].domain ? strcmp(text(node->domain), table[i].domain) == 0
-                                     : domain_is_standard(node->domain);
-        if (same && strcmp(text(node->op_type), table[i].op_type) == 0 &&
+        bool same = *table[i].domain
+                        ? strcmp(or_empty(node->domain), table[i].domain) == 0
+                        : domain_is_standard(node->domain);
+        if (same && strcmp(or_empty(node->op_type), table[i].op_type) == 0 &&
             b->use->input < 32 && (table[i].inputs >> b->use->input & 1))
             return table[i].make(b);
     }

@@ -51,7 +51,7 @@ static const struct coded_operator table[] = {
 const struct coded_operator *coded_operator(const Onnx__NodeProto *node, size_t input)
 {
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (strcmp(table[i].type, text(node->op_type)) == 0 &&
+        if (strcmp(table[i].type, or_empty(node->op_type)) == 0 &&
             table[i].codes == (int)input)
             return &table[i];
     return NULL;
@@ -60,15 +60,15 @@ const struct coded_operator *coded_operator(const Onnx__NodeProto *node, size_t 
 bool takes_codes(const Onnx__NodeProto *node)
 {
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (strcmp(table[i].type, text(node->op_type)) == 0)
+        if (strcmp(table[i].type, or_empty(node->op_type)) == 0)
             return true;
     return false;
 }
 
 int64_t coded_bits(const Onnx__NodeProto *node)
 {
-    return strcmp(text(node->op_type), "MatMulNBits") == 0 ? node_int(node, "bits", 4)
-                                                           : 0;
+    return strcmp(or_empty(node->op_type), "MatMulNBits") == 0 ? node_int(node, "bits", 4)
+                                                               : 0;
 }
 
 /* ---- one scale for all, or for each channel ---------------------------- */

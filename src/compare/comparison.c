@@ -28,9 +28,9 @@ static double snr_db(const struct match *match)
 static const char *form_of(const struct found *item)
 {
     const struct value *value = item->value;
-    const char *form = item->coded ? text(item->use->node->op_type) : "";
+    const char *form = item->coded ? or_empty(item->use->node->op_type) : "";
     while (!item->coded && value && !value_constant(value)) {
-        form = text(value->node->op_type);
+        form = or_empty(value->node->op_type);
         value = input_value(value->scope, value->node, 0);
     }
     return form;

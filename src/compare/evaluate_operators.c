@@ -632,7 +632,7 @@ static bool quantize_linear(struct node_call *c, struct array *out)
 bool evaluate_is_decoder(const Onnx__NodeProto *node)
 {
     static const char decoder[] = "DequantizeLinear";
-    const char *type = text(node->op_type);
+    const char *type = or_empty(node->op_type);
     size_t length = strlen(type), tail = sizeof decoder - 1;
     return length >= tail && strcmp(type + length - tail, decoder) == 0;
 }
@@ -663,7 +663,7 @@ evaluate_fn *evaluate_operator(const Onnx__NodeProto *node)
         {"Unsqueeze", unsqueeze},
         {"QuantizeLinear", quantize_linear},
     };
-    const char *type = text(node->op_type);
+    const char *type = or_empty(node->op_type);
     if (evaluate_is_decoder(node))
         return dequantize_linear;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)

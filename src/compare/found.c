@@ -64,9 +64,9 @@ static struct found describe(const struct value *value, const struct use *use,
         return item;
     }
     const Onnx__NodeProto *result = coded ? coded_result(use) : use->node;
-    item.op_type = text(use->node->op_type);
+    item.op_type = or_empty(use->node->op_type);
     item.key = node_output(result, 0);
-    item.node = text(use->node->name);
+    item.node = or_empty(use->node->name);
     return item;
 }
 

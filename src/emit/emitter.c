@@ -43,8 +43,8 @@ static bool set_attributes(struct emitter *e, const struct op *op, Onnx__NodePro
 /* What fresh names begin with: the name of the node that goes, or else of the weight. */
 static const char *base_of(const struct emitter *e)
 {
-    return e->replaced && *text(e->replaced->name) ? e->replaced->name
-                                                   : e->item->value->name;
+    return e->replaced && *or_empty(e->replaced->name) ? e->replaced->name
+                                                       : e->item->value->name;
 }
 
 /* Profilers and adapters find layers by the names and metadata of nodes. */
@@ -53,12 +53,12 @@ static bool take_place(struct emitter *e, Onnx__NodeProto *node)
     const Onnx__NodeProto *old = e->replaced;
     if (!old || strcmp(node_output(node, 0), e->output) != 0)
         return false;
-    if (*text(old->name))
+    if (*or_empty(old->name))
         node->name = old->name;
     node->doc_string = old->doc_string;
     node->metadata_props = old->metadata_props;
     node->n_metadata_props = old->n_metadata_props;
-    return *text(old->name) != '\0';
+    return *or_empty(old->name) != '\0';
 }
 
 /* A node of the item. `out`: NULL for a fresh name. */

@@ -10,7 +10,7 @@ static bool refuse(const struct model *model, const Onnx__TensorProto *tensor,
                    const char *reason, struct error *err)
 {
     return error_set(err, STATUS_MALFORMED, "%s: tensor '%s': external data: %s",
-                     model->file->path, text(tensor->name), reason);
+                     model->file->path, or_empty(tensor->name), reason);
 }
 
 enum { DESCRIPTORS = 16 }; /* files that keep theirs, for copies inside the system */
@@ -73,8 +73,8 @@ static const char *read_entries(const Onnx__TensorProto *tensor, struct entries 
 {
     *entries = (struct entries){0};
     for (size_t i = 0; i < tensor->n_external_data; i++) {
-        const char *key = text(tensor->external_data[i]->key);
-        const char *value = text(tensor->external_data[i]->value);
+        const char *key = or_empty(tensor->external_data[i]->key);
+        const char *value = or_empty(tensor->external_data[i]->value);
         if (strcmp(key, "location") == 0) {
             entries->location = value;
         } else if (strcmp(key, "offset") == 0) {
@@ -97,8 +97,8 @@ static bool ends_early(const struct model *model, const Onnx__TensorProto *tenso
         err, STATUS_MALFORMED,
         "%s: tensor '%s': external data '%s' ends after %llu of at least %llu bytes: "
         "an incomplete download?",
-        model->file->path, text(tensor->name), file->path, (unsigned long long)file->size,
-        (unsigned long long)wanted);
+        model->file->path, or_empty(tensor->name), file->path,
+        (unsigned long long)file->size, (unsigned long long)wanted);
     if (explain_data(file, err))
         error_prefix(err, model->file->path);
     return false;

@@ -53,7 +53,7 @@ static struct value *define(struct index_builder *b, struct scope *scope,
 static bool define_tensor(struct index_builder *b, struct scope *scope,
                           Onnx__TensorProto *tensor, enum value_kind kind)
 {
-    struct value *value = define(b, scope, text(tensor->name), kind);
+    struct value *value = define(b, scope, or_empty(tensor->name), kind);
     if (!value)
         return false;
     value->tensor = tensor;
@@ -74,7 +74,7 @@ static bool define_outputs(struct index_builder *b, struct scope *scope,
                            Onnx__NodeProto *node)
 {
     for (size_t i = 0; i < node->n_output; i++) {
-        if (!*text(node->output[i]))
+        if (!*or_empty(node->output[i]))
             continue;
         struct value *value = define(b, scope, node->output[i], VALUE_NODE);
         if (!value)
@@ -132,14 +132,14 @@ static const char *path_stem(const struct index_builder *b, const struct region 
 {
     struct arena *arena = b->index->arena;
     if (region->function)
-        return arena_printf(arena, "function %s", text(region->function->name));
+        return arena_printf(arena, "function %s", or_empty(region->function->name));
     if (!region->outer)
         return "";
     const Onnx__NodeProto *node = region->owner;
     const struct scope *outer = region->outer->data;
-    const char *label = *text(node->name) ? node->name : node_output(node, 0);
+    const char *label = *or_empty(node->name) ? node->name : node_output(node, 0);
     return arena_printf(arena, "%s%s%s.%s", outer->path, *outer->path ? "/" : "", label,
-                        text(region->attribute->name));
+                        or_empty(region->attribute->name));
 }
 
 static bool define_graph(struct index_builder *b, struct scope *scope,
@@ -154,7 +154,7 @@ static bool define_graph(struct index_builder *b, struct scope *scope,
             return false;
     }
     for (size_t i = 0; i < graph->n_input; i++)
-        if (!define_input(b, scope, text(graph->input[i]->name)))
+        if (!define_input(b, scope, or_empty(graph->input[i]->name)))
             return false;
     return define_nodes(b, scope, graph->node, graph->n_node);
 }
@@ -163,7 +163,7 @@ static bool define_function(struct index_builder *b, struct scope *scope,
                             const Onnx__FunctionProto *function)
 {
     for (size_t i = 0; i < function->n_input; i++)
-        if (!define_input(b, scope, text(function->input[i])))
+        if (!define_input(b, scope, or_empty(function->input[i])))
             return false;
     return define_nodes(b, scope, function->node, function->n_node);
 }
@@ -190,7 +190,7 @@ static bool enter_scope(void *context, struct region *region)
 /* The domains of both operators are ONNX's and com.microsoft. */
 static bool is_quantized(const struct value *value, const Onnx__NodeProto *node)
 {
-    const char *op_type = node ? text(node->op_type) : "";
+    const char *op_type = node ? or_empty(node->op_type) : "";
     return name_is(op_type, "QuantizeLinear") ||
            (name_is(op_type, "DequantizeLinear") && !value_constant(value));
 }
@@ -227,7 +227,7 @@ static void order_uses(struct value *value)
 static bool use_inputs(void *context, struct region *region, Onnx__NodeProto *node)
 {
     for (size_t i = 0; i < node->n_input; i++)
-        if (!add_use(context, region->data, text(node->input[i]), node, i))
+        if (!add_use(context, region->data, or_empty(node->input[i]), node, i))
             return false;
     return true;
 }
@@ -239,7 +239,7 @@ static bool use_outputs(void *context, struct region *region)
     const size_t count = graph ? graph->n_output : function->n_output;
     for (size_t i = 0; i < count; i++) {
         const char *name = graph ? graph->output[i]->name : function->output[i];
-        if (!add_use(context, region->data, text(name), NULL, i))
+        if (!add_use(context, region->data, or_empty(name), NULL, i))
             return false;
     }
     return true;
@@ -251,7 +251,7 @@ static void mark_trained(const struct graph_index *index,
                          Onnx__StringStringEntryProto *const *bindings, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        struct value *value = scope_find(index->main, text(bindings[i]->key));
+        struct value *value = scope_find(index->main, or_empty(bindings[i]->key));
         if (value)
             value->is_trained = true;
     }

@@ -194,7 +194,7 @@ static bool apply_nodes(struct graph_edit *edit, Onnx__NodeProto ***nodes, size_
 static const struct value_edit *edit_of_name(const struct graph_edit *edit,
                                              const char *name, const struct value **value)
 {
-    *value = map_get(&edit->scope->values, text(name));
+    *value = map_get(&edit->scope->values, or_empty(name));
     return *value ? edit_of_value(edit->edits, *value) : NULL;
 }
 

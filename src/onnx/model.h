@@ -38,8 +38,8 @@ const struct file *model_file_of(const struct model *model, const uint8_t *data)
 typedef bool tensor_fn(void *context, Onnx__TensorProto *tensor);
 bool model_tensors(const struct model *model, tensor_fn *fn, void *context);
 
-/* A text field that may be absent. */
-static inline const char *text(const char *field)
+/* A text field, or "" if it is absent. */
+static inline const char *or_empty(const char *field)
 {
     return field ? field : "";
 }

@@ -10,27 +10,27 @@ bool domain_is_standard(const char *domain)
 
 bool domain_same(const char *a, const char *b)
 {
-    return domain_is_standard(a) ? domain_is_standard(b) : strcmp(a, text(b)) == 0;
+    return domain_is_standard(a) ? domain_is_standard(b) : strcmp(a, or_empty(b)) == 0;
 }
 
 bool node_is(const Onnx__NodeProto *node, const char *op_type)
 {
-    return name_is(text(node->op_type), op_type) && domain_is_standard(node->domain);
+    return name_is(or_empty(node->op_type), op_type) && domain_is_standard(node->domain);
 }
 
 const char *node_input(const Onnx__NodeProto *node, size_t index)
 {
-    return index < node->n_input ? text(node->input[index]) : "";
+    return index < node->n_input ? or_empty(node->input[index]) : "";
 }
 
 const char *node_output(const Onnx__NodeProto *node, size_t index)
 {
-    return index < node->n_output ? text(node->output[index]) : "";
+    return index < node->n_output ? or_empty(node->output[index]) : "";
 }
 
 const char *node_label(struct model *model, const Onnx__NodeProto *node)
 {
-    if (*text(node->name))
+    if (*or_empty(node->name))
         return node->name;
     const char *label =
         arena_printf(model->arena, "(unnamed, makes '%s')", node_output(node, 0));
@@ -42,7 +42,7 @@ const char *node_label(struct model *model, const Onnx__NodeProto *node)
 Onnx__AttributeProto *node_attribute(const Onnx__NodeProto *node, const char *name)
 {
     for (size_t i = 0; i < node->n_attribute; i++)
-        if (name_is(text(node->attribute[i]->name), name))
+        if (name_is(or_empty(node->attribute[i]->name), name))
             return node->attribute[i];
     return NULL;
 }
@@ -142,7 +142,7 @@ bool node_set_tensor(struct model *model, Onnx__NodeProto *node, const char *nam
 static bool has_other_name(void *name, const void *item)
 {
     const Onnx__AttributeProto *attribute = item;
-    return strcmp(text(attribute->name), name) != 0;
+    return strcmp(or_empty(attribute->name), name) != 0;
 }
 
 bool node_remove(Onnx__NodeProto *node, const char *name)

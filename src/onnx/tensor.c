@@ -133,7 +133,7 @@ struct payload *tensor_values(struct model *model, const Onnx__TensorProto *tens
     struct payload *payload = NULL;
     if (!tensor_elements(tensor, &elements)) {
         error_set(err, STATUS_MALFORMED, "%s: tensor '%s' has impossible dimensions",
-                  model->file->path, text(tensor->name));
+                  model->file->path, or_empty(tensor->name));
         return NULL;
     }
     if (tensor->has_raw_data) {
@@ -151,7 +151,7 @@ struct payload *tensor_values(struct model *model, const Onnx__TensorProto *tens
     if (payload->size != expected) {
         error_set(err, STATUS_MALFORMED,
                   "%s: tensor '%s' has %llu bytes of values where its shape needs %llu",
-                  model->file->path, text(tensor->name),
+                  model->file->path, or_empty(tensor->name),
                   (unsigned long long)payload->size, (unsigned long long)expected);
         return NULL;
     }
@@ -164,7 +164,7 @@ int64_t *tensor_ints(struct model *model, const Onnx__TensorProto *tensor,
     bool wide = tensor->data_type == DATA_INT64;
     if (!wide && tensor->data_type != DATA_INT32) {
         error_set(err, STATUS_UNSUPPORTED, "%s: tensor '%s' should hold integers, not %s",
-                  model->file->path, text(tensor->name),
+                  model->file->path, or_empty(tensor->name),
                   data_type_name(tensor->data_type));
         return NULL;
     }

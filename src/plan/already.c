@@ -40,7 +40,7 @@ static const struct quantized_operator {
 static const struct quantized_operator *find_operator(const Onnx__NodeProto *node)
 {
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
-        if (name_is(text(node->op_type), operators[i].op_type))
+        if (name_is(or_empty(node->op_type), operators[i].op_type))
             return &operators[i];
     return NULL;
 }

@@ -65,8 +65,8 @@ static const struct use *loop_use(const struct graph_index *index, const struct 
         input >= body->n_input || output >= body->n_output)
         return NULL;
     struct scope *scope = scope_of(index, body);
-    const char *name = text(body->input[input]->name);
-    if (!scope || !passes_on(scope, name, text(body->output[output]->name)))
+    const char *name = or_empty(body->input[input]->name);
+    if (!scope || !passes_on(scope, name, or_empty(body->output[output]->name)))
         return NULL;
     /* What comes out of the node is the weight again: nobody may want that. */
     const char *after =
@@ -79,9 +79,9 @@ static const struct use *loop_use(const struct graph_index *index, const struct 
 /* Functions may differ in their overload alone. */
 static bool is_call_of(const Onnx__NodeProto *node, const Onnx__FunctionProto *function)
 {
-    return name_is(text(function->name), text(node->op_type)) &&
+    return name_is(or_empty(function->name), or_empty(node->op_type)) &&
            domain_same(function->domain, node->domain) &&
-           strcmp(text(function->overload), text(node->overload)) == 0;
+           strcmp(or_empty(function->overload), or_empty(node->overload)) == 0;
 }
 
 static const struct use *function_use(const struct graph_index *index,
@@ -94,7 +94,7 @@ static const struct use *function_use(const struct graph_index *index,
             use->input >= function->n_input)
             continue;
         const struct value *value =
-            map_get(&scope->values, text(function->input[use->input]));
+            map_get(&scope->values, or_empty(function->input[use->input]));
         /* What the function hands back would be the weight itself. */
         for (const struct use *inner = value ? value->uses : NULL; inner;
              inner = inner->next)

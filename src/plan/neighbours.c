@@ -36,7 +36,7 @@ static bool is_one_of(const Onnx__NodeProto *node, const char *const *names, siz
 /* In any domain: com.microsoft has its own. */
 static bool is_named(const Onnx__NodeProto *node, const char *op_type)
 {
-    return name_is(text(node->op_type), op_type);
+    return name_is(or_empty(node->op_type), op_type);
 }
 
 /* A function's body is put in place of its node before anything is joined: what lies

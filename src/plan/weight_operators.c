@@ -181,9 +181,9 @@ static const struct weight_operator operators[] = {
 
 static bool is_operator(const Onnx__NodeProto *node, const struct weight_operator *row)
 {
-    if (!name_is(text(node->op_type), row->op_type))
+    if (!name_is(or_empty(node->op_type), row->op_type))
         return false;
-    return *row->domain ? strcmp(text(node->domain), row->domain) == 0
+    return *row->domain ? strcmp(or_empty(node->domain), row->domain) == 0
                         : domain_is_standard(node->domain);
 }
 
@@ -311,7 +311,7 @@ static const char *find_layout(struct layout_search *search, const struct use *u
         return "it is an output of its graph";
     if (search->left-- == 0)
         return "it is handed to too many functions and bodies";
-    const char *op_type = text(use->node->op_type);
+    const char *op_type = or_empty(use->node->op_type);
     const struct weight_operator *row = find_operator(use, &known);
     if (row)
         return row_layout(search, row, use, dims, rank, layout);

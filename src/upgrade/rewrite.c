@@ -36,8 +36,8 @@ void refuse_node(const struct upgrade_scope *scope, const Onnx__NodeProto *node,
     char line[512];
     bool inside = scope->function != NULL;
     snprintf(line, sizeof line, "\n  %.200s (%.60s)%s%.100s: %.120s",
-             node_label(scope->upgrade->model, node), text(node->op_type),
-             inside ? " in function " : "", inside ? text(scope->function->name) : "",
+             node_label(scope->upgrade->model, node), or_empty(node->op_type),
+             inside ? " in function " : "", inside ? or_empty(scope->function->name) : "",
              reason);
     size_t length = strlen(line);
     refusals->count++;
@@ -59,7 +59,7 @@ bool refuse(struct rewrite *r, const Onnx__NodeProto *node, const char *reason)
 
 bool is_reference(const Onnx__AttributeProto *attribute)
 {
-    return attribute && *text(attribute->ref_attr_name);
+    return attribute && *or_empty(attribute->ref_attr_name);
 }
 
 /* ---- new nodes ------------------------------------------------------ */
@@ -68,9 +68,9 @@ bool is_reference(const Onnx__AttributeProto *attribute)
 static const char *base_of(const Onnx__NodeProto *node)
 {
     for (size_t i = 0; i < node->n_output; i++)
-        if (*text(node->output[i]))
+        if (*or_empty(node->output[i]))
             return node->output[i];
-    return text(node->op_type);
+    return or_empty(node->op_type);
 }
 
 static Onnx__NodeProto *make(struct rewrite *r, const char *op_type, const char *name,
@@ -98,7 +98,7 @@ Onnx__NodeProto *node_after(struct rewrite *r, const char *op_type,
 bool node_cut_outputs(struct rewrite *r, Onnx__NodeProto *node, size_t count)
 {
     for (size_t i = count; i < node->n_output; i++)
-        if (*text(node->output[i]) &&
+        if (*or_empty(node->output[i]) &&
             !map_put(&r->scope->upgrade->dropped, node->output[i], node))
             return false;
     if (node->n_output > count)
@@ -112,7 +112,7 @@ const char *node_detach(struct rewrite *r, Onnx__NodeProto *node)
         refuse(r, node, "it has no outputs");
         return NULL;
     }
-    const char *old = text(node->output[0]);
+    const char *old = or_empty(node->output[0]);
     const char *fresh = name_fresh(r->model, old, "raw");
     if (!fresh)
         return NULL;
@@ -280,7 +280,7 @@ static const char *reference_value(struct rewrite *r, const Onnx__NodeProto *nod
                                    const char *constant,
                                    Onnx__AttributeProto__AttributeType type)
 {
-    const char *name = name_fresh(r->model, base_of(node), text(attribute->name));
+    const char *name = name_fresh(r->model, base_of(node), or_empty(attribute->name));
     Onnx__NodeProto *made = name ? constant_node(r, name) : NULL;
     Onnx__AttributeProto *value = arena_alloc(r->model->arena, sizeof *value);
     void *added = value;
@@ -302,12 +302,12 @@ static bool reference_is_sure(struct rewrite *r, const Onnx__NodeProto *node,
 {
     const Onnx__FunctionProto *function = r->scope->function;
     if (function && survey_is_given(&r->scope->upgrade->survey, function,
-                                    text(attribute->ref_attr_name)))
+                                    or_empty(attribute->ref_attr_name)))
         return true;
     const char *reason = arena_printf(
         r->model->arena,
         "attribute %.30s becomes an input, and not all callers of the function give it",
-        text(attribute->name));
+        or_empty(attribute->name));
     refuse(r, node, reason ? reason : "an attribute becomes an input");
     return false;
 }
@@ -316,7 +316,7 @@ static const char *literal_value(struct rewrite *r, const Onnx__NodeProto *node,
                                  const Onnx__AttributeProto *attribute,
                                  enum attribute_kind kind)
 {
-    const char *suffix = text(attribute->name);
+    const char *suffix = or_empty(attribute->name);
     switch (kind) {
     case ATTRIBUTE_INTS:
         return attribute->n_ints == 0

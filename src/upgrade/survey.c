@@ -25,13 +25,13 @@ static bool is_named(const Onnx__FunctionProto *function, const char *domain,
                      const char *overload)
 {
     return domain_same(function->domain, domain) &&
-           strcmp(text(function->overload), text(overload)) == 0;
+           strcmp(or_empty(function->overload), or_empty(overload)) == 0;
 }
 
 static struct callee *callee_of(const struct survey *survey, const char *domain,
                                 const char *name, const char *overload)
 {
-    struct callee *callee = map_get(&survey->callees, text(name));
+    struct callee *callee = map_get(&survey->callees, or_empty(name));
     while (callee && !is_named(callee->function, domain, overload))
         callee = callee->namesake;
     return callee;
@@ -66,7 +66,7 @@ static bool count_node(void *context, struct region *region, Onnx__NodeProto *no
         return true;
     callee->calls++;
     for (size_t i = 0; i < node->n_attribute; i++)
-        if (!count_given(survey, callee, text(node->attribute[i]->name)))
+        if (!count_given(survey, callee, or_empty(node->attribute[i]->name)))
             return false;
     return true;
 }
@@ -78,9 +78,9 @@ static bool add_callee(struct survey *survey, const Onnx__FunctionProto *functio
         return false;
     callee->function = function;
     callee->next = survey->first;
-    callee->namesake = map_get(&survey->callees, text(function->name));
+    callee->namesake = map_get(&survey->callees, or_empty(function->name));
     survey->first = callee;
-    return map_put(&survey->callees, text(function->name), callee);
+    return map_put(&survey->callees, or_empty(function->name), callee);
 }
 
 bool survey_open(struct survey *survey, struct model *model)
@@ -110,7 +110,7 @@ bool survey_is_given(const struct survey *survey, const Onnx__FunctionProto *fun
                      const char *attribute)
 {
     for (size_t i = 0; i < function->n_attribute_proto; i++)
-        if (strcmp(text(function->attribute_proto[i]->name), attribute) == 0)
+        if (strcmp(or_empty(function->attribute_proto[i]->name), attribute) == 0)
             return true;
     const struct callee *callee =
         callee_of(survey, function->domain, function->name, function->overload);
@@ -122,7 +122,7 @@ bool survey_is_given(const struct survey *survey, const Onnx__FunctionProto *fun
 
 static bool use(struct survey *survey, const char *name)
 {
-    return !*text(name) || map_put(&survey->used, name, survey);
+    return !*or_empty(name) || map_put(&survey->used, name, survey);
 }
 
 static bool use_inputs(void *survey, struct region *region, Onnx__NodeProto *node)

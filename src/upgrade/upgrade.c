@@ -78,7 +78,7 @@ static int64_t ir_of_opset(int64_t opset)
 
 static bool is_no_initializer(void *names, const void *input)
 {
-    return !map_get(names, text(((const Onnx__ValueInfoProto *)input)->name));
+    return !map_get(names, or_empty(((const Onnx__ValueInfoProto *)input)->name));
 }
 
 /* Below IR 4 every initializer had to be an input as well, and was constant all the
@@ -88,7 +88,7 @@ static bool fix_initializers(Onnx__GraphProto *graph, struct error *err)
     struct map names = {0};
     bool ok = true;
     for (size_t i = 0; ok && i < graph->n_initializer; i++)
-        ok = map_put(&names, text(graph->initializer[i]->name), graph);
+        ok = map_put(&names, or_empty(graph->initializer[i]->name), graph);
     if (ok)
         list_filter(&graph->input, &graph->n_input, is_no_initializer, &names);
     map_free(&names);
@@ -128,7 +128,7 @@ static bool raise_function(struct upgrade *upgrade, Onnx__FunctionProto *functio
 {
     struct imports imports = imports_of_function(function);
     const char *where =
-        arena_printf(upgrade->model->arena, "function '%s': ", text(function->name));
+        arena_printf(upgrade->model->arena, "function '%s': ", or_empty(function->name));
     if (!where)
         return error_memory(upgrade->err);
     if (!merge_imports(upgrade, imports, where))
@@ -149,7 +149,7 @@ static bool raise_function(struct upgrade *upgrade, Onnx__FunctionProto *functio
 
 static bool is_not_dropped(void *dropped, const void *info)
 {
-    return !map_get(dropped, text(((const Onnx__ValueInfoProto *)info)->name));
+    return !map_get(dropped, or_empty(((const Onnx__ValueInfoProto *)info)->name));
 }
 
 /* Nothing may be said of values that no node makes any more. */

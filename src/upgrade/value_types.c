@@ -70,7 +70,7 @@ static bool learn_infos(struct types *types, struct arena *arena,
                         Onnx__ValueInfoProto *const *infos, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (!learn(types, arena, text(infos[i]->name), declared(infos[i])))
+        if (!learn(types, arena, or_empty(infos[i]->name), declared(infos[i])))
             return false;
     return true;
 }
@@ -78,7 +78,7 @@ static bool learn_infos(struct types *types, struct arena *arena,
 bool types_of_constant(struct types *types, struct arena *arena,
                        const Onnx__TensorProto *tensor)
 {
-    return learn(types, arena, text(tensor->name), of_tensor(tensor));
+    return learn(types, arena, or_empty(tensor->name), of_tensor(tensor));
 }
 
 bool types_of_graph(struct types *types, struct arena *arena,
@@ -89,7 +89,7 @@ bool types_of_graph(struct types *types, struct arena *arena,
             return false;
     for (size_t i = 0; i < graph->n_input; i++) {
         /* Callers may override an initializer that is also an input. */
-        struct value_type *type = map_get(&types->map, text(graph->input[i]->name));
+        struct value_type *type = map_get(&types->map, or_empty(graph->input[i]->name));
         if (type)
             type->constant = NULL;
     }
@@ -214,7 +214,7 @@ static int rank_by_length(const struct types *types, const Onnx__NodeProto *node
 static int rank_of(const struct types *types, const Onnx__NodeProto *node)
 {
     for (size_t i = 0; i < sizeof rank_rows / sizeof *rank_rows; i++) {
-        if (!name_is(text(node->op_type), rank_rows[i].op_type))
+        if (!name_is(or_empty(node->op_type), rank_rows[i].op_type))
             continue;
         switch (rank_rows[i].rule) {
         case RANK_ONE:
@@ -248,7 +248,7 @@ bool types_of_node(struct types *types, struct arena *arena, const Onnx__NodePro
         return true;
     if (node_is(node, "Constant"))
         return learn_constant(types, arena, node);
-    const struct operator_row *row = operator_find(text(node->op_type));
+    const struct operator_row *row = operator_find(or_empty(node->op_type));
     int rank = row ? rank_of(types, node) : -1;
     for (size_t i = 0; row && i < node->n_output; i++) {
         struct value_type type = {element_of(types, node, row, i), rank, NULL};

@@ -58,7 +58,7 @@ static bool apply(struct upgrade_scope *scope, Onnx__NodeProto *node,
 static bool emit(struct upgrade_scope *scope, Onnx__NodeProto *node, int64_t version)
 {
     const struct change *change =
-        change_next(text(node->op_type), version, scope->upgrade->target);
+        change_next(or_empty(node->op_type), version, scope->upgrade->target);
     if (change)
         return apply(scope, node, change);
     return append(scope, node) || error_memory(scope->upgrade->err);
@@ -67,7 +67,7 @@ static bool emit(struct upgrade_scope *scope, Onnx__NodeProto *node, int64_t ver
 /* False, and refused, where the source opset doesn't have the operator. */
 static bool is_known(const struct upgrade_scope *scope, const Onnx__NodeProto *node)
 {
-    const struct operator_row *row = operator_find(text(node->op_type));
+    const struct operator_row *row = operator_find(or_empty(node->op_type));
     char *reason;
     if (row && row->since <= scope->source &&
         (row->gone == 0 || row->gone > scope->source))

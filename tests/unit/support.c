@@ -277,7 +277,7 @@ struct model *read_proto(const Onnx__ModelProto *proto)
 Onnx__TensorProto *find_initializer(const Onnx__GraphProto *graph, const char *name)
 {
     for (size_t i = 0; i < graph->n_initializer; i++)
-        if (strcmp(text(graph->initializer[i]->name), name) == 0)
+        if (strcmp(or_empty(graph->initializer[i]->name), name) == 0)
             return graph->initializer[i];
     return NULL;
 }
