@@ -716,57 +716,81 @@ NIBBLE_API enum nibble_status nibble_calibration_load(
 
 /* ---- trials --------------------------------------------------------- */
 
-/* What becomes of the model's output if some weights are quantized, and how later layers
- * can make up for earlier ones: a session of the float model in which weights and biases
- * are inputs. They have the float values as defaults, so only what is tried need be fed.
+/* Trials show what becomes of the model's output if some weights are quantized, and let
+ * later layers make up for the errors of earlier ones. A runtime runs a float model in
+ * which weights and biases are inputs. The float values are the defaults of these inputs,
+ * so a run needs values only for the weights on trial. There are two ways to use them:
  *
- * - By output: for each trial, run the model with what nibble_calibration_try gives for
- * it alone, and hand the noise of the outputs to nibble_calibration_weigh. Then
- *   bits_per_weight chooses for the least sum of these.
- * - Layer by layer: for each step, run some inputs through the float model and through
- * the one with everything kept so far, hand both to nibble_calibration_observe_step, and
- *   then try the step's trials with `keep`. nibble_quantize writes what was kept, where
- *   its options come to the same types and blocks. */
+ * - By output. For each trial, run the model with the values of nibble_calibration_try
+ * for this trial alone, and give the noise of the outputs to nibble_calibration_weigh.
+ * The option bits_per_weight then chooses the least sum of this noise.
+ * - Layer by layer. For each step, run some inputs through the float model, and through
+ *   the model with everything that was kept so far. Give both to
+ *   nibble_calibration_observe_step, and then try the trials of the step with `keep`.
+ *   nibble_quantize writes what was kept, if its options lead to the same types and
+ *   blocks. */
+
+/* One weight on trial. The library owns this struct, and it may grow. */
 struct nibble_trial {
-    const char *name; /* of the input for the weight's values */
+    /* The name of the input for the weight's values. */
+    const char *name;
+    /* The shape of the weight: `rank` dimensions. */
     const int64_t *dims;
+    /* The number of the weight's dimensions. */
     size_t rank;
+    /* The number of the weight's elements. */
     uint64_t elements;
-    const char *bias_name; /* of the input for the bias; "" where there is none */
+    /* The name of the input for the bias. "" if there is none. */
+    const char *bias_name;
+    /* The shape of the bias: `bias_rank` dimensions. */
     const int64_t *bias_dims;
+    /* The number of the bias's dimensions. */
     size_t bias_rank;
+    /* The number of the bias's elements. */
     uint64_t bias_elements;
-    size_t
-        step; /* trials of one step share their input; steps are in the model's order */
-    const char *tensors[2]; /* what to observe for the step; NULL: nothing more */
-    double noise; /* after _try: relative to the signal, of the layer's output where
-                     that is known, else of the weight's values */
+    /* The step that the trial belongs to. Trials of one step share their input. Steps are
+     * in the order of the model. */
+    size_t step;
+    /* The tensors to observe for the step. NULL means no further one. */
+    const char *tensors[2];
+    /* Set by nibble_calibration_try: the noise relative to the signal. It is measured at
+     * the layer's output if that is known, and otherwise at the weight's values. */
+    double noise;
 };
 
-/* Begins trials of MODEL quantized with these options, and writes the model for them: the
- * instrumented one with weights and biases as inputs. What was kept before is gone. */
+/* Begins trials of the model, quantized with these options. Writes the model for them to
+ * `output`: the instrumented model with weights and biases as inputs. Forgets what was
+ * kept before. */
 NIBBLE_API enum nibble_status nibble_calibration_begin_trials(
     struct nibble_calibration *calibration, const struct nibble_options *options,
     const char *output, struct nibble_error *error);
+
+/* Returns the number of trials. */
 NIBBLE_API size_t
 nibble_calibration_trial_count(const struct nibble_calibration *calibration);
+
+/* Returns a trial. `index` is below nibble_calibration_trial_count; otherwise the result
+ * is NULL. */
 NIBBLE_API const struct nibble_trial *nibble_calibration_trial(
     const struct nibble_calibration *calibration, size_t index);
 
-/* What a weight becomes, as floats: `values` has room for trial->elements, `bias` for
- * trial->bias_elements. The bias has what was kept of it, for LSTM and the like. */
+/* Quantizes a weight and returns it as floats. The caller owns both arrays: `values` has
+ * room for trial->elements, and `bias` for trial->bias_elements. `keep` makes the result
+ * part of the model for later steps. If several trials share a bias, as in an LSTM, the
+ * bias includes what was kept of the others. */
 NIBBLE_API enum nibble_status nibble_calibration_try(
     struct nibble_calibration *calibration, size_t index, bool keep, float *values,
     float *bias, struct nibble_error *error);
 
-/* The noise of the model's output, relative to its signal, with the weight alone as
- * nibble_calibration_try gives it. */
+/* Tells the library the noise of the model's output, relative to its signal, in a run
+ * where only this weight has the values of nibble_calibration_try. */
 NIBBLE_API enum nibble_status nibble_calibration_weigh(
     struct nibble_calibration *calibration, size_t index, double noise,
     struct nibble_error *error);
 
-/* One run of the float model, and the same with what was kept: the tensors of a step.
- * What was observed for another step before is gone. */
+/* Adds one run of a step. `float_arrays` has the step's tensors in the float model.
+ * `arrays` has them in the model with everything that was kept so far. A call for another
+ * step than before forgets the runs of that step. */
 NIBBLE_API enum nibble_status nibble_calibration_observe_step(
     struct nibble_calibration *calibration, size_t step,
     const struct nibble_array *float_arrays, size_t float_count,
