@@ -4,15 +4,15 @@
 #ifndef NIBBLE_TESTS_SUPPORT_H
 #define NIBBLE_TESTS_SUPPORT_H
 
+#include "onnx/model.h"
+#include "onnx/tensor.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "onnx/model.h"
-#include "onnx/tensor.h"
 
 /* One test, after which everything made by helpers is gone. */
 #define TEST(function) cmocka_unit_test_teardown(function, support_teardown)

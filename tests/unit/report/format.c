@@ -1,15 +1,14 @@
 /* Sizes, names made printable, names shortened. */
+#include "report/format.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
-
-#include "report/format.h"
-
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static void test_bytes(void **state)
 {

@@ -1,16 +1,15 @@
 /* The report as JSON: parsed again, and compared field by field. */
+#include "sample.h"
+
+#include <cjson/cJSON.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
-
-#include "sample.h"
-
-#include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static cJSON *parsed(const struct nibble_report *report)
 {

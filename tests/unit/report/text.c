@@ -1,16 +1,15 @@
 /* The report as text: whole pages compared with what they should look like. */
+#include "sample.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
-
-#include "sample.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static void check(const struct nibble_report *report, int columns, bool all,
                   const char *expected)

@@ -1,10 +1,10 @@
 /* Tests of solving: against GPTQ as its paper writes it, with the inverse; against every
  * code there is, where inputs are few; errors, biases and targets against plain sums. */
-#include <math.h>
-#include <string.h>
-
 #include "solve/solve.h"
 #include "support.h"
+
+#include <math.h>
+#include <string.h>
 
 enum { MOST = 24, ROWS = 400 };
 

@@ -1,6 +1,5 @@
 /* The tables of the upgrade: their order, each other, and docs/upgrading.md. */
 #include "support.h"
-
 #include "upgrade/operator_versions.h"
 #include "upgrade/opset_changes.h"
 #include "upgrade/upgrade.h"

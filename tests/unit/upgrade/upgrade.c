@@ -1,9 +1,8 @@
 /* model_upgrade on models made by hand: what it changes, what it refuses, and what no
  * writer of models would write. */
-#include "support.h"
-
 #include "onnx/imports.h"
 #include "onnx/node.h"
+#include "support.h"
 #include "upgrade/upgrade.h"
 
 #include <string.h>

@@ -1,6 +1,5 @@
 /* What is known of values: declared, followed through nodes, and never guessed. */
 #include "support.h"
-
 #include "upgrade/value_types.h"
 
 struct known {
