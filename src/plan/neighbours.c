@@ -109,6 +109,72 @@ static bool goes_quantized(struct neighbour_search *search, const struct scope *
     return false;
 }
 
+/* ---- activations in int8 --------------------------------------------- */
+
+static bool is_int8(const struct value *value, const char *op_type)
+{
+    if (value->kind != VALUE_NODE || !node_is(value->node, op_type))
+        return false;
+    const struct value *zero = operand(value->scope, value->node, 2);
+    const Onnx__TensorProto *tensor = zero ? value_constant(zero) : NULL;
+    return tensor && tensor->data_type == DATA_INT8;
+}
+
+/* Whether all uses of the node's first output are of one operator; or any of them is. */
+static bool goes_to(const struct scope *scope, const Onnx__NodeProto *node,
+                    const char *op_type, bool all)
+{
+    const char *name = node_output(node, 0);
+    const struct value *value = *name ? scope_find(scope, name) : NULL;
+    bool found = all && value && value->uses;
+    for (const struct use *use = value ? value->uses : NULL; use; use = use->next) {
+        bool is = use->node && node_is(use->node, op_type);
+        found = all ? found && is : found || is;
+    }
+    return found;
+}
+
+/* ONNX Runtime puts a Reshape around MatMul and Add, and moves DequantizeLinear past. */
+static bool is_moved_past(const struct use *use)
+{
+    if (!use->node || use->input != 0)
+        return false;
+    if (node_is(use->node, "MatMul"))
+        return goes_to(use->scope, use->node, "Add", false);
+    return IS_ONE_OF(use->node, moving_ops) &&
+           !goes_to(use->scope, use->node, "QuantizeLinear", true);
+}
+
+static bool is_moved_before(const struct value *quantized)
+{
+    const struct value *from = operand(quantized->scope, quantized->node, 0);
+    if (!from || from->kind != VALUE_NODE)
+        return false;
+    const struct value *before = operand(from->scope, from->node, 0);
+    bool made = before && before->kind == VALUE_NODE;
+    if (node_is(from->node, "Add"))
+        return made && node_is(before->node, "MatMul");
+    return IS_ONE_OF(from->node, moving_ops) &&
+           !(made && node_is(before->node, "DequantizeLinear"));
+}
+
+bool neighbours_move_int8(const struct graph_index *index)
+{
+    if (!index->quantizes)
+        return false;
+    for (const struct value *value = index->values; value; value = value->next) {
+        if (is_int8(value, "QuantizeLinear") && is_moved_before(value))
+            return true;
+        bool codes = is_int8(value, "DequantizeLinear");
+        for (const struct use *use = codes ? value->uses : NULL; use; use = use->next)
+            if (is_moved_past(use))
+                return true;
+    }
+    return false;
+}
+
+/* ---- weights ---------------------------------------------------------- */
+
 /* Weights that ONNX Runtime has an integer operator for: QLinearMatMul and
  * MatMulIntegerToFloat, QGemm, QLinearConv. It prepares ConvTranspose for one, too. */
 static const struct joined {

@@ -21,4 +21,8 @@ enum integer {
 enum integer neighbours_integer(const struct graph_index *index, const struct use *use,
                                 size_t rank);
 
+/* Whether ONNX Runtime moves QuantizeLinear or DequantizeLinear of activations in int8
+ * past some operator. */
+bool neighbours_move_int8(const struct graph_index *index);
+
 #endif

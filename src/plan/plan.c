@@ -2,12 +2,14 @@
  * and gives scheme and shape to those that pass. Changes nothing in the model. */
 #include "plan/plan.h"
 #include "core/pages.h"
+#include "onnx/imports.h"
 #include "onnx/node.h"
 #include "plan/already.h"
 #include "plan/constant.h"
 #include "plan/equal.h"
 #include "plan/fixed.h"
 #include "plan/forms.h"
+#include "plan/neighbours.h"
 #include "plan/shape.h"
 #include "plan/uses.h"
 
@@ -21,9 +23,10 @@ struct planner {
     struct plan_item *item;  /* the weight that is looked at, */
     struct plan_options own; /* and the options as they are for it, */
     const struct weight_uses
-        *shared;     /* and its uses, if those that want copies get none */
-    size_t first;    /* the first item of this weight */
-    uint64_t copied; /* bytes of all copies so far */
+        *shared;       /* and its uses, if those that want copies get none */
+    size_t first;      /* the first item of this weight */
+    uint64_t copied;   /* bytes of all copies so far */
+    int64_t opset_max; /* that forms may need; 0: any */
     struct pages sampled;
     struct error *err;
 };
@@ -131,6 +134,7 @@ static const char *reason_choice(struct planner *p, struct plan_item *item)
 {
     const struct plan_choice *choice = look_up(p, p->options->choices, item->value);
     p->own = *p->options;
+    p->own.opset_max = p->opset_max;
     item->chosen = choice != NULL;
     if (!choice)
         return NULL;
@@ -406,6 +410,19 @@ static size_t count_items(const struct graph_index *index)
     return total;
 }
 
+/* From opset 21 on ONNX Runtime up to 1.32 does not load a model in which it moves
+ * activations in int8: it makes their zero points unsigned, but not the output_dtype of
+ * the nodes that it adds. */
+static int64_t opset_max(struct model *model, const struct graph_index *index,
+                         const struct plan_options *options)
+{
+    enum { OPSET_OUTPUT_DTYPE = 21 };
+    int64_t opset = model_opset(model);
+    bool stays = options->target == TARGET_ONNXRUNTIME && opset < OPSET_OUTPUT_DTYPE &&
+                 neighbours_move_int8(index);
+    return stays ? opset : 0;
+}
+
 bool plan_make(struct model *model, const struct graph_index *index,
                const struct plan_options *options, struct plan *plan, struct error *err)
 {
@@ -413,6 +430,7 @@ bool plan_make(struct model *model, const struct graph_index *index,
         .model = model, .index = index, .options = options, .plan = plan, .err = err};
     struct plan_item item;
     size_t count = count_items(index);
+    p.opset_max = opset_max(model, index, options);
     *plan = (struct plan){.arena = arena_create(ARENA_NO_CAP)};
     if (!plan->arena ||
         !(plan->items = arena_array(plan->arena, count, sizeof *plan->items)))

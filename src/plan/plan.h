@@ -66,6 +66,7 @@ struct plan_options {
     uint64_t copy_bytes;   /* what copies of codes may take in all; COPY_BYTES_DEFAULT */
     uint64_t least_gain;   /* bytes that a weight must save */
     bool half_scales;      /* float16 scales for weights of float and double */
+    int64_t opset_max;     /* that forms may need; 0: any. Set for each model */
     /* Weights whose values turned out not to allow it, by plan_key: reasons to stay
      * float, and (of anything) that float16 can't hold the scales. */
     const struct map *unfit, *wide_scales;
@@ -111,6 +112,7 @@ struct plan_item {
     bool fused;            /* ONNX Runtime computes on the codes */
     bool joined;           /* ONNX Runtime may compute on them in integers, */
     bool kept_apart;       /* or must not, and gets floats by FORM_LOAD */
+    bool held_back;        /* FORM_PORTABLE, for it needs no higher opset */
     bool wide_scales;      /* float32 scales, since float16 can't hold them */
     bool behind_transpose; /* some consumer has it by a Transpose */
 

@@ -108,6 +108,14 @@ static void settle_integer(const struct plan_options *options, struct layout *la
         item->form = FORM_LOAD;
 }
 
+/* A form that needs no higher opset, where the model's must stay. */
+static void settle_opset(const struct plan_options *options, struct plan_item *item)
+{
+    item->held_back = options->opset_max && form_opset(item) > options->opset_max;
+    if (item->held_back)
+        item->form = FORM_PORTABLE;
+}
+
 void choose_form(const struct plan_options *options, const struct layout *layout,
                  struct plan_item *item)
 {
@@ -122,6 +130,7 @@ void choose_form(const struct plan_options *options, const struct layout *layout
     set_shape(options, &local, item);
     item->form = form_best(options, &local, item);
     settle_integer(options, &local, item);
+    settle_opset(options, item);
     /* The other form of rows, GatherBlockQuantized, holds 4-bit codes only. */
     if (rows && item->form == FORM_ROWS && options->wide_embeddings)
         item->scheme.type = QUANT_UINT8;

@@ -38,6 +38,9 @@ static const char *form_why(struct arena *arena, const struct plan_item *item)
     if (item->kept_apart)
         why = "decoded once, when the model is loaded: these scales suit no integer "
               "operator, and its activations are quantized";
+    if (item->held_back)
+        why = "decoded once, when the model is loaded: ONNX Runtime does not load these "
+              "activations in int8 at the opset of other forms";
     if (!item->wide_scales)
         return why;
     return arena_printf(arena, "%s; float32 scales: float16 can't hold them", why);

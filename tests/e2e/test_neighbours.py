@@ -119,6 +119,16 @@ def test_in_function(operator, run, tmp_path):
     assert not Bench(run, tmp_path, cases_of(operator), in_function).check()
 
 
+@pytest.mark.parametrize("operator", ["matmul", "matmul-bias", "gemm", "conv"])
+def test_int8_that_is_moved(operator, run, tmp_path):
+    """ONNX Runtime does not load such a model from opset 21 on: it stays below."""
+    def below(*case):
+        return model(*case, opset=17)
+    ways = ["int8", "int8-block", "int8-nbits", "snr", "int4", "int4-auto", "int8-half"]
+    cases = [Case(operator, place, way, "int8") for place in MOVED for way in ways]
+    assert not Bench(run, tmp_path, cases, below).check()
+
+
 @pytest.mark.parametrize("way", ["int8", "uint8-asymmetric"])
 def test_floats_of_old_are_as_before(way, run, tmp_path):
     """Without quantized activations weights of 8 bits are cut into blocks and fused as always."""
