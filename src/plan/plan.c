@@ -495,6 +495,8 @@ bool plan_note(struct plan_findings *findings, const struct plan_item *item,
 bool plan_note_unfolded(struct plan_findings *findings, const struct plan_item *item,
                         bool *noted, struct error *err)
 {
+    if (findings->folded.count == 0)
+        return true;
     const char *key = plan_key(findings->keys, item->value);
     if (!key)
         return error_memory(err);
