@@ -1,6 +1,6 @@
-/* Finding what is quantized already. From a constant on, through operators that only move
- * or convert values, to the operator that takes codes, scales or zero points; or to the
- * Mul that makes values of codes and scales. */
+/* Finding weights that are quantized already. The search begins at a constant and follows
+ * operators that only move or convert values. It ends at an operator that takes codes,
+ * scales or zero points, or at the Mul of codes and scales. */
 #include "plan/already.h"
 #include "onnx/node.h"
 #include "onnx/tensor.h"
@@ -8,13 +8,10 @@
 
 #include <string.h>
 
-enum {
-    ALREADY_STEPS = 256
-}; /* nodes looked at for one constant; more are not followed */
+enum { ALREADY_STEPS = 256 }; /* the most nodes that are looked at for one constant */
 
-/* Operators that take quantized tensors, in any domain. Masks of the inputs that are
- * floats to them, and of those that are codes; the others are scales, zero points and
- * biases. */
+/* Operators that take quantized tensors, in any domain. The masks say which inputs are
+ * floats and which are codes. The other inputs are scales, zero points and biases. */
 static const struct quantized_operator {
     const char *op_type;
     unsigned floats, codes;
@@ -52,7 +49,7 @@ static bool is_input_of(unsigned mask, size_t input)
 
 /* ---- moving on --------------------------------------------------------- */
 
-/* Operators that pass input 0 on, or (Concat) all inputs. */
+/* Operators that pass input 0 on. Concat passes on all inputs. */
 static bool passes_on(const Onnx__NodeProto *node, size_t input)
 {
     static const char *const names[] = {
@@ -78,8 +75,9 @@ static const struct value *result(const struct use *use)
     return *name ? scope_find(use->scope, name) : NULL;
 }
 
-/* The constant that a value is, once what only passes on is looked through; through Sub,
- * too, which takes a zero point off. `cast`: whether a Cast was among it. */
+/* The constant that a value comes from. Operators that only pass values on are looked
+ * through, and so is Sub, which subtracts a zero point. *cast says whether a Cast was
+ * among them. */
 static const Onnx__TensorProto *origin(const struct value *value, bool *cast)
 {
     *cast = false;
@@ -111,8 +109,8 @@ static int code_bits(const Onnx__TensorProto *tensor)
 
 /* ---- scales and zero points ----------------------------------------------- */
 
-/* Codes that have become floats, of which zero points are taken, or which are multiplied
- * with scales, in either order. */
+/* Whether the other operand is codes that have become floats. Then this operand is a zero
+ * point of a Sub, or a scale of a Mul. */
 static bool meets_codes(const struct use *use)
 {
     bool cast;
@@ -150,9 +148,10 @@ bool already_is_parameter(const struct value *value)
 
 struct trail {
     int left;
-    bool cast, gathered, halves; /* a Cast was met, a Gather, nibbles taken apart */
+    bool cast, gathered, halves; /* what the trail has met: a Cast, a Gather, a step that
+                                    separates nibbles */
     const char *form;
-    const Onnx__NodeProto *reader; /* an operator that takes codes */
+    const Onnx__NodeProto *reader; /* the operator that takes the codes */
 };
 
 static bool goes_to(const struct value *value, const char *op_type)
@@ -165,7 +164,8 @@ static bool goes_to(const struct value *value, const char *op_type)
 
 static bool follow_codes(const struct value *value, struct trail *trail);
 
-/* A Mul of codes by scales, or the one that begins to take nibbles apart. */
+/* Whether a Mul multiplies codes by scales. Otherwise it may be the first step that
+ * separates nibbles. */
 static bool ends_in_scales(const struct use *use, struct trail *trail)
 {
     bool cast;
@@ -213,7 +213,8 @@ bool already_is_codes(const struct value *value, int *bits, const char **form)
     *bits = code_bits(tensor);
     if (*bits == 0 || tensor->n_dims < 2 || !follow_codes(value, &trail))
         return false;
-    if (trail.reader) { /* some hold narrow codes in bytes, and say so */
+    if (trail.reader) { /* some operators hold 4-bit codes in bytes, and an attribute says
+                           so */
         *bits = (int)node_int(trail.reader, "bits", *bits);
         *form = trail.reader->op_type;
         return true;

@@ -1,11 +1,11 @@
-/* Following a value into Loop and Scan bodies and into local functions. Nesting
- * ends, since the scan has bounded it and functions may not call themselves. */
+/* Following a value into bodies of Loop and Scan and into local functions. This ends: the
+ * scan bounds how deep bodies are nested, and functions may not call themselves. */
 #include "plan/bodies.h"
 #include "onnx/node.h"
 
 #include <string.h>
 
-/* The state variables of Loop begin at input 2; those of Scan at 0, and behind
+/* The state variables of Loop begin at input 2. Those of Scan begin at input 0. Behind
  * them come the inputs that Scan cuts into slices. */
 static bool state_index(const Onnx__NodeProto *node, const Onnx__GraphProto *body,
                         size_t input, size_t *index, size_t *output)
@@ -30,7 +30,7 @@ static struct scope *scope_of(const struct graph_index *index,
     return NULL;
 }
 
-/* The body's input comes out as the same state again: by its own name, or through
+/* Whether the body gives its input back as the same state, by its own name or through
  * Identity. */
 static bool passes_on(const struct scope *scope, const char *input, const char *output)
 {
@@ -43,7 +43,7 @@ static bool passes_on(const struct scope *scope, const char *input, const char *
     return value && strcmp(value->name, input) == 0;
 }
 
-/* Uses that only pass the value on say nothing about how it lies. */
+/* Whether a use only passes the value on. It says nothing about the layout. */
 static bool is_passing(const struct use *use)
 {
     return !use->node || node_is(use->node, "Identity");
@@ -68,7 +68,7 @@ static const struct use *loop_use(const struct graph_index *index, const struct 
     const char *name = or_empty(body->input[input]->name);
     if (!scope || !passes_on(scope, name, or_empty(body->output[output]->name)))
         return NULL;
-    /* What comes out of the node is the weight again: nobody may want that. */
+    /* The node's output is the weight again. Nobody may use it. */
     const char *after =
         node_output(use->node, node_is(use->node, "Loop") ? use->input - 2 : use->input);
     const struct value *result = *after ? scope_find(use->scope, after) : NULL;
@@ -95,7 +95,7 @@ static const struct use *function_use(const struct graph_index *index,
             continue;
         const struct value *value =
             map_get(&scope->values, or_empty(function->input[use->input]));
-        /* What the function hands back would be the weight itself. */
+        /* An output of the function would be the weight itself. */
         for (const struct use *inner = value ? value->uses : NULL; inner;
              inner = inner->next)
             if (!inner->node)

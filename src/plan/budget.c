@@ -1,7 +1,8 @@
-/* A knapsack that holds one of a few choices of each weight. Steps along the lower
- * convex hull of each weight's (bytes, error), the steepest of all weights first, are
- * the optimum where weights may be split, which bounds every other choice; a search
- * with that bound finds the whole ones. All in a fixed order: the same on any machine. */
+/* A knapsack that holds one choice of each weight. If weights could be split, the optimum
+ * would be found by taking steps along the lower convex hull of each weight's (bytes,
+ * error), the steepest of all weights first. That bounds all other solutions, and a
+ * search with this bound finds the best one without splits. Everything is done in a fixed
+ * order, so results are the same on any machine. */
 #include "plan/budget.h"
 
 #include <math.h>
@@ -9,18 +10,18 @@
 #include <string.h>
 
 enum {
-    SEARCH_WEIGHTS = 256, /* of more, each is too small to matter */
-    SEARCH_WORK = 1 << 26 /* steps looked at: some tenths of a second */
+    SEARCH_WEIGHTS = 256, /* with more weights, each is too small to matter */
+    SEARCH_WORK = 1 << 26 /* steps that are looked at: takes some tenths of a second */
 };
 static const double SEARCH_CLOSE = 1e-4;
 
 /* From one choice of a weight to the next one on its hull. */
 struct step {
-    size_t number; /* as made: breaks ties */
-    size_t weight; /* in the solver's order */
+    size_t number; /* in the order of making; breaks ties */
+    size_t weight; /* in the order of the knapsack */
     int from, to;
-    uint64_t bytes; /* that it takes more, */
-    double gain;    /* and the error that it saves */
+    uint64_t bytes; /* the bytes that it adds */
+    double gain;    /* the error that it saves */
 };
 
 struct knapsack {
@@ -29,16 +30,17 @@ struct knapsack {
     uint64_t room;
     struct step *steps; /* the steepest first */
     size_t step_count;
-    uint64_t *tail_bytes; /* of the weights from each one on, in their smallest */
-    double *tail_error;   /* choices, and what those lose; count + 1 of both */
+    uint64_t *tail_bytes; /* bytes of the smallest choices of the weights from each one
+                             on; count + 1 entries */
+    double *tail_error;   /* the errors of the same choices */
     int *chosen, *best;
     double best_error;
-    size_t work; /* that the search may still do */
+    size_t work; /* steps that the search may still look at */
 };
 
 /* ---- one weight ------------------------------------------------------- */
 
-/* The least bytes, then the least error, then the first. */
+/* The choice with the fewest bytes. Ties go to the smallest error, then to the first. */
 static int smallest_within(const struct budget_weight *weight, double error)
 {
     int best = -1;
@@ -59,7 +61,8 @@ static int smallest(const struct budget_weight *weight)
     return smallest_within(weight, (double)INFINITY);
 }
 
-/* The next corner of the hull: the steepest way down, the farthest of equals. */
+/* Finds the next corner of the hull: the steepest step down, and the longest of equally
+ * steep steps. */
 static bool next_step(const struct budget_weight *weight, int from, struct step *step)
 {
     const struct budget_choice *at = &weight->choices[from];
@@ -98,7 +101,7 @@ static int by_span(const void *left, const void *right)
     const struct budget_weight *b = *(struct budget_weight *const *)right;
     if (span(a) != span(b))
         return span(a) > span(b) ? -1 : 1;
-    return a < b ? -1 : 1; /* of one array */
+    return a < b ? -1 : 1; /* they are in one array */
 }
 
 static int by_slope(const void *left, const void *right)
@@ -172,7 +175,7 @@ static const struct budget_choice *choice_of(const struct knapsack *s, size_t i)
     return &s->weights[i]->choices[s->chosen[i]];
 }
 
-/* Takes what has been chosen if it fits and is better than the best so far. */
+/* Keeps what is chosen if it fits and is better than the best so far. */
 static void offer(struct knapsack *s)
 {
     uint64_t bytes = 0;
@@ -201,7 +204,8 @@ static void fill_one(struct knapsack *s, size_t i, uint64_t *left)
     s->chosen[i] = (int)(better - s->weights[i]->choices);
 }
 
-/* All steps that fit, the steepest first; for those that don't perhaps what does. */
+/* Takes all steps that fit, the steepest first. With `fill`, a weight whose step does not
+ * fit gets the best choice that does. */
 static void try_greedy(struct knapsack *s, bool fill)
 {
     uint64_t left = s->room - s->tail_bytes[0];
@@ -231,7 +235,7 @@ static void try_uniform(struct knapsack *s, int choice)
 
 /* ---- the search -------------------------------------------------------- */
 
-/* The least error of the weights from `first` on where the last step may be split. */
+/* The least error of the weights from `first` on, if the last step may be split. */
 static double bound(struct knapsack *s, size_t first, uint64_t room)
 {
     uint64_t left = room - s->tail_bytes[first];

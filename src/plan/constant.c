@@ -1,5 +1,5 @@
-/* Evaluating constants. Every operator here is a change of dims and strides; only
- * Concat, Cast and some Reshapes make values anew. Computes nothing else. */
+/* Evaluating constants. Most operators here only change dims and strides. Concat, Cast
+ * and some Reshapes make new values. Nothing else is computed. */
 #include "plan/constant.h"
 #include "onnx/external.h"
 #include "onnx/node.h"
@@ -12,7 +12,8 @@ enum { CONSTANT_DEPTH_MAX = 64, SCRATCH_MIN = 1 << 20 };
 
 uint64_t constant_elements(const struct constant *constant)
 {
-    uint64_t elements = 1; /* never more than a tensor's, which have been checked */
+    uint64_t elements =
+        1; /* can't overflow: there are no more than in a tensor, which was checked */
     for (size_t i = 0; i < constant->rank; i++)
         elements *= constant->dims[i];
     return elements;
@@ -44,14 +45,14 @@ static bool is_contiguous(const struct constant *constant)
 
 /* ---- making values -------------------------------------------------- */
 
-/* Room for values: in the arena, or in a temporary file of the model's. */
+/* Memory for new values: in the arena, or in a temporary file of the model. */
 void *constant_room(struct evaluation *evaluation, uint64_t size, struct file **file)
 {
     struct model *model = evaluation->model;
     *file = NULL;
     void *data = NULL;
     if (size > evaluation->room)
-        return NULL; /* it grows without end: not worth folding */
+        return NULL; /* too much: not worth folding */
     evaluation->room -= size;
     if (size < SCRATCH_MIN)
         data = arena_alloc(model->arena, (size_t)size);
@@ -62,7 +63,7 @@ void *constant_room(struct evaluation *evaluation, uint64_t size, struct file **
     return data;
 }
 
-/* Copies a view to `out`, whose own strides are given. */
+/* Copies a view to `out`, which has the given strides. */
 void constant_copy(const struct constant *from, uint8_t *out, const ptrdiff_t *strides,
                    size_t axis, const uint8_t *data)
 {
@@ -152,7 +153,7 @@ static bool evaluate(struct evaluation *evaluation, struct value *value,
     return ok && evaluation->err->status == STATUS_OK;
 }
 
-/* Stands for a value that has been evaluated, and is no constant. */
+/* Marks values that were evaluated and are no constants. */
 static const struct constant not_constant;
 
 bool constants_begin(struct evaluation *evaluation, const struct graph_index *index)
@@ -181,7 +182,7 @@ bool constant_evaluate(struct evaluation *evaluation, struct value *value,
         return false;
     const struct constant **known = &evaluation->known[value->number];
     if (!*known) {
-        /* Set first: a value that needs itself is no constant. */
+        /* This is set first, so that a value that needs itself is no constant. */
         *known = &not_constant;
         struct constant found;
         struct constant *kept;

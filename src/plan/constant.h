@@ -1,5 +1,5 @@
-/* Constants that a graph computes from constants: a weight that reaches its
- * operator through Slice, Concat, Unsqueeze and the like. */
+/* Constants that a graph computes from constants. Some weights reach their operator
+ * through Slice, Concat, Unsqueeze and the like. */
 #ifndef NIBBLE_PLAN_CONSTANT_H
 #define NIBBLE_PLAN_CONSTANT_H
 
@@ -8,7 +8,7 @@
 
 enum { CONSTANT_RANK_MAX = 16 };
 
-/* A float constant, as a view of values that lie somewhere else. */
+/* A float constant. It is a view: the values lie somewhere else. */
 struct constant {
     const uint8_t *data;
     int data_type;
@@ -21,28 +21,29 @@ struct constant {
 struct evaluation {
     struct model *model;
     struct error *err;
-    uint64_t room; /* bytes that may be made anew */
+    uint64_t room; /* bytes that new values may still take */
     unsigned depth;
-    const struct constant **known; /* by the values' numbers */
+    const struct constant **known; /* what each value is, by its number */
 };
 
-/* Begins with nothing evaluated; model, err and room are set. */
+/* Begins with nothing evaluated. The caller has set model, err and room. */
 bool constants_begin(struct evaluation *evaluation, const struct graph_index *index);
 void constants_end(struct evaluation *evaluation);
 
 /* Whether the operator only moves or converts the values of a constant. */
 bool constant_can_fold(const Onnx__NodeProto *node);
 
-/* Evaluates a value, once. False where it is no such constant (no error is set then)
- * or on an error. Large results go to an unlinked temporary file. */
+/* Evaluates a value. It is evaluated only once. False on an error, and (without an error)
+ * if it is no such constant. Large results go to an unlinked temporary file. */
 bool constant_evaluate(struct evaluation *evaluation, struct value *value,
                        struct constant *constant);
 
-/* What an earlier evaluation found the value to be; NULL: no constant, or none yet. */
+/* The result of an earlier evaluation. NULL if the value is no constant, or was not
+ * evaluated. */
 const struct constant *constant_known(const struct evaluation *evaluation,
                                       const struct value *value);
 
-/* The values in a row, and a payload for them. */
+/* Makes the values contiguous, and a payload for them. */
 struct payload *constant_payload(struct evaluation *evaluation,
                                  const struct constant *constant);
 

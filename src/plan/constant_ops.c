@@ -1,6 +1,6 @@
-/* Movers: Identity, Transpose, Reshape, Squeeze, Unsqueeze, Slice, Split, Concat and
- * Cast of constants, in the spelling of any opset: arguments are attributes or
- * inputs. What they do not understand they leave alone. */
+/* Identity, Transpose, Reshape, Squeeze, Unsqueeze, Slice, Split, Concat and Cast of
+ * constants, as any opset writes them: arguments are attributes or inputs. Nodes that
+ * they don't understand stay as they are. */
 #include "plan/constant_ops.h"
 #include "onnx/node.h"
 
@@ -33,8 +33,8 @@ static Onnx__TensorProto *constant_tensor(const struct value *value)
     return value_constant(value);
 }
 
-/* A list of integers: the attribute of that name, or a constant input. False where
- * it is there and can't be known. */
+/* Reads a list of integers from the attribute of that name, or from a constant input.
+ * False if it is there but not known. */
 static bool get_ints(struct evaluation *evaluation, const struct value *value,
                      const char *name, size_t input, struct ints *ints)
 {
@@ -127,7 +127,8 @@ static bool evaluate_reshape(struct evaluation *evaluation, struct value *value,
     return true;
 }
 
-/* Both Squeeze and Unsqueeze change which axes of length 1 there are. */
+/* Marks the axes of length 1 that Squeeze removes or Unsqueeze adds. False if the list is
+ * wrong. */
 static bool mark_axes(const struct ints *axes, size_t rank, bool *marked)
 {
     memset(marked, 0, CONSTANT_RANK_MAX * sizeof *marked);
@@ -184,14 +185,14 @@ static bool evaluate_unsqueeze(struct evaluation *evaluation, struct value *valu
     return true;
 }
 
-/* The elements of one axis that a slice takes, as numpy counts them. */
+/* Takes a slice of one axis, with indices as numpy counts them. */
 static bool slice_axis(struct constant *constant, size_t axis, int64_t start, int64_t end,
                        int64_t step)
 {
     int64_t length = (int64_t)constant->dims[axis];
-    if (step < 1) /* backwards: nobody slices a weight so */
+    if (step < 1) /* backwards: no model slices weights so */
         return false;
-    step = step < length ? step : length; /* one element in any case */
+    step = step < length ? step : length; /* a longer step takes one element, too */
     start += start < 0 ? length : 0;
     end += end < 0 ? length : 0;
     start = start < 0 ? 0 : start > length ? length : start;
@@ -300,8 +301,7 @@ static bool evaluate_concat(struct evaluation *evaluation, struct value *value,
     return true;
 }
 
-/* Only to float: every weight is one in the end, and nothing is lost on the way but
- * what float itself can't hold. */
+/* Only casts to float are folded. They lose nothing but what float can't hold. */
 static bool evaluate_cast(struct evaluation *evaluation, struct value *value,
                           struct constant *constant)
 {

@@ -1,5 +1,5 @@
-/* The operators that only move or convert values, and what constant.c and they
- * need of each other. */
+/* The operators that only move or convert values, and the functions of constant.c that
+ * they use. */
 #ifndef NIBBLE_PLAN_CONSTANT_OPS_H
 #define NIBBLE_PLAN_CONSTANT_OPS_H
 
@@ -11,10 +11,10 @@ struct constant_op {
                      struct constant *constant);
 };
 
-/* The row of a node's operator; NULL where it moves nothing. */
+/* The row of a node's operator. NULL if constants are not folded through it. */
 const struct constant_op *constant_op_of(const Onnx__NodeProto *node);
 
-void constant_set_strides(struct constant *constant); /* of values in a row */
+void constant_set_strides(struct constant *constant); /* of contiguous values */
 bool constant_pack(struct evaluation *evaluation, struct constant *constant);
 void *constant_room(struct evaluation *evaluation, uint64_t size, struct file **file);
 void constant_copy(const struct constant *from, uint8_t *out, const ptrdiff_t *strides,

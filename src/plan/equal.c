@@ -1,6 +1,6 @@
-/* Equal weights: exporters write a shared parameter once for each module that has it.
- * Codes that ONNX Runtime computes on stay apart, since it fuses none that two
- * DequantizeLinear share. */
+/* Equal weights. Exporters write a shared parameter once for each module that has it.
+ * Codes that ONNX Runtime fuses stay apart, since it fuses none that two DequantizeLinear
+ * share. */
 #include "plan/equal.h"
 #include "core/pages.h"
 #include "plan/forms.h"
@@ -9,7 +9,8 @@
 
 enum { EQUAL_SAMPLES = 4 };
 
-/* Operators that take the place of consumers find their tensors where those stand. */
+/* Whether all consumers are in the scope that defines the weight. Operators that replace
+ * consumers look for their tensors there. */
 static bool is_at_home(const struct plan_item *item)
 {
     for (const struct use *use = item->use; use; use = use->next)
@@ -26,7 +27,7 @@ static bool can_share(const struct plan_item *item)
 
 /* ---- what must agree -------------------------------------------------- */
 
-/* A few words of the values, spread over all of them. */
+/* Reads a few words from all over the values. */
 static void sample(const struct plan_item *item, uint64_t words[EQUAL_SAMPLES])
 {
     uint64_t size = item->source->size, width = size < 8 ? size : 8;
@@ -37,7 +38,7 @@ static void sample(const struct plan_item *item, uint64_t words[EQUAL_SAMPLES])
     }
 }
 
-/* Everything that codes and form depend on but the values, and a sample of those. */
+/* Everything that codes and form depend on, with a sample instead of the values. */
 static const char *key_of(struct arena *arena, const struct plan_item *item)
 {
     const struct quant_shape *shape = &item->shape;

@@ -1,5 +1,5 @@
-/* Folding. Only chains that nothing else hangs on, but for other such chains, are
- * folded: otherwise the float values would stay in the file beside the codes. */
+/* Folding. A chain is folded only if nothing but other such chains uses its parts.
+ * Otherwise the float values would stay in the file beside the codes. */
 #include "plan/fold.h"
 #include "onnx/graph_edit.h"
 #include "onnx/node.h"
@@ -13,46 +13,46 @@ struct constant_chain {
     struct constant_chain *next;
     struct value *end;
     struct constant constant;
-    struct value **members; /* the end, and all that it is made of */
+    struct value **members; /* the end, and all values that it is made of */
     size_t member_count;
     bool wanted;
 };
 
-/* What folding knows of each value, by its number. */
+/* What folding knows about one value. */
 struct membership {
-    uint32_t chains;  /* that it is part of */
-    uint32_t visited; /* the number of the visit that has counted it */
-    bool wanted;      /* in some chain */
+    uint32_t chains;  /* how many chains it is part of */
+    uint32_t visited; /* the number of the last visit that counted it */
+    bool wanted;      /* whether some chain that is quantized has it */
 };
 
-/* Bytes that folding may make anew, beside twice those of the model. */
+/* Bytes that new values may take, in addition to twice the bytes of the model. */
 static const uint64_t ROOM_BASE = (uint64_t)16 << 20;
 
 struct folder {
     struct model *model;
     const struct graph_index *index;
     const struct plan_options *options;
-    struct plan_findings *findings; /* NULL: nobody asks */
+    struct plan_findings *findings; /* may be NULL */
     struct graph_edits edits;
     struct evaluation evaluation;
     struct constant_chain *chains;
     struct membership *memberships;
-    uint32_t visits; /* so far, to tell them apart */
+    uint32_t visits; /* how many there were */
     bool changed;
     struct error *err;
 };
 
 /* ---- what is worth folding ------------------------------------------ */
 
-/* The constant that a node moves, where no other node stands between. */
+/* The constant that is input 0 of the node itself; else NULL. */
 static struct value *direct_source(const struct value *value)
 {
     struct value *from = scope_find(value->scope, node_input(value->node, 0));
     return from && value_constant(from) ? from : NULL;
 }
 
-/* A matrix behind one Transpose is the plan's own business, which can store the
- * codes transposed without a copy of the values (plan/uses.c). */
+/* Whether the value is a matrix behind one Transpose. The plan looks through that itself
+ * (uses.c) and stores the codes transposed, without a copy of the values. */
 static bool is_plain_transpose(const struct value *value)
 {
     const Onnx__AttributeProto *perm = node_attribute(value->node, "perm");
@@ -76,8 +76,8 @@ static bool is_weight(struct folder *f, const struct value *value,
     return true;
 }
 
-/* Visits a value and the constants it is made of, each once; counts them, and puts
- * them into the chain's list where that is there. */
+/* Visits a value and the constants that it is made of, each once. Counts them and, if the
+ * chain has a list already, puts them into it. */
 static void visit(struct folder *f, const struct constant_chain *chain,
                   struct value *value, size_t *count)
 {
@@ -131,12 +131,12 @@ static bool is_in_chain(const struct folder *f, const struct use *use)
     for (size_t i = 0; use->node && i < use->node->n_output; i++) {
         const struct value *value = scope_find(use->scope, node_output(use->node, i));
         if (value && value->use_count > 0 && f->memberships[value->number].chains == 0)
-            return false; /* a part that somebody else wants */
+            return false; /* something else uses this part */
     }
     return use->node && constant_can_fold(use->node);
 }
 
-/* All that use a member, but for the end, belong to some chain. */
+/* Whether all users of all members belong to chains. The users of the end need not. */
 static bool is_closed(const struct folder *f, const struct constant_chain *chain)
 {
     for (size_t i = 0; i < chain->member_count; i++) {
@@ -148,7 +148,7 @@ static bool is_closed(const struct folder *f, const struct constant_chain *chain
     return true;
 }
 
-/* Takes a chain out; returns the next one. */
+/* Removes a chain. Returns the next one. */
 static struct constant_chain *take_out(struct folder *f,
                                        const struct constant_chain *chain)
 {
@@ -157,7 +157,7 @@ static struct constant_chain *take_out(struct folder *f,
     return chain->next;
 }
 
-/* Takes chains out until those left hold each other up. */
+/* Removes chains until all others are closed. */
 static void keep_closed(struct folder *f)
 {
     for (bool again = true; again;) {
@@ -184,8 +184,8 @@ static bool stays_float(const struct folder *f, const struct constant_chain *cha
     return key && map_get(map, key);
 }
 
-/* Whether the chain, or one that has a part in common with it, ends in a weight that is
- * quantized; marks the parts of such chains. */
+/* Whether the chain, or a chain that shares a part with it, ends in a weight that is
+ * quantized. Marks the parts of such chains. */
 static bool is_wanted(struct folder *f, const struct constant_chain *chain)
 {
     bool wanted = !stays_float(f, chain);
@@ -196,8 +196,8 @@ static bool is_wanted(struct folder *f, const struct constant_chain *chain)
     return wanted;
 }
 
-/* Values that stay float are left as they are: folded, they might take more room. But
- * they go where the values that they are made of can go. */
+/* Keeps the chains of values that stay float, since folded values might take more room.
+ * They are folded only if the values that they are made of can go. */
 static void keep_wanted(struct folder *f)
 {
     for (bool again = true; again;) {
@@ -227,7 +227,7 @@ static bool drop_node(struct folder *f, const struct value *value)
         const struct value *output = map_get(&value->scope->values, node_output(node, i));
         if (output && output != value &&
             edit_of_value(&f->edits, output)->moved_uses < output->use_count)
-            return true; /* some output is still in use */
+            return true; /* another output is still used */
     }
     struct graph_edit *edit = edit_of(&f->edits, value->scope);
     if (!edit || !edit_remove_node(edit, node))
@@ -240,7 +240,7 @@ static bool drop_node(struct folder *f, const struct value *value)
     return true;
 }
 
-/* One use less; the last one takes the value with it. */
+/* Takes away one use. The value goes with the last one. */
 static bool release(struct folder *f, struct value *value)
 {
     if (!edit_moves_last(&f->edits, value))
@@ -288,7 +288,7 @@ static bool fold_chain(struct folder *f, struct constant_chain *chain)
     struct value *value = chain->end;
     const struct payload *payload = constant_payload(&f->evaluation, &chain->constant);
     if (!payload)
-        return f->err->status == STATUS_OK; /* no room for it: left as it is */
+        return f->err->status == STATUS_OK; /* too large: it stays as it is */
     if (!add_tensor(f, value, &chain->constant, payload))
         return false;
     f->changed = true;
@@ -296,7 +296,7 @@ static bool fold_chain(struct folder *f, struct constant_chain *chain)
     return note_folded(f, value) && drop_node(f, value);
 }
 
-/* Consumers of an Identity over a constant are pointed to that. */
+/* Gives the consumers of an Identity the constant itself. */
 static bool bypass_identity(struct folder *f, struct value *value, struct value *from)
 {
     bool constant = !from->is_ambiguous;
@@ -307,7 +307,7 @@ static bool bypass_identity(struct folder *f, struct value *value, struct value 
     for (const struct use *use = value->uses; use; use = use->next)
         if (!node_set_input(f->model, use->node, use->input, from->name))
             return error_memory(f->err);
-    /* The source has gained these uses, and loses one. */
+    /* The source gains these uses and loses one. */
     from->use_count += value->use_count;
     edit_of_value(&f->edits, value)->moved_uses = value->use_count;
     edit_of_value(&f->edits, value)->is_gone = f->changed = true;
