@@ -1,5 +1,5 @@
-/* Choosing. Each choice is planned for all weights and measured by the loop that fills,
- * one choice after the other: all that is kept is a table of bytes and errors. */
+/* Choosing. One choice after the other is planned for all weights and measured by fill.
+ * Only a table of bytes and errors is kept. */
 #include "choose.h"
 #include "calibration.h"
 #include "core/arena.h"
@@ -8,25 +8,27 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* A weight of the table: all items of one key. */
+/* A weight of the table. It stands for all items with its key. */
 struct entry {
     const char *key;
     uint64_t elements;
     bool out;      /* its values can't be quantized at all */
-    size_t leader; /* an entry of equal values, whose choice it shares; or itself */
-    size_t slot;   /* of a leader that is not out: its weight, once sifted */
+    size_t leader; /* the entry with equal values whose choice it shares, or itself */
+    size_t slot;   /* the index of its weight, once the table is compact; for leaders that
+                      are not out */
 };
 
 struct table {
     struct choices *choices;
     const struct choose_input *input;
     struct entry *entries;
-    struct budget_weight *weights; /* of the same index until they are sifted */
-    size_t count;                  /* of entries */
-    size_t chosen;                 /* of weights that are left then, */
-    uint64_t elements;             /* and what those stand for */
-    struct map index;              /* of entries, by key: one more than that */
-    bool again; /* some weights' scales must be wider than was planned */
+    struct budget_weight
+        *weights;      /* have the entries' indices until the table is compact */
+    size_t count;      /* the number of entries */
+    size_t chosen;     /* the number of weights in the compact table */
+    uint64_t elements; /* the elements of those */
+    struct map index;  /* by key: the index of the entry, plus 1 */
+    bool again;        /* some weights need wider scales: all must be measured again */
     struct error *err;
 };
 
@@ -59,7 +61,7 @@ static void set_rows(struct choices *choices, const struct nibble_options *optio
 
 /* ---- measuring --------------------------------------------------------- */
 
-/* Progress of one loop over the weights as a part of that of all. */
+/* Reports the progress of one loop over the weights as a part of all loops. */
 static void report_share(void *data, uint64_t done, uint64_t total)
 {
     const struct progress_share *share = data;
@@ -90,7 +92,7 @@ static void table_free(struct table *table)
     map_free(&table->index);
 }
 
-/* The index of an item's weight, which the first plan enters into the table. */
+/* Finds the entry of an item's weight, or adds it. */
 static bool table_entry(struct table *table, const struct plan_item *item, size_t *index)
 {
     *index = 0;
@@ -125,7 +127,7 @@ static size_t leader_of(const struct table *table, size_t index)
     return index;
 }
 
-/* Weights that any choice stores once share all choices. */
+/* Two weights that are stored once with some choice share all choices. */
 static void share_leader(struct table *table, size_t a, size_t b)
 {
     a = leader_of(table, a);
@@ -133,7 +135,8 @@ static void share_leader(struct table *table, size_t a, size_t b)
     table->entries[a > b ? a : b].leader = a > b ? b : a;
 }
 
-/* A weight of several items is as good as the worst of them. */
+/* Adds what a choice costs for an item. A weight with several items has the largest error
+ * of them. */
 static bool add_measurement(struct table *table, size_t row, const struct plan_item *item,
                             const struct fill_result *result)
 {
@@ -160,7 +163,7 @@ static bool add_measurement(struct table *table, size_t row, const struct plan_i
            plan_note(table->input->findings, item, result->fit, table->err);
 }
 
-/* What each choice costs on the activations, where these are known. */
+/* Solves for codes that suit the activations, if these are known. */
 static bool solve(const struct choose_input *input, struct plan *plan,
                   struct solutions *solutions, struct error *err)
 {
@@ -209,7 +212,8 @@ static bool measure(struct table *table)
 
 /* ---- deciding ---------------------------------------------------------- */
 
-/* Adds a weight to its leader: each counts, but SNR is what the worst has. */
+/* Adds a weight to its leader. Bytes and errors add up; for --min-snr, the worst error
+ * counts. */
 static void merge_into_leader(struct table *table, size_t into, size_t from)
 {
     const bool sum = table->input->options->bits_per_weight > 0;
@@ -224,7 +228,7 @@ static void merge_into_leader(struct table *table, size_t into, size_t from)
     table->entries[into].out |= table->entries[from].out;
 }
 
-/* Leaves those in the table of which something is to be chosen. */
+/* Keeps only the weights that something is chosen for. */
 static void compact(struct table *table)
 {
     for (size_t i = table->count; i-- > 0;)
@@ -249,7 +253,7 @@ static bool fit_bits(struct table *table)
     const double bits = table->input->options->bits_per_weight,
                  elements = (double)table->elements;
     double least = (double)budget_least(table->weights, table->chosen);
-    /* A decimal that means a whole number of bytes may come out a bit below it. */
+    /* A decimal that stands for a whole number of bytes may be rounded a bit below it. */
     double room = floor(bits * elements / 8 * (1 + 1e-12));
     if (least <= room)
         return budget_fit(table->weights, table->chosen, (uint64_t)room, table->err);
@@ -295,7 +299,7 @@ static bool decide(struct table *table)
     compact(table);
     if (options->bits_per_weight > 0 && !fit_bits(table))
         return false;
-    /* As a float: the last bit of pow differs between machines. */
+    /* Rounded to float, since the last bit of pow differs between machines. */
     if (options->min_snr > 0)
         budget_reach(table->weights, table->chosen,
                      (double)(float)pow(10, -options->min_snr / 10));

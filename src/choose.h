@@ -1,5 +1,5 @@
-/* Choosing type and granularity for each weight, as --bits-per-weight and --min-snr
- * ask for: measures what every choice would lose, then decides (plan/budget.h). */
+/* Choosing type and granularity for each weight, as --bits-per-weight and --min-snr ask
+ * for. Measures the error of every choice, then decides (plan/budget.h). */
 #ifndef NIBBLE_CHOOSE_H
 #define NIBBLE_CHOOSE_H
 
@@ -8,7 +8,7 @@
 #include "plan/budget.h"
 
 struct choices {
-    struct arena *arena; /* of the keys */
+    struct arena *arena; /* holds the keys */
     struct map by_key;   /* for plan_options.choices */
     struct plan_choice rows[BUDGET_CHOICES];
     struct progress_share {
@@ -18,8 +18,8 @@ struct choices {
     } share;
 };
 
-/* What it works on. Weights whose values can't be quantized at all are noted in
- * `findings`. The share of progress that measuring took is kept in `filling`. */
+/* The input of choosing. `findings` notes weights whose values can't be quantized at all.
+ * `filling` keeps the share of progress that measuring has taken. */
 struct choose_input {
     const struct nibble_options *options;
     struct model *model;
@@ -31,11 +31,11 @@ struct choose_input {
 
 bool choices_wanted(const struct nibble_options *options);
 
-/* Chooses. `choices` must be zeroed, and outlive all plans that are made with them, and
- * filled: they hold for every pass over the model. Fails with STATUS_INVALID where even
+/* Chooses. `choices` must be zeroed before, and must outlive all plans that are made with
+ * them. They are valid for every pass over the model. Fails with STATUS_INVALID if even
  * the smallest choices take more than is allowed. */
 bool choices_make(struct choices *choices, const struct choose_input *input,
                   struct error *err);
-void choices_free(struct choices *choices); /* zeroed ones are fine */
+void choices_free(struct choices *choices); /* zeroed choices are fine */
 
 #endif

@@ -1,5 +1,6 @@
 /* The pipeline: read, fold, choose, plan, upgrade, emit, write the skeleton, fill,
- * commit, report. One call a stage; what a stage does is in its own folder. */
+ * commit, report. There is one call for each stage. What a stage does is in its own
+ * folder. */
 #include "nibble.h"
 #include "calibration.h"
 #include "choose.h"
@@ -17,25 +18,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One pass through the pipeline, and what outlives it. */
+/* One pass through the pipeline, and what is kept from pass to pass. */
 struct run {
-    struct nibble_options options; /* a copy, in this library's size */
+    struct nibble_options options; /* a copy, with the size that this library knows */
     struct plan_options planning;
     struct store_options storing;
     struct fill_options filling;
-    struct plan_findings findings; /* kept from pass to pass, */
-    struct choices choices;        /* as these are */
+    struct plan_findings findings; /* kept from pass to pass */
+    struct choices choices;        /* kept from pass to pass */
     struct solutions solutions;    /* of the plan */
 
-    struct file *input; /* opened once: it may be a pipe */
+    struct file *input; /* opened only once, since it may be a pipe */
     struct model *model;
     struct graph_index index;
     struct plan plan;
-    struct item_tensors *tensors; /* of the plan; NULL: nothing is emitted */
-    struct fill_result *results;  /* of the plan; NULL: nothing is filled */
+    struct item_tensors *tensors; /* of the plan; NULL if nothing was emitted */
+    struct fill_result *results;  /* of the plan; NULL if nothing was filled */
     struct store store;
     struct report_facts facts;
-    bool again; /* some weight's values don't allow what was planned */
+    bool again; /* another pass is needed: something can't be as planned */
 };
 
 static enum nibble_status finish(const struct error *err, struct nibble_error *error)
@@ -92,7 +93,7 @@ static bool index_graph(struct run *run, struct error *err)
     return graph_index(run->model, &run->index, err);
 }
 
-/* Computes what the graph makes of constants, where that is a weight. */
+/* Folds chains of constants that end in weights. */
 static bool fold(struct run *run, struct error *err)
 {
     bool changed;
@@ -102,7 +103,7 @@ static bool fold(struct run *run, struct error *err)
            (!changed || index_graph(run, err));
 }
 
-/* What each weight becomes, where the options leave that open. */
+/* Chooses a type for each weight, if the options leave that open. */
 static bool choose(struct run *run, struct error *err)
 {
     const struct choose_input input = {.options = &run->options,
@@ -125,8 +126,8 @@ static bool plan(struct run *run, struct error *err)
     return plan_make(run->model, &run->index, &run->planning, &run->plan, err);
 }
 
-/* Chains of constants were folded in vain where their weights stay float. The next pass
- * leaves those as they are. */
+/* Chains of constants were folded in vain if their weights stay float. The next pass
+ * leaves those chains as they are. */
 static bool unfold(struct run *run, struct error *err)
 {
     for (size_t i = 0; i < run->plan.count; i++) {
@@ -138,7 +139,7 @@ static bool unfold(struct run *run, struct error *err)
     return true;
 }
 
-/* Opset and IR as the plan's forms need them. */
+/* Raises opset and IR version to what the plan's forms need. */
 static bool raise(struct run *run, int64_t opset, struct error *err)
 {
     int64_t ir = plan_ir(&run->plan);
@@ -159,7 +160,7 @@ static bool raise(struct run *run, int64_t opset, struct error *err)
     return model_raise_ir(run->model, ir, err);
 }
 
-/* Raises the model where that is needed, and plans again: the graph has changed. */
+/* Raises the model if needed. Then plans again, since the graph has changed. */
 static bool upgrade(struct run *run, struct error *err)
 {
     int64_t opset = plan_opset(&run->plan);
@@ -180,7 +181,7 @@ static bool upgrade(struct run *run, struct error *err)
     return index_graph(run, err) && plan(run, err);
 }
 
-/* Codes that fit the activations, where these are known. */
+/* Solves for codes that suit the activations, if these are known. */
 static bool solve(struct run *run, struct error *err)
 {
     const struct solutions_options solving = {.kernels = run->filling.kernels,
@@ -191,7 +192,7 @@ static bool solve(struct run *run, struct error *err)
                              &run->solutions, err);
 }
 
-/* Weights that could not be quantized after all: noted for the next pass. */
+/* Notes weights that could not be quantized as planned, for the next pass. */
 static bool note_unfit(struct run *run, struct error *err)
 {
     for (size_t i = 0; i < run->plan.count; i++) {
@@ -206,7 +207,7 @@ static bool note_unfit(struct run *run, struct error *err)
     return true;
 }
 
-/* Without an output, what was planned is only measured. */
+/* If nothing was emitted, this only measures the plan. */
 static bool fill(struct run *run, struct error *err)
 {
     run->facts.measured = run->filling.measure;
@@ -214,7 +215,7 @@ static bool fill(struct run *run, struct error *err)
            note_unfit(run, err);
 }
 
-/* The output, kept from pass to pass: it may be a pipe, too. */
+/* Opens the output only once, since it may be a pipe. Later passes empty it. */
 static bool open_output(struct run *run, const char *path, struct error *err)
 {
     if (run->store.output)
@@ -222,8 +223,8 @@ static bool open_output(struct run *run, const char *path, struct error *err)
     return store_open(&run->store, path, run->model, &run->storing, err);
 }
 
-/* Makes the report before anything is final: a failure after that would leave an
- * output behind. */
+/* Makes the report before anything is final. A failure afterwards would leave an output
+ * behind. */
 static bool report(struct run *run, struct nibble_report **out, struct error *err)
 {
     if (!model_check_files(run->model, err))
@@ -242,8 +243,9 @@ static bool commit(struct run *run, struct nibble_report **out, struct error *er
     return ok;
 }
 
-/* Whether nodes and names take more than weights save. Then small weights stay float in
- * the next pass, those that save less than a weight costs in the mean; in the end all. */
+/* Whether new nodes and names take more than the weights save. If so, small weights stay
+ * float in the next pass: those that save less than the mean cost of a weight. In the
+ * end, all do. */
 static bool is_too_large(struct run *run)
 {
     uint64_t size = model_size(run->model), saved = 0, *least = &run->planning.least_gain;
@@ -269,8 +271,8 @@ static bool write(struct run *run, const char *output, struct error *err)
     return run->again || (store_write(&run->store, run->model, err) && fill(run, err));
 }
 
-/* Nothing is quantized: the model goes out as it came in. It is read again, since folding
- * may have changed it. */
+/* Nothing is quantized, so the output is a copy of the model. It is read again, since
+ * folding may have changed it. */
 static bool copy(struct run *run, const char *path, const char *output,
                  struct nibble_report **out, struct error *err)
 {
@@ -288,7 +290,7 @@ static bool copy(struct run *run, const char *path, const char *output,
     return true;
 }
 
-/* A dry run makes the graph as well, which says how large the output would be. */
+/* A dry run makes the graph, too, to find out how large the output would be. */
 static bool rehearse(struct run *run, struct error *err)
 {
     if (choices_wanted(&run->options) && !fill(run, err))
@@ -321,8 +323,8 @@ static bool pass(struct run *run, const char *model, const char *output,
 
 /* ---- the calls ------------------------------------------------------ */
 
-/* A file that was truncated is why a call failed, whatever the zeros in its place have
- * looked like. */
+/* If a file was truncated, that is why a call failed, whatever error the zeros in its
+ * place have led to. */
 static void blame_file(const struct run *run, struct error *err)
 {
     struct error changed = {0};

@@ -1,5 +1,5 @@
-/* Decoding by arithmetic. Every step is exact: codes and their halves are small
- * integers in float. */
+/* Decoding by arithmetic. Every step is exact, since all numbers are small integers in
+ * float. */
 #include "emit/arithmetic.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Corrected biases. Each is a tensor of its own: others may use the old one, which goes
- * when nobody does. */
+/* Corrected biases. Each is a new tensor, since others may use the old one. An old tensor
+ * that nothing uses any more is removed. */
 #include "emit/bias_correction.h"
 #include "onnx/names.h"
 #include "onnx/node.h"
@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-/* A bias that is being corrected; W and R of a recurrent operator share one. */
+/* A bias that is being corrected. W and R of a recurrent operator share one. */
 struct correction {
     Onnx__TensorProto *tensor;
     float *values;
@@ -39,7 +39,7 @@ static float *old_values(struct model *model, const struct value *old, size_t co
     return values;
 }
 
-/* The use of the old tensor goes; the tensor itself, with the last one. */
+/* Takes away one use of the old tensor. The tensor is removed with the last one. */
 static bool leave_old(struct graph_edits *edits, struct value *old)
 {
     if (!old || !edit_moves_last(edits, old))
@@ -117,7 +117,7 @@ static size_t count_item_uses(const struct plan_item *item)
     return uses;
 }
 
-/* Names, nodes and values of all corrections of an item. */
+/* How much the model may grow by the corrections of an item. */
 static size_t growth(const struct plan_item *item)
 {
     enum { EACH = 4 << 10 };

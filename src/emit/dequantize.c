@@ -1,10 +1,10 @@
-/* The form `dequantize`: codes -> DequantizeLinear. Its output has the scale's
- * type; doubles come by a Cast behind it. */
+/* The form `dequantize`: DequantizeLinear of codes. Its output has the type of the
+ * scales. For doubles, a Cast follows. */
 #include "emit/form_emitters.h"
 
 #include <string.h>
 
-/* An axis of the source in the stored tensor. */
+/* The axis of scales in the stored tensor. */
 static size_t stored_axis(const struct plan_item *item)
 {
     return item->transposed ? 1 - item->axis : item->axis;

@@ -1,5 +1,5 @@
-/* Emission, weight by weight: the table of forms, and what all of them share:
- * names, rewiring of consumers, and taking out what nobody uses any more. */
+/* Emission, weight by weight: the emitters of the forms, and what all forms share. That
+ * is names, new inputs for consumers, and removing what is no longer used. */
 #include "emit/emit.h"
 #include "emit/bias_correction.h"
 #include "emit/form_emitters.h"
@@ -7,7 +7,7 @@
 #include "onnx/node.h"
 #include "plan/uses.h"
 
-/* What the model may grow by for each consumer of a weight, in bytes; most take a kB. */
+/* How much the model may grow for each consumer of a weight, in bytes. Most take a kB. */
 enum { USE_GROWTH = 16 << 10 };
 
 static const struct form_emitter *const emitters[FORMS] = {
@@ -16,7 +16,8 @@ static const struct form_emitter *const emitters[FORMS] = {
     [FORM_LOAD] = &load_emitter,   [FORM_PORTABLE] = &portable_emitter,
 };
 
-/* Takes the Transpose out whose output nobody uses any more. */
+/* Notes that a use behind a Transpose is gone. Removes the Transpose with its last use.
+ */
 static bool count_rewired(struct emitter *e, struct value *through)
 {
     if (!through || !edit_moves_last(e->edits, through))
@@ -28,8 +29,8 @@ static bool count_rewired(struct emitter *e, struct value *through)
 
 /* ---- forms that make a value ----------------------------------------- */
 
-/* Whether consumers must be pointed to a new name: the value is not what the old
- * name meant, or another item keeps that name. */
+/* Whether consumers get a new name. They must if the value is not the same as before, or
+ * if another item keeps the old name. */
 static bool needs_own_name(const struct plan_item *item)
 {
     bool other =
@@ -39,7 +40,7 @@ static bool needs_own_name(const struct plan_item *item)
     return item->fused && other;
 }
 
-/* A fused consumer finds its weight as [K, N], whatever way it took before. */
+/* Gives the consumers the new name. Fused consumers take the weight as [K, N]. */
 static bool rewire(struct emitter *e, const char *output)
 {
     for (const struct use *use = e->item->use; use; use = use->next) {
@@ -62,7 +63,7 @@ static bool emit_value(struct emitter *e)
     bool own = needs_own_name(item);
     if (own && !(output = name_fresh(e->model, output, "weight")))
         return error_memory(e->err);
-    /* A weight that a body captures is fused only when all of it stands in there. */
+    /* A weight that a body captures is fused only if all its nodes are in the body. */
     bool captured = own && item->use->scope != value->scope;
     if (captured && !(e->owner = edit_of(e->edits, item->use->scope)))
         return false;
@@ -78,7 +79,7 @@ static bool emit_value(struct emitter *e)
 
 /* ---- forms that replace their consumers -------------------------------- */
 
-/* Where all consumers are in one body, that is where the codes belong. */
+/* The scope for the codes. If all consumers are in one body, it is that body. */
 static struct scope *common_scope(const struct plan_item *item)
 {
     for (const struct use *use = item->use; use; use = use->next)
@@ -105,7 +106,8 @@ static bool make_tensors(struct emitter *e)
 
 static bool emit_consumers(struct emitter *e)
 {
-    e->replaced = NULL; /* a Constant node's tensor becomes initializers */
+    e->replaced =
+        NULL; /* no node is replaced: a Constant node's tensor becomes initializers */
     e->site = e->owner = edit_of(e->edits, common_scope(e->item));
     if (!e->owner || !make_tensors(e))
         return false;
@@ -142,7 +144,7 @@ static bool emit_item(struct graph_edits *edits, struct map *attributes,
         return false;
     struct value_edit *change = edit_of_value(edits, value);
     if (!change->is_replaced) {
-        /* The first item of this weight: its values go, its name may stay. */
+        /* This is the first item of the weight. The values go; the name may stay. */
         change->is_replaced = change->is_gone = true;
         if (value->kind == VALUE_NODE) {
             e.replaced = value->node;
@@ -153,7 +155,7 @@ static bool emit_item(struct graph_edits *edits, struct map *attributes,
     return emitters[item->form]->decode ? emit_value(&e) : emit_consumers(&e);
 }
 
-/* The consumers of all that is quantized. */
+/* Counts the consumers of all items that are quantized. */
 static size_t count_uses(const struct plan *plan)
 {
     size_t count = 0;

@@ -1,13 +1,13 @@
-/* Emission: changes the graph as the plan says. Codes, scales and zero points
- * become reserved tensors: their sizes are known, their contents come later. */
+/* Emission: changes the graph as the plan says. Codes, scales and zero points become
+ * reserved tensors. Their sizes are known; their contents come later. */
 #ifndef NIBBLE_EMIT_EMIT_H
 #define NIBBLE_EMIT_EMIT_H
 
 #include "plan/plan.h"
 
-/* The tensors of one item: reserved payloads, and the names that operators of forms
- * which replace their consumers take. zeros is NULL without zero points. All are NULL
- * if the item is stored with another one. */
+/* The tensors of one item: reserved payloads, and names for the operators of forms that
+ * replace their consumers. zeros is NULL without zero points. All are NULL if the item is
+ * stored with another one. */
 struct item_tensors {
     struct payload *codes, *scales, *zeros;
     const char *codes_name, *scales_name, *zeros_name;

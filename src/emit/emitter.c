@@ -1,5 +1,5 @@
-/* Building blocks of forms. Knows operators' spelling in old and new opsets, not
- * which form wants them. */
+/* Building blocks of forms. Knows how old and new opsets write operators, but not which
+ * form needs them. */
 #include "emit/emitter.h"
 #include "onnx/imports.h"
 #include "onnx/names.h"
@@ -14,7 +14,7 @@ static const char *out_of_memory(struct emitter *e)
     return NULL;
 }
 
-/* Nodes of the same attributes share them: a model of many weights has few axes and
+/* Nodes with the same attributes share them. A model with many weights has few axes and
  * block sizes. */
 static bool set_attributes(struct emitter *e, const struct op *op, Onnx__NodeProto *node)
 {
@@ -40,14 +40,16 @@ static bool set_attributes(struct emitter *e, const struct op *op, Onnx__NodePro
     return kept && map_put(e->attributes, kept, node);
 }
 
-/* What fresh names begin with: the name of the node that goes, or else of the weight. */
+/* The beginning of fresh names: the name of the node that is replaced, or of the weight.
+ */
 static const char *base_of(const struct emitter *e)
 {
     return e->replaced && *or_empty(e->replaced->name) ? e->replaced->name
                                                        : e->item->value->name;
 }
 
-/* Profilers and adapters find layers by the names and metadata of nodes. */
+/* Gives a node the name and metadata of the one that it replaces. Profilers and adapters
+ * find layers by them. True if it has a name now. */
 static bool take_place(struct emitter *e, Onnx__NodeProto *node)
 {
     const Onnx__NodeProto *old = e->replaced;
@@ -61,7 +63,7 @@ static bool take_place(struct emitter *e, Onnx__NodeProto *node)
     return *or_empty(old->name) != '\0';
 }
 
-/* A node of the item. `out`: NULL for a fresh name. */
+/* Makes a node of the item. If `out` is NULL, the output gets a fresh name. */
 static Onnx__NodeProto *new_node(struct emitter *e, const char *type,
                                  const char *const *in, size_t inputs, const char *out)
 {
@@ -140,7 +142,7 @@ const char *emit_reshape(struct emitter *e, const char *a, const int64_t *dims,
     return emit_binary(e, "Reshape", a, emit_ints(e, dims, rank), out);
 }
 
-/* Slice before opset 10: attributes starts, ends and axes. */
+/* Before opset 10, Slice has the attributes starts, ends and axes. */
 static const char *slice_attributes(struct emitter *e, const char *a, int64_t axis,
                                     int64_t length, const char *out)
 {

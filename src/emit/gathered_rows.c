@@ -1,10 +1,10 @@
-/* The form `rows`: an embedding table whose rows are gathered as codes and decoded
- * after that, by standard operators: only the rows in use cost anything. */
+/* The form `rows`, for embedding tables. Rows of codes are gathered and then decoded, by
+ * standard operators. Only the rows in use cost time. */
 #include "emit/arithmetic.h"
 #include "emit/form_emitters.h"
 #include "onnx/node.h"
 
-/* Blocks in one row; a table is [rows, width]. */
+/* The blocks in one row. A table has the dims [rows, width]. */
 static size_t row_blocks(const struct plan_item *item)
 {
     return item->granularity == GRANULARITY_BLOCKS ? item_blocks(item) : 1;
@@ -35,7 +35,8 @@ static const char *gather(struct emitter *e, const char *table, const char *indi
         e, &(struct op){.type = "Gather", .in = {table, indices}, .ints = {{"axis", 0}}});
 }
 
-/* [.., blocks, block] -> [.., width]: the shape of the indices, and the width. */
+/* Reshapes [.., blocks, block] to [.., width]: the shape of the indices, then the width.
+ */
 static const char *join_blocks(struct emitter *e, const char *value, const char *indices,
                                const char *out)
 {

@@ -1,6 +1,6 @@
-/* The forms `load` and `portable`: Cast, Sub, Mul over constants, which runtimes
- * fold to float once, when they load the model. `portable` keeps nibbles in uint8
- * and takes them apart by arithmetic, so it needs no INT4 type. */
+/* The forms `load` and `portable`: Cast, Sub and Mul of constants, which runtimes fold to
+ * float once, when they load the model. `portable` keeps nibbles in uint8 and separates
+ * them by arithmetic, so it needs no INT4 type. */
 #include "emit/arithmetic.h"
 #include "emit/form_emitters.h"
 
@@ -22,9 +22,10 @@ static void own_dims(const struct plan_item *item, struct parameter_dims *dims)
     broadcast_dims(item, dims);
 }
 
-/* Codes of blocks: [.., length, ..] -> [.., blocks, block, ..], against which scales
- * [.., blocks, 1, ..] broadcast. OpenVINO 2026.4 gets the same with the scales spread
- * over the codes' own shape wrong. Needs Pad with inputs, as INT4 needs a later opset. */
+/* Decodes blocks: reshapes [.., length, ..] to [.., blocks, block, ..], so that scales
+ * [.., blocks, 1, ..] broadcast. OpenVINO 2026.4 computes wrongly if the scales are
+ * expanded to the shape of the codes instead. This needs a Pad with inputs, but INT4
+ * needs a later opset anyway. */
 static bool decode_blocks(struct emitter *e, const char *output)
 {
     const struct plan_item *item = e->item;

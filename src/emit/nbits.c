@@ -1,11 +1,11 @@
-/* The forms `nbits` and `lookup`: com.microsoft MatMulNBits and
- * GatherBlockQuantized, operators of ONNX Runtime that read codes themselves. */
+/* The forms `nbits` and `lookup`: MatMulNBits and GatherBlockQuantized of com.microsoft.
+ * These operators of ONNX Runtime read codes themselves. */
 #include "emit/form_emitters.h"
 #include "onnx/imports.h"
 #include "onnx/node.h"
 
 static const char domain[] = "com.microsoft";
-enum { INT8_ACTIVATIONS = 4 }; /* accuracy_level: the least that is computed with */
+enum { INT8_ACTIVATIONS = 4 }; /* the accuracy_level of 8-bit activations */
 
 /* ---- opset imports -------------------------------------------------- */
 

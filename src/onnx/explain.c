@@ -1,5 +1,5 @@
-/* The table of kinds of files. Looks at the first bytes, and at the name where those say
- * nothing. Parses nothing. */
+/* The table of kinds of files. Looks at the first bytes and, if they say nothing, at the
+ * name. Parses nothing. */
 #include "onnx/explain.h"
 
 #include <string.h>
@@ -7,7 +7,7 @@
 
 #define POINTER "version https://git-lfs"
 
-/* Files that begin, or go on at `offset`, with `bytes`. */
+/* A kind of files that have `bytes` at `offset`. */
 static const struct {
     size_t offset, length;
     const char *bytes, *kind, *advice;
@@ -56,7 +56,7 @@ static const struct {
 #undef BYTES
 };
 
-/* Texts, which may have blanks before them and letters of any case. */
+/* Kinds of text files. Blanks may come first, and letters may have any case. */
 static const struct {
     const char *begin, *kind, *advice;
 } texts[] = {
@@ -114,7 +114,7 @@ static bool explain_bytes(const struct file *file, struct error *err)
 
 enum { TEXT_SHOWN = 40 };
 
-/* Copies the first line, or what of it is shown, where the file is text. */
+/* Copies the beginning of the first line, if the file is text. */
 static bool first_line(const struct file *file, char line[TEXT_SHOWN + 1])
 {
     size_t at = 0, n = 0;
@@ -144,7 +144,7 @@ static bool explain_text(const struct file *file, const char *wanted, struct err
     return true;
 }
 
-/* A name proves nothing: it only adds to what is wrong. */
+/* A name proves nothing. It only adds a hint to the error. */
 static void explain_suffix(const struct file *file, struct error *err)
 {
     size_t length = strlen(file->path);

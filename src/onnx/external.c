@@ -13,9 +13,11 @@ static bool refuse(const struct model *model, const Onnx__TensorProto *tensor,
                      model->file->path, or_empty(tensor->name), reason);
 }
 
-enum { DESCRIPTORS = 16 }; /* files that keep theirs, for copies inside the system */
+enum {
+    DESCRIPTORS = 16
+}; /* the most files that stay open, for copies inside the system */
 
-/* Puts a file on the model's list; closes it where that fails. */
+/* Adds a file to the model's list. Closes it if that fails. */
 static struct file *keep_file(struct model *model, struct file *file, struct error *err)
 {
     struct external *external = arena_alloc(model->arena, sizeof *external);
@@ -89,7 +91,7 @@ static const char *read_entries(const Onnx__TensorProto *tensor, struct entries 
     return entries->location ? NULL : "no location is given";
 }
 
-/* The file may be no data at all. */
+/* The file may not be data at all. */
 static bool ends_early(const struct model *model, const Onnx__TensorProto *tensor,
                        const struct file *file, uint64_t wanted, struct error *err)
 {

@@ -10,15 +10,15 @@ struct external {
     struct file *file;
 };
 
-/* Maps the file that an EXTERNAL tensor names and makes its values an ordinary
- * payload; the tensor is then like one whose values were in the model. */
+/* Maps the file that an EXTERNAL tensor names, and makes its values an ordinary payload.
+ * The tensor is then like any other. */
 bool external_attach(struct model *model, Onnx__TensorProto *tensor, struct error *err);
 
-/* The other way round: says that the tensor's values are in `location`. */
+/* Makes the tensor EXTERNAL: says that its values are in `location`. */
 bool external_detach(struct model *model, Onnx__TensorProto *tensor, const char *location,
                      uint64_t offset, struct error *err);
 
-/* A temporary file that lives as long as the model. */
+/* Makes a temporary file that lives as long as the model. */
 struct file *external_scratch(struct model *model, uint64_t size, struct error *err);
 
 void external_close(struct model *model);

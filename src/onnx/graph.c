@@ -1,5 +1,5 @@
-/* Building the graph index: definitions of all scopes first, then uses, so that
- * the order of nodes does not matter. Changes nothing. */
+/* Building the graph index. In each scope, definitions come before uses, so the order of
+ * nodes does not matter. Changes nothing. */
 #include "onnx/graph.h"
 #include "onnx/node.h"
 #include "onnx/traverse.h"
@@ -9,7 +9,8 @@
 struct index_builder {
     struct model *model;
     struct graph_index *index;
-    struct map paths; /* that are taken: the number behind the last one, or 1 */
+    struct map
+        paths; /* all paths so far, with the last number that was added to each, or 1 */
     struct error *err;
 };
 
@@ -95,8 +96,8 @@ static bool define_nodes(struct index_builder *b, struct scope *scope,
 
 /* ---- scopes --------------------------------------------------------- */
 
-/* Names of nodes need not be unique, but paths are: "If_12.then_branch#2" is the second
- * one of that name in the file. */
+/* Paths must be unique, but names of nodes need not be. "If_12.then_branch#2" is the
+ * second path of that name in the file. */
 static const char *unique_path(struct index_builder *b, const char *stem)
 {
     uintptr_t last = stem ? (uintptr_t)map_get(&b->paths, stem) : 0;
@@ -127,7 +128,7 @@ static struct scope *scope_new(struct index_builder *b, struct scope *parent,
     return scope;
 }
 
-/* A name for messages, unique once a number stands behind it. */
+/* The path of a region, before a number makes it unique. */
 static const char *path_stem(const struct index_builder *b, const struct region *region)
 {
     struct arena *arena = b->index->arena;
@@ -168,7 +169,7 @@ static bool define_function(struct index_builder *b, struct scope *scope,
     return define_nodes(b, scope, function->node, function->n_node);
 }
 
-/* All that a scope defines comes first: uses may stand before definitions. */
+/* Defines everything of a scope first, since uses may come before definitions. */
 static bool enter_scope(void *context, struct region *region)
 {
     struct index_builder *b = context;
@@ -187,7 +188,7 @@ static bool enter_scope(void *context, struct region *region)
 
 /* ---- uses ----------------------------------------------------------- */
 
-/* The domains of both operators are ONNX's and com.microsoft. */
+/* In any domain: both operators exist in ONNX's and in com.microsoft. */
 static bool is_quantized(const struct value *value, const Onnx__NodeProto *node)
 {
     const char *op_type = node ? or_empty(node->op_type) : "";
@@ -212,7 +213,7 @@ static bool add_use(struct index_builder *b, struct scope *scope, const char *na
     return true;
 }
 
-/* Uses have come the last one first. */
+/* Reverses the uses, since the last one was added at the front. */
 static void order_uses(struct value *value)
 {
     struct use *use = value->uses;

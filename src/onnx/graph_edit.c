@@ -1,4 +1,4 @@
-/* Gathering edits, and making them. Knows graphs and functions, no forms. */
+/* Gathering edits, and making them. Knows graphs and functions, but no forms. */
 #include "onnx/graph_edit.h"
 #include "onnx/names.h"
 #include "onnx/node.h"
@@ -65,7 +65,7 @@ bool edit_moves_last(struct graph_edits *edits, const struct value *value)
     return ++edits->values[value->number].moved_uses >= value->use_count;
 }
 
-/* Room for one more in an array of the arena. */
+/* Makes room for one more item in an array of the arena. */
 static void *grow(struct graph_edit *edit, void *items, size_t count, size_t *room,
                   size_t size)
 {
@@ -141,7 +141,7 @@ static int by_anchor(const void *left, const void *right)
     return a->order < b->order ? -1 : a->order > b->order;
 }
 
-/* The first change of that anchor in the sorted list, or the end. */
+/* Finds the first change at the anchor in the sorted list, or the end. */
 static size_t find_anchor(const struct graph_edit *edit, const Onnx__NodeProto *anchor)
 {
     size_t low = 0, high = edit->change_count;
@@ -155,7 +155,7 @@ static size_t find_anchor(const struct graph_edit *edit, const Onnx__NodeProto *
     return low;
 }
 
-/* Puts what belongs before the anchor into the list; false where it goes out. */
+/* Adds the new nodes before an anchor to the list. False if the anchor itself goes. */
 static bool put_before(const struct graph_edit *edit, const Onnx__NodeProto *anchor,
                        Onnx__NodeProto **list, size_t *count)
 {
@@ -190,7 +190,8 @@ static bool apply_nodes(struct graph_edit *edit, Onnx__NodeProto ***nodes, size_
     return true;
 }
 
-/* What becomes of a name in the scope of an edit; NULL: it stays as it is. */
+/* What the stage does to a name in the scope of an edit. NULL if the name is not known.
+ */
 static const struct value_edit *edit_of_name(const struct graph_edit *edit,
                                              const char *name, const struct value **value)
 {

@@ -1,6 +1,6 @@
-/* Fresh names. The set may hold one too many, which costs a number. Takes names of values
- * and nodes alike, of all scopes together: that is more than the format asks for, and
- * never too little. */
+/* Fresh names. Names of values and nodes, in all scopes together, are kept apart. That is
+ * more than the format asks for. A name that is taken without need only costs a number.
+ */
 #include "onnx/names.h"
 #include "onnx/traverse.h"
 
@@ -62,7 +62,7 @@ static bool take_all(struct model *model)
     return traverse_model(model->proto, &taking, model);
 }
 
-/* A name with a number behind it, beginning where the last one ended. */
+/* Adds a number to a name. Begins with the number after the last one. */
 static const char *name_numbered(struct model *model, const char *stem)
 {
     uintptr_t last = (uintptr_t)map_get(&model->numbers, stem);

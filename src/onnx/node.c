@@ -69,7 +69,7 @@ bool node_string_is(const Onnx__NodeProto *node, const char *name, const char *v
            memcmp(attribute->s.data, value, attribute->s.len) == 0;
 }
 
-/* The attribute of that name, emptied, or a new one at the end. */
+/* Empties the attribute of that name, or adds one at the end. */
 static Onnx__AttributeProto *attribute_fresh(struct model *model, Onnx__NodeProto *node,
                                              const char *name)
 {

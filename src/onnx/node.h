@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-/* Whether two names are equal. Most differ in their first letter: tables of names are
- * searched without a call for every row. */
+/* Whether two names are equal. Most differ in their first letter, so a search in a table
+ * needs few calls. */
 static inline bool name_is(const char *a, const char *b)
 {
     return *a == *b && strcmp(a, b) == 0;
@@ -18,14 +18,14 @@ static inline bool name_is(const char *a, const char *b)
 bool domain_is_standard(const char *domain);
 bool domain_same(const char *a, const char *b);
 
-/* True for that operator of the standard domain. */
+/* Whether the node is that operator of the standard domain. */
 bool node_is(const Onnx__NodeProto *node, const char *op_type);
 
-/* The name of an input or output, "" where it is absent or left out. */
+/* The name of an input or output. "" if it is absent or left out. */
 const char *node_input(const Onnx__NodeProto *node, size_t index);
 const char *node_output(const Onnx__NodeProto *node, size_t index);
 
-/* How messages call a node: its name, or "(unnamed)" with its first output. */
+/* The node in messages: its name, or "(unnamed)" with its first output. */
 const char *node_label(struct model *model, const Onnx__NodeProto *node);
 
 /* ---- attributes ----------------------------------------------------- */
@@ -34,7 +34,7 @@ Onnx__AttributeProto *node_attribute(const Onnx__NodeProto *node, const char *na
 int64_t node_int(const Onnx__NodeProto *node, const char *name, int64_t absent);
 float node_float(const Onnx__NodeProto *node, const char *name, float absent);
 
-/* The bytes of a string attribute equal `value`; where it is absent, `absent` does. */
+/* Whether a string attribute equals `value`. An absent attribute counts as `absent`. */
 bool node_string_is(const Onnx__NodeProto *node, const char *name, const char *value,
                     const char *absent);
 
@@ -48,15 +48,15 @@ bool node_set_string(struct model *model, Onnx__NodeProto *node, const char *nam
 bool node_set_tensor(struct model *model, Onnx__NodeProto *node, const char *name,
                      Onnx__TensorProto *value);
 
-/* Removes an attribute; true where there was one. */
+/* Removes an attribute. True if there was one. */
 bool node_remove(Onnx__NodeProto *node, const char *name);
 
-/* The same, but returns the attribute; NULL where there was none. */
+/* The same, but returns the attribute. NULL if there was none. */
 Onnx__AttributeProto *node_take(Onnx__NodeProto *node, const char *name);
 
 /* ---- nodes ---------------------------------------------------------- */
 
-/* A node of the standard domain. Strings are referred to, not copied. */
+/* Makes a node of the standard domain. Strings are not copied. */
 Onnx__NodeProto *node_new(struct model *model, const char *op_type, const char *name,
                           const char *const *inputs, size_t input_count,
                           const char *const *outputs, size_t output_count);

@@ -1,4 +1,4 @@
-/* The table of payloads. Knows nothing of their contents. */
+/* The table of payloads. Knows nothing about their contents. */
 #include "onnx/payload.h"
 
 #include <stdlib.h>

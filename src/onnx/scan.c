@@ -1,5 +1,5 @@
-/* The wire scan, driven by protobuf-c's descriptors. Copies what is small,
- * refers to what is large; interprets nothing but TensorProto's values. */
+/* The wire scan, driven by protobuf-c's descriptors. Copies small fields and refers to
+ * large ones. Interprets only the values of TensorProto. */
 #include "onnx/scan.h"
 #include "core/endian.h"
 #include "core/pages.h"
@@ -10,9 +10,10 @@
 
 enum {
     DEPTH_MAX = 100,
-    LENGTH_SIZE = 5,             /* room for a nested length: a padded varint */
-    TYPED_PAYLOAD_MIN = 4 << 10, /* float_data from here on is referred to, too */
-    SCANNED_MIN = 64 << 10,      /* bytes that are scanned before pages are given back */
+    LENGTH_SIZE = 5, /* the room for the length of a nested message: a padded varint */
+    TYPED_PAYLOAD_MIN =
+        4 << 10,            /* float_data of this size and more is referred to, too */
+    SCANNED_MIN = 64 << 10, /* bytes that are scanned before pages are given back */
 };
 enum wire { VARINT = 0, FIXED64 = 1, LENGTH = 2, FIXED32 = 5 };
 enum { TENSOR_FLOAT_DATA = 4, TENSOR_RAW_DATA = 9, TENSOR_DOUBLE_DATA = 10 };
@@ -24,13 +25,14 @@ struct scan {
     uint8_t *out;
     size_t size, capacity;
     struct pages pages;
-    uint64_t wanted; /* where the field ends that runs over the end of the file */
+    uint64_t wanted; /* where a field ends that goes beyond the end of the file */
 };
 
 struct field {
     uint32_t number;
     enum wire wire;
-    const uint8_t *start, *value, *end;         /* of the tag, of the value, behind it */
+    const uint8_t *start, *value,
+        *end; /* the start of the tag, the start of the value, the end of it */
     const ProtobufCFieldDescriptor *descriptor; /* NULL: unknown */
 };
 
@@ -62,8 +64,8 @@ static bool emit_key(struct scan *scan, uint32_t number, enum wire wire)
     return emit(scan, bytes, n);
 }
 
-/* Writes the length of the message that begins at `start`, and is complete, into the room
- * before it. Short ones, as most of many are, move up to a length of one byte. */
+/* Writes the length of a complete message into the room before `start`. Short messages,
+ * which are most, move forward so that their length takes one byte. */
 static void put_length(struct scan *scan, size_t start)
 {
     uint8_t *message = scan->out + start, *at = message - LENGTH_SIZE;
@@ -93,7 +95,7 @@ static bool malformed(struct scan *scan, const uint8_t *at, const char *what)
                      (unsigned long long)scan->file->size, what, hint);
 }
 
-/* Reads a varint of at most 10 bytes; NULL where it does not end. */
+/* Reads a varint of at most 10 bytes. NULL if it does not end. */
 static const uint8_t *varint(const uint8_t *at, const uint8_t *end, uint64_t *value)
 {
     *value = 0;
@@ -198,8 +200,8 @@ static bool emit_payload(struct scan *scan, const uint8_t *data, const uint8_t *
            emit(scan, &payload, sizeof payload);
 }
 
-/* Packed float_data and double_data are the bytes that raw_data would hold. A
- * tensor whose values are one large run of them is read as if they were. */
+/* Packed float_data and double_data have the same bytes as raw_data. If one large run of
+ * them holds all values of a tensor, it is read as raw_data. */
 static uint32_t typed_payload(struct scan *scan, const uint8_t *at, const uint8_t *end)
 {
     uint32_t found = 0;
@@ -226,7 +228,7 @@ static uint32_t typed_payload(struct scan *scan, const uint8_t *at, const uint8_
 static bool scan_message(struct scan *scan, const ProtobufCMessageDescriptor *message,
                          const uint8_t *at, const uint8_t *end, int depth);
 
-/* Pages are given back in the order of the file, however messages are nested. */
+/* Gives pages back in the order of the file, however messages are nested. */
 static void scanned_to(struct scan *scan, const uint8_t *end)
 {
     const uint8_t *begin = scan->pages.end;
@@ -253,7 +255,7 @@ static bool scan_nested(struct scan *scan, const struct field *field, int depth)
     return true;
 }
 
-/* A field of the model itself, such as its graph, says how long the file should be. A
+/* Fields of the model itself, such as the graph, say how long the file should be. A
  * length that no model can have is damage. */
 static bool ends_early(struct scan *scan, const struct field *field)
 {

@@ -1,18 +1,18 @@
-/* The wire scan: one pass over a model's bytes that makes a skeleton, the same
- * message with every raw_data replaced by a pointer to a payload. Everything
- * that unpacking would trust is checked here: lengths, wire types, depth. */
+/* The wire scan: one pass over a model's bytes makes a skeleton. That is the same
+ * message, but every raw_data is a pointer to a payload. Lengths, wire types and depth
+ * are checked here, since unpacking trusts them. */
 #ifndef NIBBLE_ONNX_SCAN_H
 #define NIBBLE_ONNX_SCAN_H
 
 #include "onnx/payload.h"
 
 struct skeleton {
-    uint8_t *data; /* freed by the caller */
+    uint8_t *data; /* the caller frees it */
     size_t size;
 };
 
-/* raw_data in the skeleton is 8 bytes, a struct payload *; model_load turns
- * them into the form that payload.h tells. */
+/* In the skeleton, raw_data has 8 bytes, which are a struct payload *. model_load makes
+ * raw_data point to the payload, as payload.h says. */
 bool scan_model(const struct file *file, struct payloads *payloads,
                 struct skeleton *skeleton, struct error *err);
 

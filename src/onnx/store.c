@@ -1,5 +1,5 @@
-/* Storing a model. Decides between one file and two; the bytes are the writer's,
- * the atomic replacement is core's. */
+/* Storing a model. Decides between one file and two. The writer makes the bytes, and core
+ * replaces files atomically. */
 #include "onnx/store.h"
 #include "onnx/external.h"
 
@@ -101,7 +101,7 @@ bool store_write(struct store *store, struct model *model, struct error *err)
 bool store_commit(struct store *store, uint64_t *size, struct error *err)
 {
     *size = 0;
-    /* The data first: a model never names data that is not there. */
+    /* The data come first: a model must never name data that are not there. */
     for (struct store_data *data = store->data; data; data = data->next) {
         if (!output_commit(data->output, err))
             return false;

@@ -1,5 +1,5 @@
-/* Where a model goes: one file, or a model file and data files beside it. All of them
- * appear on commit, or none does. */
+/* The files of an output: one file, or a model file and data files beside it. On commit
+ * all of them appear, or none. */
 #ifndef NIBBLE_ONNX_STORE_H
 #define NIBBLE_ONNX_STORE_H
 
@@ -23,7 +23,7 @@ struct store {
     struct store_data *data;
 };
 
-/* Begins an output at path; refuses to replace a file of the model unless forced. */
+/* Begins an output at path. Refuses to replace a file of the model unless forced. */
 bool store_open(struct store *store, const char *path, const struct model *model,
                 const struct store_options *options, struct error *err);
 
@@ -41,9 +41,9 @@ bool store_copy(struct store *store, struct model *model, struct error *err);
 struct output *store_add_data(struct store *store, const char *path,
                               const struct model *model, struct error *err);
 
-/* Gives the files their names; sets *size to the bytes of all. */
+/* Gives the files their names. Sets *size to the bytes of all files. */
 bool store_commit(struct store *store, uint64_t *size, struct error *err);
 
-void store_close(struct store *store); /* what was not committed is removed */
+void store_close(struct store *store); /* removes files that were not committed */
 
 #endif

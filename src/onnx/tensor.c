@@ -1,4 +1,4 @@
-/* Tensors. Knows sizes and where values lie, not what they mean. */
+/* Tensors. Knows the sizes and places of values, not what they mean. */
 #include "onnx/tensor.h"
 
 #include <string.h>
@@ -88,7 +88,7 @@ bool tensor_elements(const Onnx__TensorProto *tensor, uint64_t *elements)
 
 /* ---- reading -------------------------------------------------------- */
 
-/* float16, bfloat16 and all small integers come one an int32. */
+/* For float16, bfloat16 and small integers, each int32 holds one value. */
 static void *narrow_int32(struct model *model, const Onnx__TensorProto *tensor,
                           unsigned bits)
 {
@@ -99,7 +99,7 @@ static void *narrow_int32(struct model *model, const Onnx__TensorProto *tensor,
     return out;
 }
 
-/* The typed field that this type is kept in, as bytes of raw_data's form. */
+/* Reads the typed field of this type, as the bytes that raw_data would hold. */
 static const void *typed_values(struct model *model, const Onnx__TensorProto *tensor,
                                 uint64_t *size)
 {
@@ -120,7 +120,8 @@ static const void *typed_values(struct model *model, const Onnx__TensorProto *te
     default:
         if (bits > 16)
             return NULL;
-        bits = bits < 8 ? 8 : bits; /* smaller ones are packed: a byte in each int32 */
+        bits =
+            bits < 8 ? 8 : bits; /* 4-bit values are packed: each int32 holds one byte */
         *size = tensor->n_int32_data * (bits / 8);
         return *size ? narrow_int32(model, tensor, bits) : NULL;
     }

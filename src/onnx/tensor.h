@@ -1,11 +1,11 @@
-/* Tensors: their values' types and sizes, reading small ones, making new ones. */
+/* Tensors: types and sizes of values, reading small tensors, making new ones. */
 #ifndef NIBBLE_ONNX_TENSOR_H
 #define NIBBLE_ONNX_TENSOR_H
 
 #include "onnx/model.h"
 #include "quant/quant.h"
 
-/* TensorProto.DataType, as far as nibble names them. */
+/* The TensorProto.DataType that nibble names. */
 enum data_type {
     DATA_UNDEFINED = 0,
     DATA_FLOAT = 1,
@@ -28,32 +28,32 @@ enum real_type data_type_real(int type); /* of a float type; float32 for any oth
 int data_type_of(enum real_type type);   /* and back */
 unsigned data_type_bits(int type); /* of one element; 0 for strings and unknown types */
 
-/* The product of the dims, 1 for rank 0. False on a negative dim or overflow. */
+/* The product of the dims; 1 for rank 0. False on a negative dim or overflow. */
 bool tensor_elements(const Onnx__TensorProto *tensor, uint64_t *elements);
 
 /* The bytes that so many elements of the type take in raw_data. */
 uint64_t data_type_bytes(int type, uint64_t elements);
 
-/* The values as raw_data would hold them, wherever they are: in raw_data, in a
- * typed field or (none, no elements) nowhere. Sets an error that names the
- * tensor where the size is wrong. Not for strings. */
+/* The values as raw_data would hold them. They may be in raw_data, in a typed field or
+ * (if there are none) nowhere. If their size is wrong, sets an error that names the
+ * tensor. Not for strings. */
 struct payload *tensor_values(struct model *model, const Onnx__TensorProto *tensor,
                               struct error *err);
 
-/* Reads a tensor of int32 or int64 as int64, in the arena; NULL with an error. */
+/* Reads a tensor of int32 or int64 as int64, in the arena. NULL with an error. */
 int64_t *tensor_ints(struct model *model, const Onnx__TensorProto *tensor,
                      uint64_t *count, struct error *err);
 
-/* A new tensor in the arena without values; dims are copied, its name is referred to.
- * NULL: out of memory. */
+/* Makes a tensor without values in the arena. The dims are copied, the name is not. NULL
+ * when out of memory. */
 Onnx__TensorProto *tensor_new(struct model *model, const char *name, int type,
                               const int64_t *dims, size_t rank);
 
-/* Its values: `data` in the arena or a mapping, NULL to reserve them. */
+/* Sets the values: `data` is in the arena or in a mapping. NULL reserves them. */
 bool tensor_set_values(struct model *model, Onnx__TensorProto *tensor, const void *data,
                        uint64_t size);
 
-/* Small constants. rank 1 for _ints, rank 0 for _float, whose type may be any float. */
+/* Make small constants: _ints of rank 1, _float of rank 0 and any float type. */
 Onnx__TensorProto *tensor_new_ints(struct model *model, const char *name,
                                    const int64_t *values, size_t count);
 Onnx__TensorProto *tensor_new_float(struct model *model, const char *name, int type,

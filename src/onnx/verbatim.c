@@ -25,8 +25,8 @@ static int folder_length(const char *path)
     return slash ? (int)(slash - path) + 1 : 0;
 }
 
-/* A data file that is named after the output is its own, as OUT.data is. Another file of
- * that name may belong to another model. */
+/* Whether a data file is named after the output, as OUT.data is. Then it belongs to the
+ * output. Any other file may belong to another model. */
 static bool may_replace(const struct store *store, const char *location)
 {
     const char *path = output_path(store->output);
@@ -47,7 +47,7 @@ static bool is_there(const struct store *store, const char *location,
     return same;
 }
 
-/* Makes the folders below `folder` bytes of path that the data file lies in. */
+/* Makes the folders of a data file, below the first `folder` bytes of its path. */
 static bool make_folders(char *path, int folder, struct error *err)
 {
     for (char *slash = strchr(path + folder, '/'); slash;
@@ -71,7 +71,7 @@ static bool copy_to(struct store *store, const struct model *model,
     struct stat st;
     if (stat(path, &st) == 0) {
         if (st.st_dev == file->device && st.st_ino == file->inode)
-            return true; /* the output lies beside the model */
+            return true; /* the output is in the folder of the model */
         if (is_there(store, file->path, file))
             return true;
         if (!may_replace(store, file->path))

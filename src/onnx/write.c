@@ -1,5 +1,5 @@
-/* The writer: protobuf-c packs, a buffer of our own behind it sorts out the
- * payloads. Fills in nothing that is reserved. */
+/* The writer. protobuf-c packs the message into a buffer, which skips the payloads.
+ * Reserved payloads are not filled. */
 #include "onnx/write.h"
 #include "onnx/external.h"
 #include "onnx/tensor.h"
@@ -13,7 +13,7 @@ struct stream {
     struct model *model;
     struct output *output;
     struct error *err;
-    uint64_t offset; /* in the file, of buffer[0] */
+    uint64_t offset; /* the offset of buffer[0] in the file */
     size_t used;
     uint8_t buffer[64 << 10];
 };

@@ -1,6 +1,6 @@
-/* Writing the skeleton: the message goes out as a stream in which payloads are
- * skipped and their places noted, so that all of the file's layout is known
- * before a single weight is quantized. */
+/* Writing the skeleton. The message is written as a stream that skips the payloads and
+ * notes their offsets. So the layout of the file is known before any weight is quantized.
+ */
 #ifndef NIBBLE_ONNX_WRITE_H
 #define NIBBLE_ONNX_WRITE_H
 
@@ -12,21 +12,22 @@ enum {
     EXTERNAL_ALIGNMENT = 4096, /* of offsets in the data file */
 };
 
-/* The size of the model as one file; more than INT32_MAX can't be one. */
+/* The size of the model as one file. If it is more than INT32_MAX, it can't be one file.
+ */
 uint64_t model_size(const struct model *model);
 
-/* Moves tensors of EXTERNAL_MIN bytes and more into `data`, which readers find
- * as `location` beside the model. *size: of the data, 0 where there is none. */
+/* Moves tensors of EXTERNAL_MIN bytes and more into `data`, which readers find as
+ * `location` beside the model. Sets *size to the bytes of the data; 0 if there are none.
+ */
 bool model_externalize(struct model *model, struct output *data, const char *location,
                        uint64_t *size, struct error *err);
 
-/* Writes everything but the payloads, and sets each payload's output and place. `size` is
- * what model_size says: large models take a while to measure. */
+/* Writes everything but the payloads, and sets the output and offset of each payload.
+ * `size` is what model_size says, which takes a while for large models. */
 bool model_write(struct model *model, uint64_t size, struct output *output,
                  struct error *err);
 
-/* Copies the payloads whose values lie in memory or in a mapped file. Reserved
- * ones are left to the caller. */
+/* Copies the payloads that have values. The caller fills reserved ones. */
 bool model_write_payloads(struct model *model, struct error *err);
 
 #endif

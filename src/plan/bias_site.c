@@ -1,11 +1,12 @@
-/* Biases by operator. Looks at no values. */
+/* The table of operators with biases. Looks at no values. */
 #include "plan/bias_site.h"
 #include "onnx/node.h"
 
 #include <string.h>
 
-/* The constant behind an input, of the weight's type and so many elements in a row: the
- * only values that may be changed. True without one where the input is absent. */
+/* Finds the constant that is the bias. It has the weight's type and so many contiguous
+ * elements; only such values may be changed. True, with no constant, if the input is
+ * absent. */
 static bool find_old(const struct plan_item *item, struct bias_site *site,
                      size_t elements)
 {
@@ -44,7 +45,7 @@ static bool conv_bias(const struct plan_item *item, struct bias_site *site)
            set_vector(item, site, count, count / group);
 }
 
-/* One group, or as many as there are channels. */
+/* There is one group, or as many as there are channels. */
 static bool conv_transpose_bias(const struct plan_item *item, struct bias_site *site)
 {
     size_t group = (size_t)node_int(site->node, "group", 1), count = channels(item);
@@ -77,7 +78,8 @@ static bool attention_bias(const struct plan_item *item, struct bias_site *site)
     return set_vector(item, site, channels(item), 0) && site->old;
 }
 
-/* What an Add behind the node adds, where nobody else wants the sum's operand. */
+/* Finds the constant of an Add behind the node, if nothing else uses the node's output.
+ */
 static bool add_behind(const struct plan_item *item, struct bias_site *site)
 {
     const char *output = node_output(site->node, 0);
@@ -91,7 +93,8 @@ static bool add_behind(const struct plan_item *item, struct bias_site *site)
     return set_vector(item, site, channels(item), 0) && site->old && is_row(site);
 }
 
-/* [directions, biases of W and of R]. That of R in a GRU may be scaled by a gate. */
+/* The dims are [directions, biases of W and of R]. In a GRU, a gate may scale the bias of
+ * R. */
 static bool recurrent_bias(const struct plan_item *item, struct bias_site *site,
                            size_t input)
 {

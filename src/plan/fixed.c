@@ -1,9 +1,10 @@
-/* Telling fixed constants from learned ones, by what their values obey exactly.
+/* Telling fixed constants from learned ones, by a rule that their values obey exactly.
  *
- * Samples of a sinusoid, damped or not, of a line, and of their windowed kin all follow
- * x[k + 1] + x[k - 1] = c x[k] along one axis: in k of cos(k t) w(t), where c = 2 cos t
- * knows no window; in the position of rotary and sinusoidal tables; with c = 2 in grids
- * of coordinates. Learned values don't, not even smooth ones, to a part in 250. */
+ * Samples of a sinusoid (damped or not), of a line, and windowed versions of both obey
+ * x[k + 1] + x[k - 1] = c x[k] along one axis. For cos(k t) w(t) they do so along k, with
+ * c = 2 cos t, whatever the window. For rotary and sinusoidal tables they do so along the
+ * position. For grids of coordinates c is 2. Learned values do not obey this to a part in
+ * 250, not even smooth ones. */
 #include "plan/fixed.h"
 #include "onnx/node.h"
 
@@ -12,7 +13,7 @@
 enum {
     RUN = 64,          /* values of a row or column that are looked at together */
     LINES = 12,        /* rows or columns that are looked at, */
-    LINES_APART = 1024 /* out of the first so many: they lie on few pages */
+    LINES_APART = 1024 /* of the first lines, which are on few pages */
 };
 
 /* ---- values ------------------------------------------------------------- */
@@ -36,7 +37,7 @@ static void values_at(const struct values *values, uint64_t start, uint64_t stri
         real_load(values->type, at, 1, &out[i]);
 }
 
-/* How far the rule may be missed, relative to the mean size of the values. */
+/* The error that the rule allows, relative to the mean size of the values. */
 static double tolerance(enum real_type type)
 {
     return type == REAL_BFLOAT16 ? 2e-2 : 4e-3;
@@ -72,8 +73,8 @@ struct samples {
     double size; /* root of the mean square */
 };
 
-/* Whether any of a few pairs of values may obey the rule with the same c. It is cheap,
- * and nearly all learned values end here. */
+/* Whether any of a few pairs of values may obey the rule with the same c. This is cheap
+ * and rejects nearly all learned values. */
 static bool may_obey(const struct samples *run, size_t lag, double allowed)
 {
     enum { PAIRS = 4 };
@@ -90,12 +91,11 @@ static bool may_obey(const struct samples *run, size_t lag, double allowed)
     return false;
 }
 
-/* Whether most neighbours at this distance obey the rule with c. Where all is near zero,
- * or (c = 2) just the same value, nothing can be said. Learned values are found out after
- * a few. */
+/* Whether most neighbours at this distance obey the rule with c. Values near zero are
+ * ignored, and so are equal values if c is 2. Stops early for learned values. */
 static bool obeys(const struct samples *run, size_t lag, double c, double allowed)
 {
-    enum { MISSES = 4 }; /* more than this and than what obeys: given up */
+    enum { MISSES = 4 }; /* stops if this many more miss the rule than obey it */
     size_t obeying = 0, missing = 0;
     const double *x = run->x, least = 0.1 * run->size, most = allowed * run->size;
     for (size_t k = lag; k + lag < run->n && missing <= obeying + MISSES; k++) {
@@ -110,7 +110,7 @@ static bool obeys(const struct samples *run, size_t lag, double c, double allowe
     return obeying + missing >= 6 && obeying >= 3 * missing;
 }
 
-/* c as the largest value in [begin, end) and its neighbours have it. */
+/* The c of the largest value in [begin, end) and its neighbours. */
 static double coefficient(const struct samples *run, size_t lag, size_t begin, size_t end)
 {
     size_t at = begin;
@@ -131,7 +131,8 @@ static bool follows(const struct samples *run, size_t lag, double allowed)
     return false;
 }
 
-/* Most values are those before them again: rows of a grid, or weights that are shared. */
+/* Whether most values repeat the value before them, as rows of a grid and shared weights
+ * do. */
 static bool repeats(const struct samples *run, size_t lag)
 {
     size_t other = 0, most = (run->n - lag) / 4;
@@ -142,7 +143,8 @@ static bool repeats(const struct samples *run, size_t lag)
 
 static enum verdict judge(const struct samples *run, double allowed)
 {
-    /* Neighbours; real and imaginary parts in turn; boxes of so many sizes in turn. */
+    /* 1: neighbours. 2: real and imaginary parts in turn. More: boxes of so many sizes in
+     * turn. */
     static const size_t lags[] = {1, 2, 3, 4, 6, 9};
     enum verdict verdict = DIFFERS;
     for (size_t i = 0; i < sizeof lags / sizeof *lags; i++) {
@@ -157,7 +159,7 @@ static enum verdict judge(const struct samples *run, double allowed)
     return verdict;
 }
 
-/* Values that hardly differ tell nothing. */
+/* Judges one line. Values that hardly differ say nothing. */
 static enum verdict look_at(const struct values *values, uint64_t start, uint64_t stride,
                             struct samples *run)
 {
@@ -176,8 +178,8 @@ static enum verdict look_at(const struct values *values, uint64_t start, uint64_
     return judge(run, tolerance(values->type));
 }
 
-/* Lines from all over the beginning, at their start, then in their middle. Of learned
- * ones the first two differ. */
+/* Looks at lines from all over the beginning, first at their start, then in their middle.
+ * Learned weights are rejected after two lines. */
 static bool follows_along(const struct values *values, const struct axis *axis)
 {
     size_t follow = 0, differ = 0;
@@ -209,10 +211,10 @@ static bool is_regular(const struct plan_item *item, const struct values *values
 /* ---- filter banks ---------------------------------------------------------- */
 
 struct filter_band {
-    uint64_t begin, end; /* where its values are positive: begin == end nowhere */
+    uint64_t begin, end; /* the positive values; begin == end if there are none */
 };
 
-/* False where a channel is none: a value is negative, or there are two bands. */
+/* Finds the band of a channel. False if a value is negative or there are two bands. */
 static bool find_band(const struct values *values, uint64_t start,
                       const struct axis *axis, struct filter_band *band)
 {
@@ -230,8 +232,8 @@ static bool find_band(const struct values *values, uint64_t start,
     return true;
 }
 
-/* Mel filters and the like: channels are positive in one narrow band each, and bands come
- * in order. */
+/* Mel filters and the like: each channel is positive in one narrow band, and the bands
+ * come in order. */
 static bool is_filter_bank(const struct plan_item *item, const struct layout *layout,
                            const struct values *values)
 {
@@ -261,7 +263,7 @@ static bool is_filter_bank(const struct plan_item *item, const struct layout *la
 
 /* ---- coordinates ----------------------------------------------------------- */
 
-/* Constant columns of a narrow table: boxes, anchors, points. */
+/* Whether constant columns of a narrow table are taken: boxes, anchors, points. */
 static bool is_narrow_table(const struct plan_item *item, const struct weight_uses *uses)
 {
     enum { WIDTH_MAX = 16 };

@@ -1,13 +1,13 @@
-/* Constants that no training made: bases of transforms, filter banks, tables of positions
- * and coordinates. What follows them often looks at small values beside large ones, so 4
- * bits ruin it, and they are small. */
+/* Constants that were not learned: bases of transforms, filter banks, tables of positions
+ * and coordinates. Operators behind them often need small values beside large ones, which
+ * 4 bits would ruin. Such constants are small. */
 #ifndef NIBBLE_PLAN_FIXED_H
 #define NIBBLE_PLAN_FIXED_H
 
 #include "plan/uses.h"
 
-/* Why the item, whose source is set, is such a constant; NULL: it may be a weight. Reads
- * some hundred of its values. */
+/* Says why the item is such a constant. NULL if it may be a weight. The item's source
+ * must be set. Reads some hundred of its values. */
 const char *fixed_reason(const struct plan_item *item, const struct weight_uses *uses);
 
 #endif

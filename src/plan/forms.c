@@ -1,4 +1,4 @@
-/* The table of forms, and what each form can hold. A new form is a new row. */
+/* The table of forms, and what each form can hold. To add a form, add a row. */
 #include "plan/forms.h"
 
 static bool is_narrow(const struct plan_item *item)
@@ -13,7 +13,7 @@ static size_t dim_at(const struct plan_item *item, size_t axis)
 
 /* ---- what forms can hold -------------------------------------------- */
 
-/* ONNX Runtime computes on blocks of powers of two in this range. */
+/* Whether ONNX Runtime computes on blocks of this size: powers of two from 16 to 256. */
 static bool has_fused_block(const struct plan_item *item)
 {
     enum { BLOCK_MIN = 16, BLOCK_MAX = 256 };
@@ -51,7 +51,7 @@ static bool lookup_can_hold(const struct layout *layout, const struct plan_item 
     return fits_microsoft(item) && is_narrow(item);
 }
 
-/* Rows are taken apart in the middle: blocks must be whole and even. */
+/* The halves of a row of nibbles are separated: blocks must be whole and even. */
 static bool rows_can_hold(const struct layout *layout, const struct plan_item *item)
 {
     const struct quant_shape *shape = &item->shape;
@@ -67,7 +67,7 @@ static bool rows_can_hold(const struct layout *layout, const struct plan_item *i
 
 /* ---- how codes lie -------------------------------------------------- */
 
-/* ONNX Runtime fuses weights that are stored as [K, N]. */
+/* ONNX Runtime only fuses weights that are stored as [K, N]. */
 static void arrange_dequantize(const struct plan_options *options, struct plan_item *item)
 {
     (void)options;
@@ -94,8 +94,8 @@ static void arrange_rows(const struct plan_options *options, struct plan_item *i
                     : dim_at(item, 1);
 }
 
-/* The longest row of an even number of elements (where there is none: the longest
- * row) that still suits a buffer. */
+/* Takes the longest row that fits into a buffer and has an even number of elements. If
+ * there is none, the longest row that fits. */
 static void arrange_portable(const struct plan_options *options, struct plan_item *item)
 {
     enum { ROW_MAX = 64 << 10 };
@@ -114,7 +114,8 @@ static void arrange_portable(const struct plan_options *options, struct plan_ite
 
 /* ---- the table ------------------------------------------------------ */
 
-/* Among the forms that replace their consumers the first that can hold a weight wins. */
+/* Among the forms that replace their consumers, the first one that can hold the weight is
+ * chosen. */
 static const struct form_info forms[FORMS] = {
     [FORM_NBITS] = {.name = "MatMulNBits",
                     .decoding = DECODED_NEVER,
@@ -215,14 +216,14 @@ int64_t form_ir(const struct plan_item *item)
     enum {
         IR_OPTIONAL_INPUTS = 4,
         IR_INT4 = 10
-    }; /* 4: initializers that are no inputs */
+    }; /* since 4, initializers need not be inputs */
     return has_int4_tensors(item) ? IR_INT4 : IR_OPTIONAL_INPUTS;
 }
 
 /* ---- the form of an item -------------------------------------------- */
 
-/* Whether a fused operator is as fast as a MatMul of floats at any number of rows: not
- * on short axes, and not where much of the last block is padding (docs/forms.md). */
+/* Whether a fused operator is as fast as a MatMul of floats, for any number of rows. It
+ * is not on short axes, nor if much of the last block is padding (docs/forms.md). */
 static bool fusing_pays(const struct plan_item *item)
 {
     enum { LENGTH_MIN = 208, PADDED_PERCENT_MAX = 155 };
@@ -239,7 +240,7 @@ static bool is_wanted(const struct form_info *info, const struct plan_options *o
            (!info->microsoft || options->nbits) && info->can_hold(layout, item);
 }
 
-/* Only here options are turned into forms by their names. */
+/* This is the only place that names forms because options ask for them. */
 enum form form_best(const struct plan_options *options, const struct layout *layout,
                     const struct plan_item *item)
 {

@@ -1,5 +1,5 @@
-/* The table of forms. A form is what stands in the graph for a weight. The table says
- * everything about a form but how it is written: emit/ has a file for that. */
+/* The table of forms. A form is what replaces a weight in the graph. The table says
+ * everything about a form except how it is written, which is in emit/. */
 #ifndef NIBBLE_PLAN_FORMS_H
 #define NIBBLE_PLAN_FORMS_H
 
@@ -8,7 +8,7 @@
 
 /* When the codes become floats. */
 enum decoding {
-    DECODED_NEVER,    /* the operator computes on the codes */
+    DECODED_NEVER,    /* not at all: the operator computes on the codes */
     DECODED_ROWS,     /* only the rows that are looked up, on every run */
     DECODED_EACH_RUN, /* all of them, on every run */
     DECODED_AT_LOAD,  /* all of them, once */
@@ -26,39 +26,38 @@ struct form_info {
     enum decoding decoding;
     enum fusion fusion;
 
-    /* The lowest opset, whatever the weight; with blocks; and with scales that are not
-     * float32. 0 stands for no higher one. 4-bit codes in tensors of their own type need
-     * opset 21 and IR version 10. */
+    /* The lowest opset for any weight, for one with blocks, and for one whose scales are
+     * not float32. 0: no higher opset is needed. If int4_tensors is set, 4-bit codes are
+     * stored in tensors of type INT4 or UINT4. These need opset 21 and IR version 10. */
     int64_t opset, opset_blocks, opset_scales;
     bool int4_tensors;
 
     bool unsigned_codes;  /* signed codes are stored shifted by half their range */
-    bool implied_middle;  /* unsigned codes without zero points: the middle is taken */
-    enum packing packing; /* of 4-bit codes; those of 8 bits are PACK_BYTES */
+    bool implied_middle;  /* the zero point is the middle if none is stored */
+    enum packing packing; /* how 4-bit codes are packed; 8-bit codes are PACK_BYTES */
 
-    /* A form that replaces its consumers says which it replaces, and whether the
-     * operator is one of com.microsoft's. It is wanted wherever it can hold the weight.
-     */
+    /* If a form replaces its consumers: which consumers, and whether its operator is one
+     * of com.microsoft. Such a form is chosen wherever it can hold the weight. */
     bool replaces_consumers;
     enum consumer consumer;
     bool microsoft;
     bool (*can_hold)(const struct layout *layout, const struct plan_item *item);
 
-    /* Sets how the codes lie, once scheme and granularity are known. NULL: as the
-     * values do. */
+    /* Sets the order of the codes, once scheme and granularity are known. NULL if it is
+     * the order of the values. */
     void (*arrange)(const struct plan_options *options, struct plan_item *item);
 };
 
 const struct form_info *form_info(enum form form);
 
-/* The name of a way to decode, in plain words. */
+/* Says in plain words when the codes become floats. */
 const char *decoding_text(enum decoding decoding);
 
-/* The opset and the IR version that an item's operators and types came with. */
+/* The lowest opset and IR version that have the item's operators and types. */
 int64_t form_opset(const struct plan_item *item);
 int64_t form_ir(const struct plan_item *item);
 
-/* The form that suits an item of this scheme and granularity best. */
+/* The best form for an item whose scheme and granularity are known. */
 enum form form_best(const struct plan_options *options, const struct layout *layout,
                     const struct plan_item *item);
 

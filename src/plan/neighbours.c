@@ -1,27 +1,29 @@
-/* Looking around an operator for QuantizeLinear and DequantizeLinear. ONNX Runtime moves
- * both past operators that only move values, and drops operators that do nothing; what
- * it may pass is in one table for both directions. */
+/* Searching around an operator for QuantizeLinear and DequantizeLinear. ONNX Runtime
+ * moves both past operators that only move values, and removes operators that do nothing.
+ * One table for both directions says what they may pass. */
 #include "plan/neighbours.h"
 #include "onnx/node.h"
 #include "onnx/tensor.h"
 
 #include <string.h>
 
-enum { NEIGHBOUR_STEPS = 64 }; /* nodes looked at for one operator; more are in doubt */
+enum {
+    NEIGHBOUR_STEPS = 64
+}; /* the most nodes that are looked at for one operator; behind these there is doubt */
 
 struct neighbour_search {
     const struct graph_index *index;
     unsigned left;
 };
 
-/* Operators that a quantized value may be moved past, by input 0; and those that
- * do nothing in some models, and are dropped there. */
+/* Operators that a quantized value may be moved past, by input 0, and operators that do
+ * nothing in some models and are removed there. */
 static const char *const moving_ops[] = {
     "Cast", "Dropout", "Expand", "Flatten", "Identity",  "MaxPool",
     "Pad",  "Reshape", "Slice",  "Squeeze", "Transpose", "Unsqueeze",
 };
 
-/* They do nothing with some constant, or add the bias of a MatMul. */
+/* Operators that do nothing with certain constants, or add the bias of a MatMul. */
 static const char *const arithmetic_ops[] = {"Add", "Div", "Mul", "Sub"};
 
 static bool is_one_of(const Onnx__NodeProto *node, const char *const *names, size_t count)
@@ -33,14 +35,14 @@ static bool is_one_of(const Onnx__NodeProto *node, const char *const *names, siz
 }
 #define IS_ONE_OF(node, names) is_one_of(node, names, sizeof names / sizeof *names)
 
-/* In any domain: com.microsoft has its own. */
+/* In any domain: com.microsoft has the same operators. */
 static bool is_named(const Onnx__NodeProto *node, const char *op_type)
 {
     return name_is(or_empty(node->op_type), op_type);
 }
 
-/* A function's body is put in place of its node before anything is joined: what lies
- * beyond is unknown here. */
+/* ONNX Runtime inlines functions before it joins anything. What is outside of the
+ * function is not known here. */
 static bool beyond(const struct neighbour_search *search, const struct scope *scope)
 {
     return scope->function && search->index->quantizes;
@@ -53,7 +55,7 @@ static struct value *operand(const struct scope *scope, const Onnx__NodeProto *n
     return *name ? scope_find(scope, name) : NULL;
 }
 
-/* The input that a value comes by through arithmetic with a constant. */
+/* The other input of arithmetic with a constant; NULL if neither input is constant. */
 static struct value *beside_constant(const struct scope *scope,
                                      const Onnx__NodeProto *node)
 {
@@ -175,7 +177,7 @@ bool neighbours_move_int8(const struct graph_index *index)
 
 /* ---- weights ---------------------------------------------------------- */
 
-/* Weights that ONNX Runtime has an integer operator for: QLinearMatMul and
+/* The operators that ONNX Runtime has integer operators for: QLinearMatMul and
  * MatMulIntegerToFloat, QGemm, QLinearConv. It prepares ConvTranspose for one, too. */
 static const struct joined {
     const char *op_type;

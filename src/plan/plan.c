@@ -1,5 +1,5 @@
-/* Making the plan: finds the float constants, asks of each a list of questions,
- * and gives scheme and shape to those that pass. Changes nothing in the model. */
+/* Making the plan. Finds the float constants and asks a list of questions about each.
+ * Those that pass get scheme, granularity and form. Changes nothing in the model. */
 #include "plan/plan.h"
 #include "core/pages.h"
 #include "onnx/imports.h"
@@ -20,12 +20,12 @@ struct planner {
     const struct graph_index *index;
     const struct plan_options *options;
     struct plan *plan;
-    struct plan_item *item;  /* the weight that is looked at, */
-    struct plan_options own; /* and the options as they are for it, */
+    struct plan_item *item;  /* the weight that is decided on */
+    struct plan_options own; /* the options for this weight */
     const struct weight_uses
-        *shared;       /* and its uses, if those that want copies get none */
+        *shared;       /* its uses, if it has uses that need copies and get none */
     size_t first;      /* the first item of this weight */
-    uint64_t copied;   /* bytes of all copies so far */
+    uint64_t copied;   /* the bytes of all copies so far */
     int64_t opset_max; /* that forms may need; 0: any */
     struct pages sampled;
     struct error *err;
@@ -38,7 +38,7 @@ static char *say(struct planner *p, char *message)
     return message;
 }
 
-/* What a map says of a weight; NULL where that is nothing, or there is no map. */
+/* Looks a weight up in a map by its key. NULL if there is no entry, or no map. */
 static void *look_up(struct planner *p, const struct map *map, const struct value *value)
 {
     if (!map || map->count == 0)
@@ -85,7 +85,7 @@ static const char *reason_rules(struct planner *p, const struct plan_item *item)
     return item->value->uses ? NULL : "nothing uses it";
 }
 
-/* No option makes weights of these. */
+/* There is no option to quantize these. */
 static const char *reason_parameter(struct planner *p, const struct plan_item *item)
 {
     (void)p;
@@ -107,7 +107,7 @@ static const char *reason_role(struct planner *p, const struct plan_item *item)
     return NULL;
 }
 
-/* Also sets the source. Who names such constants gets them quantized. */
+/* Also sets the source. Constants that --include names are quantized all the same. */
 static const char *reason_fixed(struct planner *p, struct plan_item *item,
                                 const struct weight_uses *uses)
 {
@@ -120,7 +120,7 @@ static const char *reason_fixed(struct planner *p, struct plan_item *item,
     return reason;
 }
 
-/* What earlier passes found out about its values. */
+/* Looks at what earlier passes found out about its values. */
 static const char *reason_values(struct planner *p, struct plan_item *item)
 {
     const char *reason = look_up(p, p->options->unfit, item->value);
@@ -129,7 +129,7 @@ static const char *reason_values(struct planner *p, struct plan_item *item)
     return reason;
 }
 
-/* Also sets the options as they are for this weight. */
+/* Also sets the options for this weight. */
 static const char *reason_choice(struct planner *p, struct plan_item *item)
 {
     const struct plan_choice *choice = look_up(p, p->options->choices, item->value);
@@ -145,7 +145,7 @@ static const char *reason_choice(struct planner *p, struct plan_item *item)
     return choice->reason;
 }
 
-/* What is known of the weight that chains of constants make of a value. */
+/* What is known about the weight that chains of constants make from a value. */
 static const struct plan_unfolded *find_unfolded(struct planner *p,
                                                  const struct value *value, int *left)
 {
@@ -168,7 +168,7 @@ static const struct plan_unfolded *find_unfolded(struct planner *p,
 /* A part of a chain stays float for the same reason as the weight at its end. */
 static const char *reason_unfolded(struct planner *p, struct plan_item *item)
 {
-    enum { STEPS = 256 }; /* more nodes are not looked at */
+    enum { STEPS = 256 }; /* the most nodes that are looked at */
     int left = STEPS;
     const struct plan_unfolded *found = find_unfolded(p, item->value, &left);
     if (!found)
@@ -188,7 +188,7 @@ static bool add_item(struct planner *p, const struct plan_item *item)
     return true;
 }
 
-/* Block sizes that ONNX Runtime up to 1.26 computes wrongly without a word. */
+/* Refuses block sizes that ONNX Runtime up to 1.26 computes wrongly without a warning. */
 static bool check_block(struct planner *p, const struct layout *layout)
 {
     uint64_t block = p->own.block_size;
@@ -206,7 +206,7 @@ static bool check_block(struct planner *p, const struct layout *layout)
         (unsigned long long)block, p->item->value->name);
 }
 
-/* Whether an item of the weight has codes that a copy would repeat. */
+/* Whether the weight already has an item whose codes a copy would repeat. */
 static bool has_codes(const struct planner *p)
 {
     for (size_t i = p->first; i < p->plan->count; i++)
@@ -215,7 +215,7 @@ static bool has_codes(const struct planner *p)
     return false;
 }
 
-/* One group of consumers: an item of its own. */
+/* Adds an item for one group of consumers. */
 static bool add_group(void *context, const struct weight_use *first, bool alone,
                       bool copy)
 {
@@ -241,8 +241,8 @@ static bool add_group(void *context, const struct weight_use *first, bool alone,
     return add_item(p, &item);
 }
 
-/* Where one form of a weight is not worth it, the float values stay, once, and other
- * forms of it would only come on top. */
+/* If one form of a weight does not pay, the float values stay. Other forms would only
+ * come on top, so the weight stays float in all of them. */
 static void give_up_together(struct plan *plan, size_t first)
 {
     const char *reason = NULL;
@@ -257,8 +257,8 @@ static void give_up_together(struct plan *plan, size_t first)
     plan->count = first + 1;
 }
 
-/* ONNX Runtime fuses no codes that two operators share. Copies of them may take so
- * much of the weight, and of the model. */
+/* ONNX Runtime fuses no codes that two operators share. Copies may take a part of the
+ * weight's bytes, and a part of the model's. */
 static bool may_copy(const struct planner *p, const struct plan_item *item,
                      const struct weight_uses *uses)
 {
@@ -272,14 +272,15 @@ static bool may_copy(const struct planner *p, const struct plan_item *item,
     return bytes <= limit && p->copied <= limit - bytes;
 }
 
-/* Takes back the items of the weight. */
+/* Removes the items of the weight. */
 static void ungroup(struct planner *p)
 {
     while (p->plan->count > p->first)
         p->plan->quantized -= p->plan->items[--p->plan->count].quantize;
 }
 
-/* All forms of a weight together are smaller than its values, or it has one form. */
+/* Groups the consumers. All forms of a weight together must be smaller than its values;
+ * otherwise it gets fewer forms. */
 static bool group(struct planner *p, const struct plan_item *item,
                   struct weight_uses *uses)
 {
@@ -308,7 +309,7 @@ static bool decide(struct planner *p, struct plan_item *item)
 {
     struct weight_uses uses;
     uint64_t elements;
-    /* Impossible dims: reading the values says so. */
+    /* The dims are impossible: reading the values sets the error. */
     if (item->tensor && !tensor_elements(item->tensor, &elements))
         return tensor_values(p->model, item->tensor, p->err) != NULL;
     if (!(item->reason = reason_unfolded(p, item)) &&
@@ -347,7 +348,7 @@ static const Onnx__AttributeProto *constant_floats(const Onnx__NodeProto *node)
     return node_attribute(node, "value_floats");
 }
 
-/* Fills in what the value is, or returns false where it is no float constant. */
+/* Sets the fields that describe the value. False if it is no float constant. */
 static bool is_float_constant(struct plan_item *item, struct value *value)
 {
     bool constant = value->kind == VALUE_NODE && node_is(value->node, "Constant");
@@ -389,8 +390,8 @@ static void count_already(struct plan *plan, const struct value *value)
     plan->already[kind].weights++;
 }
 
-/* At most as many items as a weight has consumers, those behind Transposes counted
- * instead of the Transpose. */
+/* A weight has at most as many items as consumers. Consumers behind a Transpose are
+ * counted instead of the Transpose. */
 static size_t count_items(const struct graph_index *index)
 {
     struct plan_item item;

@@ -11,9 +11,10 @@ enum {
     CUT_MAX = 256,  /* the blocks that ONNX Runtime fuses */
 };
 
-/* What every ONNX Runtime fuses, computes right and runs faster than float
- * (docs/forms.md). OpenVINO and some operators refuse a partial last block, so the
- * largest block that divides the axis, and a partial one only where none does. */
+/* The default size of blocks: one that every ONNX Runtime fuses, computes correctly and
+ * runs faster than float (docs/forms.md). OpenVINO and some operators refuse a partial
+ * last block, so this is the largest size that divides the axis. A partial block is left
+ * only if none does. */
 static uint64_t cut_block(uint64_t length)
 {
     uint64_t block;
@@ -75,7 +76,7 @@ static bool is_narrow(const struct plan_item *item)
 
 /* ---- one item ------------------------------------------------------- */
 
-/* Blocks that a lookup wants where no granularity is asked for. */
+/* GatherBlockQuantized needs blocks. They are the default for its weights. */
 static void cut_lookup(const struct plan_options *options, struct layout *layout)
 {
     if (layout->consumer == CONSUMER_LOOKUP && options->nbits &&
@@ -83,7 +84,7 @@ static void cut_lookup(const struct plan_options *options, struct layout *layout
         layout->cut = true;
 }
 
-/* Whether an integer operator would compute right with the item's scales. */
+/* Whether an integer operator computes correctly with the item's scales. */
 static bool suits_integer(const struct layout *layout, const struct plan_item *item)
 {
     bool channels = item->granularity == GRANULARITY_CHANNEL &&
@@ -93,8 +94,8 @@ static bool suits_integer(const struct layout *layout, const struct plan_item *i
 }
 
 /* ONNX Runtime joins a DequantizeLinear of 8-bit codes with quantized activations. Its
- * channels are not cut there. Codes that do not suit become floats at load, which nothing
- * is joined with. */
+ * channels are not cut into blocks. Codes that don't suit the integer operator become
+ * floats at load, which are not joined. */
 static void settle_integer(const struct plan_options *options, struct layout *layout,
                            struct plan_item *item)
 {
@@ -134,7 +135,7 @@ void choose_form(const struct plan_options *options, const struct layout *layout
     /* The other form of rows, GatherBlockQuantized, holds 4-bit codes only. */
     if (rows && item->form == FORM_ROWS && options->wide_embeddings)
         item->scheme.type = QUANT_UINT8;
-    /* One step more is worth a stored zero point among 16, not among 256. */
+    /* A stored zero point pays for one more step of 16, not of 256. */
     item->scheme.mirrored &= item->scheme.symmetric && is_narrow(item);
     item->fused = form_fuses(options, &local, item);
     form_arrange(options, item);
@@ -147,11 +148,11 @@ bool plan_has_zeros(const struct plan_item *item)
     bool is_signed = quant_type_info(item->scheme.type)->lo < 0;
     if (!item->scheme.symmetric || item->scheme.mirrored)
         return true;
-    /* Up to 1.27 ONNX Runtime gets a DequantizeLinear without zero point in front of a
-     * Transpose wrong. */
+    /* Up to 1.27, ONNX Runtime computes a DequantizeLinear without zero point wrongly if
+     * a Transpose follows. */
     if (item->behind_transpose && item->form == FORM_DEQUANTIZE && !item->fused)
         return true;
-    /* QGemm wants a zero point for each scale. */
+    /* QGemm needs a zero point for each scale. */
     if (item->joined)
         return true;
     return !is_signed && !form_info(item->form)->implied_middle;

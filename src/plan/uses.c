@@ -1,4 +1,4 @@
-/* Uses of weights. Which operators take a weight is weight_operators.c's to say. */
+/* Uses of weights. The table of operators is in weight_operators.c. */
 #include "plan/uses.h"
 #include "onnx/node.h"
 #include "plan/forms.h"
@@ -35,7 +35,7 @@ static const char *add_weight_use(struct arena *arena, const struct graph_index 
                                          item->tensor->n_dims, &one->layout);
     one->transposed = through || one->layout.transposed;
     if (!reason && through) {
-        /* A lookup of columns is none of rows. */
+        /* Looking up rows of the transposed matrix takes columns of the weight. */
         if (one->layout.consumer == CONSUMER_LOOKUP)
             one->layout.consumer = CONSUMER_PLAIN;
         one->layout.channel = 1 - one->layout.channel;
@@ -71,12 +71,13 @@ const char *weight_uses_collect(struct arena *arena, const struct graph_index *i
 
 /* ---- grouping ------------------------------------------------------- */
 
-/* Leaves of one list are served by one item, but for LIST_OWN: an item for each. */
+/* The uses of one list share an item. In LIST_OWN each use has its own item. */
 enum use_list {
     LIST_PLAIN,
-    LIST_OWN,   /* fused with DequantizeLinear, which wants codes of its own */
-    LIST_ROWS,  /* of which rows are gathered */
-    LIST_NBITS, /* of codes that operators share, channels on axis 0; then on axis 1 */
+    LIST_OWN,   /* fused with a DequantizeLinear that has codes of its own */
+    LIST_ROWS,  /* rows of the weight are gathered */
+    LIST_NBITS, /* operators share codes. Channels are on axis 0 here and on axis 1 in the
+                   next list */
     LISTS = LIST_NBITS + 2,
 };
 
@@ -89,7 +90,7 @@ static enum use_list list_of(const struct weight_use *one)
     return one->shares ? LIST_NBITS + (one->layout.channel != 0) : LIST_OWN;
 }
 
-/* Links the leaves of the lists in a set of bits; returns the first. */
+/* Links the uses of several lists, which are given as bits. Returns the first use. */
 static struct weight_use *link(struct weight_uses *uses, unsigned lists)
 {
     struct weight_use *first = NULL, *last = NULL;
@@ -114,12 +115,11 @@ static bool is_everywhere(const struct plan_options *options)
            options->decode == DECODE_PORTABLE;
 }
 
-/* Consumers whose own form can't hold the weight as it is asked for are like any
- * other. */
+/* A consumer whose form can't hold the weight is treated as a plain one. */
 void weight_uses_settle(const struct plan_options *options, const struct plan_item *item,
                         struct weight_uses *uses)
 {
-    bool stored = false; /* a set of codes that is no copy */
+    bool stored = false; /* whether a set of codes is stored anyway */
     uses->own = 0;
     uses->copy_bytes = 0;
     for (size_t i = 0; i < uses->count; i++) {
@@ -146,7 +146,7 @@ void weight_uses_settle(const struct plan_options *options, const struct plan_it
     }
 }
 
-/* The first leaves of all items-to-be, in order; at most as many as there are leaves. */
+/* Finds the first use of each future item, in order. */
 static size_t list_heads(enum use_grouping grouping, struct weight_uses *uses)
 {
     struct weight_use **heads = uses->heads;
@@ -167,7 +167,7 @@ static size_t list_heads(enum use_grouping grouping, struct weight_uses *uses)
     return count;
 }
 
-/* One list of all leaves. */
+/* Makes one list of all uses. */
 static size_t list_all(const struct plan_options *options, struct weight_uses *uses)
 {
     uses->heads[0] = link(uses, ~0u);

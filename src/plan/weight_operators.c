@@ -1,5 +1,5 @@
-/* The table of operators that carry weights. A new operator is a new row; what
- * rows can't say goes into `adjust`. */
+/* The table of operators that have weights. To add an operator, add a row. If a row can't
+ * say everything, `adjust` does the rest. */
 #include "plan/weight_operators.h"
 #include "onnx/node.h"
 #include "plan/bodies.h"
@@ -8,20 +8,20 @@
 
 struct weight_operator {
     const char *domain, *op_type;
-    size_t input; /* that may be a weight */
+    size_t input; /* the input that may be a weight */
     size_t rank_min, rank_max;
-    int channel, reduction; /* axes; negative ones count from the end */
+    int channel, reduction; /* axes; negative numbers count from the end */
     enum consumer consumer;
     bool cut;
-    const char *transposed; /* an attribute that swaps the two axes */
+    const char *transposed; /* the attribute that swaps the two axes */
     void (*adjust)(const struct use *use, const int64_t *dims, size_t rank,
                    struct layout *layout);
 };
 
 /* ---- what rows can't say -------------------------------------------- */
 
-/* ONNX Runtime joins MatMul and Gemm with a Relu or Clip behind them before it looks
- * for codes to fuse, and finds none then. */
+/* ONNX Runtime joins MatMul and Gemm with a Relu or Clip that follows. It does so before
+ * it fuses codes, and then does not fuse them. */
 static bool is_before_activation(const struct use *use)
 {
     const struct value *value = scope_find(use->scope, node_output(use->node, 0));
@@ -34,7 +34,7 @@ static bool is_before_activation(const struct use *use)
     value = *after ? scope_find(only->scope, after) : NULL;
     for (const struct use *next = value ? value->uses : NULL; next; next = next->next)
         if (!next->node)
-            return false; /* an output of the graph stays apart */
+            return false; /* an output of the graph is not joined */
     return true;
 }
 
@@ -47,8 +47,9 @@ static void adjust_matmul(const struct use *use, const int64_t *dims, size_t ran
         layout->consumer = CONSUMER_PLAIN;
 }
 
-/* Fused are no bias, or one constant number for each channel. What is handed into a
- * function becomes a constant once it is inlined, but of which shape? */
+/* ONNX Runtime fuses a Gemm without bias, or with one constant number for each channel.
+ * An input of a function may be constant once it is inlined, but its shape is not known
+ * here. */
 static bool has_plain_bias(const struct use *use, int64_t channels, struct layout *layout)
 {
     const char *name = node_input(use->node, 2);
@@ -81,7 +82,7 @@ static void adjust_conv_transpose(const struct use *use, const int64_t *dims, si
         *layout = (struct layout){.channel = 0, .reduction = 1};
 }
 
-/* Rows along the axis that is gathered; anything but whole rows is decoded. */
+/* Only whole rows of a matrix are looked up. Otherwise the weight is decoded. */
 static void adjust_gather(const struct use *use, const int64_t *dims, size_t rank,
                           struct layout *layout)
 {
@@ -102,8 +103,9 @@ static void adjust_recurrent(const struct use *use, const int64_t *dims, size_t 
     layout->span = dims[0] > 1;
 }
 
-/* Axes of an operand by its letters: one that the output keeps is a channel,
- * one that it lacks is summed over. Unclear equations keep the last two axes. */
+/* Finds the axes by the letters of the operand. An axis that the output keeps is a
+ * channel; an axis that it lacks is summed over. If the equation is unclear, the last two
+ * axes stay. */
 static void adjust_einsum(const struct use *use, const int64_t *dims, size_t rank,
                           struct layout *layout)
 {
@@ -210,11 +212,12 @@ static const char *say(const char *message)
     return message ? message : "out of memory";
 }
 
-/* A search for the operator that uses a weight in the end. */
+/* A search for the operator that uses a weight in the end, through bodies. */
 struct layout_search {
     struct arena *arena;
     const struct graph_index *index;
-    unsigned depth, left; /* bodies that it is in; uses that it may still look at */
+    unsigned depth,
+        left; /* the number of bodies around it, and of uses that it may still look at */
 };
 
 enum { SEARCH_DEPTH = 32, SEARCH_USES = 10000 };
@@ -253,7 +256,7 @@ void layout_join(struct layout *layout, const struct layout *other)
         layout->integer = INTEGER_TENSOR;
 }
 
-/* All uses inside must agree to be weights; the first says how the weight lies. */
+/* All uses inside must allow quantizing. The first one gives the layout. */
 static const char *inner_layout(struct layout_search *search, const struct use *inner,
                                 const int64_t *dims, size_t rank, struct layout *layout)
 {
@@ -270,13 +273,13 @@ static const char *inner_layout(struct layout_search *search, const struct use *
             layout_join(layout, &other);
     }
     search->depth--;
-    /* Decoded outside, whatever the operator inside is. */
+    /* The weight is decoded outside of the body. */
     layout->consumer = CONSUMER_PLAIN;
     layout->transposed = transposed;
     return reason;
 }
 
-/* A Transpose inside a body: how the weight lies behind it, in axes of before it. */
+/* Finds the layout behind a Transpose inside a body, in the axes before the Transpose. */
 static const char *transposed_layout(struct layout_search *search, const struct use *use,
                                      const int64_t *dims, size_t rank,
                                      struct layout *layout)

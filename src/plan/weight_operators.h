@@ -1,37 +1,38 @@
-/* The operators that carry weights, and how a weight lies in each of them. */
+/* The operators that have weights, and the layout of a weight in each of them. */
 #ifndef NIBBLE_PLAN_WEIGHT_OPERATORS_H
 #define NIBBLE_PLAN_WEIGHT_OPERATORS_H
 
 #include "plan/neighbours.h"
 
-/* What a runtime can make of a weight there. */
+/* What a runtime does with a weight there. */
 enum consumer {
     CONSUMER_PLAIN,  /* decodes it before use */
     CONSUMER_FUSED,  /* ONNX Runtime fuses DequantizeLinear into it */
-    CONSUMER_LOOKUP, /* reads rows of it: only those need be decoded */
+    CONSUMER_LOOKUP, /* reads some rows: only these are decoded */
 };
 
 struct layout {
     size_t channel;    /* the axis of output channels */
-    size_t reduction;  /* the axis summed over: blocks run along it */
-    bool cut;          /* channels are cut into blocks unless told otherwise */
-    bool bias_unknown; /* fused only if the bias is a vector, which can't be seen */
-    bool span;         /* channels reach over two axes: only blocks can tell them apart */
-    bool transposed;   /* in a body that it is handed into, a Transpose comes first */
+    size_t reduction;  /* the axis that is summed over; blocks run along it */
+    bool cut;          /* by default, channels are cut into blocks */
+    bool bias_unknown; /* it is fused only if the bias is a vector, but the bias is not
+                          known */
+    bool span; /* channels reach over two axes: they need blocks to have scales of their
+                  own */
+    bool transposed; /* it is handed into a body that transposes it first */
     enum consumer consumer;
-    enum integer integer; /* operator that ONNX Runtime may put in its place */
+    enum integer integer; /* what an integer operator in its place would take */
 };
 
-/* How a weight of these dims lies in the operator that uses it, looked for in
- * the bodies of Loop, Scan and local functions where it is handed into one.
- * Returns NULL, or in plain words (in the arena) why this use does not allow
+/* Finds the layout of a weight with these dims in the operator that uses it. If the
+ * weight is handed into a body of Loop or Scan or into a local function, looks inside.
+ * Returns NULL, or says in plain words (in the arena) why this use does not allow
  * quantizing. */
 const char *operator_layout(struct arena *arena, const struct graph_index *index,
                             const struct use *use, const int64_t *dims, size_t rank,
                             struct layout *layout);
 
-/* What suits both of two uses of one weight, as far as integer operators are concerned.
- */
+/* Joins the layouts of two uses of one weight, so that integer operators suit both. */
 void layout_join(struct layout *layout, const struct layout *other);
 
 #endif
