@@ -17,10 +17,10 @@ enum value_kind {
 struct scope {
     struct scope *parent;    /* the scope whose names are visible here; NULL: none */
     Onnx__GraphProto *graph; /* the graph of the scope; NULL for a function */
-    Onnx__FunctionProto *function;
-    struct scope *next; /* all scopes, the newest first */
-    size_t number;      /* its number among all scopes, in the order of the file */
-    const char *path;   /* unique: "" main graph; "If_12.then_branch"; "function f" */
+    Onnx__FunctionProto *function; /* the local function; NULL for a graph */
+    struct scope *next;            /* all scopes, the newest first */
+    size_t number;    /* its number among all scopes, in the order of the file */
+    const char *path; /* unique: "" main graph; "If_12.then_branch"; "function f" */
     struct map values;
 };
 
