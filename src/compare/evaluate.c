@@ -151,7 +151,7 @@ static void read_small(const uint8_t *data, unsigned bits, bool is_signed, uint6
 {
     unsigned each = 8 / bits, mask = (1u << bits) - 1, top = 1u << (bits - 1);
     for (uint64_t i = 0; i < count; i++) {
-        unsigned code = data[i / each] >> (bits * (i % each)) & mask;
+        unsigned code = (unsigned)data[i / each] >> (bits * (i % each)) & mask;
         out[i] =
             (float)(int)(is_signed ? (code ^ top) : code) - (is_signed ? (float)top : 0);
     }
