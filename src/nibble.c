@@ -10,6 +10,7 @@
 #include "fill/fill.h"
 #include "onnx/imports.h"
 #include "onnx/store.h"
+#include "onnx/write.h"
 #include "options.h"
 #include "plan/fold.h"
 #include "report/report.h"
@@ -34,6 +35,7 @@ struct run {
     struct plan plan;
     struct item_tensors *tensors; /* of the plan; NULL if nothing was emitted */
     struct fill_result *results;  /* of the plan; NULL if nothing was filled */
+    uint64_t size;                /* of the model once the plan is emitted, as one file */
     struct store store;
     struct report_facts facts;
     bool again; /* another pass is needed: something can't be as planned */
@@ -248,15 +250,16 @@ static bool commit(struct run *run, struct nibble_report **out, struct error *er
  * end, all do. */
 static bool is_too_large(struct run *run)
 {
-    uint64_t size = model_size(run->model), saved = 0, *least = &run->planning.least_gain;
-    if (size <= run->model->bytes)
+    uint64_t saved = 0, *least = &run->planning.least_gain;
+    run->size = model_size(run->model);
+    if (run->size <= run->model->bytes)
         return false;
     for (size_t i = 0; i < run->plan.count; i++) {
         const struct plan_item *item = &run->plan.items[i];
         if (item->quantize && !item->copy)
             saved += item->bytes - plan_bytes(item);
     }
-    uint64_t mean = (size - run->model->bytes + saved) / run->plan.quantized;
+    uint64_t mean = (run->size - run->model->bytes + saved) / run->plan.quantized;
     *least = mean > *least * 2 ? mean : *least * 2 + 1;
     return true;
 }
@@ -268,7 +271,8 @@ static bool write(struct run *run, const char *output, struct error *err)
         !emit_plan(run->model, &run->index, &run->plan, &run->tensors, err))
         return false;
     run->again = is_too_large(run);
-    return run->again || (store_write(&run->store, run->model, err) && fill(run, err));
+    return run->again ||
+           (store_write(&run->store, run->model, run->size, err) && fill(run, err));
 }
 
 /* Nothing is quantized, so the output is a copy of the model. It is read again, since
@@ -410,7 +414,8 @@ enum nibble_status nibble_upgrade(const char *model, const char *output, int64_t
         ok = error_set(&err, STATUS_INVALID, "no output is named");
     if (ok && read_model(&run, model, &err) && model_upgrade(run.model, opset, &err) &&
         store_open(&run.store, output, run.model, &run.storing, &err) &&
-        store_write(&run.store, run.model, &err) && model_check_files(run.model, &err))
+        store_write(&run.store, run.model, model_size(run.model), &err) &&
+        model_check_files(run.model, &err))
         store_commit(&run.store, &size, &err);
     blame_file(&run, &err);
     run_end(&run);

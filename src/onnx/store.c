@@ -86,9 +86,9 @@ static bool split(struct store *store, struct model *model, struct error *err)
     return ok;
 }
 
-bool store_write(struct store *store, struct model *model, struct error *err)
+bool store_write(struct store *store, struct model *model, uint64_t size,
+                 struct error *err)
 {
-    uint64_t size = model_size(model);
     if (store->options->external || size > INT32_MAX) {
         if (!split(store, model, err))
             return false;

@@ -30,8 +30,10 @@ bool store_open(struct store *store, const char *path, const struct model *model
 /* Empties the output, to write it again. */
 bool store_reset(struct store *store, struct error *err);
 
-/* Writes the skeleton and all payloads that are not reserved. */
-bool store_write(struct store *store, struct model *model, struct error *err);
+/* Writes the skeleton and all payloads that are not reserved. `size` is what model_size
+ * says. */
+bool store_write(struct store *store, struct model *model, uint64_t size,
+                 struct error *err);
 
 /* Writes the bytes that the model was read from, and copies of its data files. The
  * model must be as it was read. */

@@ -5,6 +5,7 @@
 #include "core/pages.h"
 #include "onnx/external.h"
 #include "onnx/store.h"
+#include "onnx/write.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -104,7 +105,7 @@ static bool copy_data(struct store *store, const struct model *model,
 bool store_copy(struct store *store, struct model *model, struct error *err)
 {
     if (model->external && !output_is_plain(store->output))
-        return store_write(store, model, err);
+        return store_write(store, model, model_size(model), err);
     for (const struct external *e = model->external; e; e = e->next)
         if (!copy_data(store, model, e->file, err))
             return false;

@@ -1,5 +1,6 @@
 /* Storing: one file or two, and never over the input by accident. */
 #include "onnx/store.h"
+#include "onnx/write.h"
 #include "support.h"
 
 #include <stdio.h>
@@ -33,7 +34,8 @@ static uint64_t store(struct model *model, const char *path,
     struct store store;
     uint64_t size = 0;
     bool ok = store_open(&store, path, model, options, err) &&
-              store_write(&store, model, err) && store_commit(&store, &size, err);
+              store_write(&store, model, model_size(model), err) &&
+              store_commit(&store, &size, err);
     assert_int_equal(ok, err->status == STATUS_OK);
     store_close(&store);
     return size;
@@ -207,7 +209,7 @@ static void test_not_committed(void **state)
     save("out.onnx.data", "old data", 8);
     size_t before = entries_of(temp_folder());
     assert_true(store_open(&store, temp_path("out.onnx"), model, &options, &err));
-    assert_true(store_write(&store, model, &err));
+    assert_true(store_write(&store, model, model_size(model), &err));
     store_close(&store);
     store_close(&store); /* again is harmless */
     assert_memory_equal(load(temp_path("out.onnx")).data, "old model", 9);
