@@ -99,6 +99,10 @@ static bool malformed(struct scan *scan, const uint8_t *at, const char *what)
 static const uint8_t *varint(const uint8_t *at, const uint8_t *end, uint64_t *value)
 {
     *value = 0;
+    if (at < end && *at < 0x80) { /* most are so short */
+        *value = *at;
+        return at + 1;
+    }
     for (unsigned shift = 0; at < end && shift < 70; shift += 7) {
         uint8_t byte = *at++;
         *value |= shift < 64 ? (uint64_t)(byte & 0x7f) << shift : 0;
