@@ -125,7 +125,11 @@ static bool choose(struct run *run, struct error *err)
 static bool plan(struct run *run, struct error *err)
 {
     drop_plan(run);
-    return plan_make(run->model, &run->index, &run->planning, &run->plan, err);
+    if (!plan_make(run->model, &run->index, &run->planning, &run->plan, err) ||
+        (!run->planning.fixed && !plan_note_fixed(&run->findings, &run->plan, err)))
+        return false;
+    run->planning.fixed = &run->findings.fixed;
+    return true;
 }
 
 /* Chains of constants were folded in vain if their weights stay float. The next pass
@@ -350,6 +354,7 @@ static void run_end(struct run *run)
     map_free(&run->findings.wide_scales);
     map_free(&run->findings.unfolded);
     map_free(&run->findings.folded);
+    map_free(&run->findings.fixed);
     arena_destroy(run->findings.keys);
     options_free(&run->planning);
 }
@@ -386,6 +391,7 @@ enum nibble_status nibble_quantize(const char *model, const char *output,
         *out = NULL;
     while (ok) {
         run.again = false;
+        run.planning.fixed = NULL;
         run.facts = (struct report_facts){.cpu = run.facts.cpu};
         ok = pass(&run, model, output, out, &err);
         if (!run.again)

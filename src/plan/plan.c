@@ -111,12 +111,19 @@ static const char *reason_role(struct planner *p, const struct plan_item *item)
 static const char *reason_fixed(struct planner *p, struct plan_item *item,
                                 const struct weight_uses *uses)
 {
+    const char *reason;
     item->source = tensor_values(p->model, item->tensor, p->err);
     if (!item->source || p->options->include)
         return NULL;
-    pages_read(&p->sampled, item->source->file, item->source->data, item->source->size);
-    const char *reason = fixed_reason(item, uses);
-    item->requested = !reason;
+    if (p->options->fixed) {
+        reason = look_up(p, p->options->fixed, item->value);
+    } else {
+        pages_read(&p->sampled, item->source->file, item->source->data,
+                   item->source->size);
+        reason = fixed_reason(item, uses);
+    }
+    item->fixed = reason != NULL;
+    item->requested = !item->fixed;
     return reason;
 }
 
@@ -510,4 +517,18 @@ bool plan_note_unfolded(struct plan_findings *findings, const struct plan_item *
     *found = (struct plan_unfolded){reason, item->requested, item->warning, item->chosen};
     *noted = true;
     return map_put(&findings->unfolded, key, found) || error_memory(err);
+}
+
+bool plan_note_fixed(struct plan_findings *findings, const struct plan *plan,
+                     struct error *err)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct plan_item *item = &plan->items[i];
+        if (!item->fixed)
+            continue;
+        const char *key = plan_key(findings->keys, item->value);
+        if (!key || !map_put(&findings->fixed, key, (void *)(uintptr_t)item->reason))
+            return error_memory(err);
+    }
+    return true;
 }

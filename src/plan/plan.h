@@ -71,6 +71,8 @@ struct plan_options {
     /* What earlier passes found out about weights, by plan_key. unfit: why values can't
      * be quantized. wide_scales: weights whose scales don't fit into float16. */
     const struct map *unfit, *wide_scales;
+    /* fixed: why constants are no weights, though they look so. NULL: not known yet. */
+    const struct map *fixed;
     /* The struct plan_choice of weights that have one, by plan_key. May be NULL. */
     const struct map *choices;
     /* The struct plan_unfolded of weights at the ends of chains of constants that stay as
@@ -90,6 +92,7 @@ struct plan_item {
     bool quantize;
     bool requested;     /* the options ask to quantize it */
     bool warning;       /* it stays float because of its values */
+    bool fixed;         /* it stays float because no training made it */
     bool copy;          /* an earlier item of the same weight has counted its values */
     bool again;         /* the codes are stored once more, so that they are fused */
     bool chosen;        /* options.choices says what becomes of it */
@@ -166,6 +169,7 @@ const char *plan_key(struct arena *arena, const struct value *value);
  */
 struct plan_findings {
     struct map unfit, wide_scales, unfolded;
+    struct map fixed;  /* in this pass: the next pass may see other weights */
     struct map folded; /* weights that were chains of constants, by plan_key */
     struct arena *keys;
 };
@@ -184,6 +188,11 @@ bool plan_note(struct plan_findings *findings, const struct plan_item *item,
  * next pass will see another chain. */
 bool plan_note_unfolded(struct plan_findings *findings, const struct plan_item *item,
                         bool *noted, struct error *err);
+
+/* Notes the constants that no training made. Later plans of the pass need not look at
+ * their values again. */
+bool plan_note_fixed(struct plan_findings *findings, const struct plan *plan,
+                     struct error *err);
 
 /* The bytes of codes, scales and zero points, wherever they are stored. */
 uint64_t plan_bytes(const struct plan_item *item);
