@@ -43,6 +43,16 @@ INLINE void grids_make(struct fused_grids *grids, const struct quant_type_info *
     }
 }
 
+/* The grid of 8 groups at once, with the same bits. Zero points are counted from the
+ * lowest code; `steps` is the highest one. */
+INLINE struct fused_grid grid_make(int steps, __m256 scale, __m256i zero)
+{
+    __m256 above =
+        _mm256_sub_ps(_mm256_set1_ps((float)(steps + 1)), _mm256_cvtepi32_ps(zero));
+    return (struct fused_grid){scale, _mm256_div_ps(_mm256_set1_ps(1), scale),
+                               _mm256_mul_ps(above, scale)};
+}
+
 /* Returns 8 codes, counted from the zero point and not yet clamped. */
 INLINE __m256i grid_round(const struct fused_grid *grid, __m256 x)
 {
@@ -173,12 +183,10 @@ INLINE bool columns_make(struct fused_columns *columns,
     __m256 a = _mm256_loadu_ps(scales), b = _mm256_loadu_ps(scales + WIDTH);
     __m256 low = _mm256_cmp_ps(_mm256_min_ps(a, b), least, _CMP_GE_OQ);
     __m256 high = _mm256_cmp_ps(_mm256_max_ps(a, b), most, _CMP_LE_OQ);
-    struct fused_grids grids;
-    grids_make(&grids, type, scales, zeros, LANES);
-    for (size_t i = 0; i < 2; i++)
-        columns->grid[i] = (struct fused_grid){_mm256_loadu_ps(scales + i * WIDTH),
-                                               _mm256_loadu_ps(grids.inverse + i * WIDTH),
-                                               _mm256_loadu_ps(grids.hi + i * WIDTH)};
+    int steps = type->hi - type->lo;
+    columns->grid[0] = grid_make(steps, a, _mm256_cvtepu8_epi32(zero));
+    columns->grid[1] =
+        grid_make(steps, b, _mm256_cvtepu8_epi32(_mm_unpackhi_epi64(zero, zero)));
     columns->zero =
         _mm256_permute4x64_epi64(_mm256_cvtepu8_epi16(zero), _MM_SHUFFLE(3, 1, 2, 0));
     columns->ends = ends_of(type);
