@@ -3,95 +3,34 @@ the library what it wants to see. The mathematics is the library's (docs/calibra
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import math
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from typing import Any, Callable, Union
 
-import numpy as np
-
-from . import _library, _models, _options
+from . import _models, _options
 from . import data as data_module
-from ._session import Feed, Session
+from ._calibration_handle import Calibration
+from ._session import Feed, Memory, Session
+from ._trials import Costs, Trials, keep_in_order
 from ._work import ProgressCallback, Work
 from .comparison import measure
-from .errors import CancelledError, DataError, OptionError
+from .errors import CancelledError, DataError, NibbleError, OptionError
 from .metrics import OutputError
 from .report import Report
 
 Path = Union[str, "os.PathLike[str]"]
 Until = Union[str, Callable[[str], bool], None]
 
+# How much the outputs' noise counts where types are chosen; the rest is the layers' noise.
+SHARES = (0.0, 1.0, 0.5)
+
 # Bits per weight that `until` tries.
 BUDGETS = (4.25, 4.5, 4.75, 5, 5.5, 6, 6.5, 7, 8, 9)
-
-# numpy's types as TensorProto.DataType.
-TYPES = {"float32": 1, "float16": 10, "float64": 11}
-
-
-class Calibration:
-    """struct nibble_calibration: what is known of a model's activations."""
-
-    def __init__(self, path: str, options: _library.Options):
-        self._library = _library.library()
-        self._handle = ctypes.c_void_p()
-        self._call("create", os.fsencode(path), options, ctypes.byref(self._handle))
-
-    def _call(self, name: str, *arguments: Any) -> None:
-        error = _library.Error()
-        function = getattr(self._library, f"nibble_calibration_{name}")
-        _library.check(function(*arguments, error), error)
-
-    def close(self) -> None:
-        self._library.nibble_calibration_free(self._handle)
-        self._handle = ctypes.c_void_p()
-
-    def connect(self, options: _library.Options) -> None:
-        options.calibration = self._handle.value
-
-    def tensors(self) -> list[str]:
-        """Names of the tensors to observe: inputs and outputs of the instrumented model."""
-        count = self._library.nibble_calibration_count(self._handle)
-        return [
-            self._library.nibble_calibration_tensor(self._handle, i).decode()
-            for i in range(count)
-        ]
-
-    def runs(self) -> int:
-        return int(self._library.nibble_calibration_runs(self._handle))
-
-    def instrument(self, path: str) -> None:
-        self._call("instrument", self._handle, os.fsencode(path))
-
-    def save(self, path: Path) -> None:
-        self._call("save", self._handle, os.fsencode(path))
-
-    def load(self, path: Path) -> None:
-        self._call("load", self._handle, os.fsencode(path))
-
-    def observe(self, arrays: Feed) -> None:
-        """Takes one run in: the tensors by name."""
-        kept = [_array(name, value) for name, value in arrays.items()]
-        rows = (_library.Array * len(kept))(*(row for row, _ in kept))
-        self._call("observe", self._handle, rows, len(kept))
-
-
-def _array(name: str, value: np.ndarray) -> tuple[_library.Array, Any]:
-    """struct nibble_array, and what must live as long as it."""
-    value = np.ascontiguousarray(value)
-    if value.dtype.name not in TYPES:
-        raise DataError(f"{name}: {value.dtype} can't be observed: it is no float")
-    dims = (ctypes.c_int64 * max(value.ndim, 1))(*value.shape)
-    name_bytes = name.encode()
-    row = _library.Array(
-        name_bytes, TYPES[value.dtype.name], dims, value.ndim, value.ctypes.data
-    )
-    return row, (value, dims, name_bytes)
-
 
 # ---- what is asked for ------------------------------------------------------------------
 
@@ -104,6 +43,7 @@ class Asked:
     stats: tuple[Path, ...] = ()
     save_stats: Path | None = None
     until: Until = None
+    sequential: bool = False
     seed: int = 0
     keywords: dict[str, Any] = dataclasses.field(default_factory=dict)
     progress: ProgressCallback | None = None
@@ -165,10 +105,16 @@ class Candidate:
     is_calibrated: bool
 
     def quality(self) -> float:
-        """Mean SNR in dB of the outputs; their agreement where they hold no floats."""
+        """SNR in dB of the worst output; agreement where outputs hold no floats."""
         values = [row.snr_db for row in self.outputs if not math.isnan(row.snr_db)]
-        values = values or [100 * row.top1 for row in self.outputs if row.top1 == row.top1]
-        return sum(min(max(value, -200.0), 200.0) for value in values) / max(len(values), 1)
+        values = values or [row.top1 for row in self.outputs if not math.isnan(row.top1)]
+        return min(values, default=0.0)
+
+    def better(self, other: Candidate) -> Candidate:
+        """This one, unless the other is better. The model that loses is removed."""
+        wins = self.quality() >= other.quality()
+        shutil.rmtree(os.path.dirname((other if wins else self).path))
+        return self if wins else other
 
 
 class Driver:
@@ -178,6 +124,9 @@ class Driver:
         self.source, self.target, self.asked, self.work = source, target, asked, work
         self._quantize = call  # (source, target, options, work) -> Report
         self._goals = goals(asked.until) if isinstance(asked.until, str) else []
+        self._notes: dict[str, None] = {}  # in order, each once
+        self._costs: Costs | None = None
+        self._has_costs = False
 
     def run(self) -> Report:
         options = _options.make(self.asked.keywords)
@@ -187,6 +136,7 @@ class Driver:
                 raise OptionError(f"{self.target} is the model itself: force=True replaces it")
         self.reference = Session(self.source, self.source)
         self.rest, self.held = self._feeds()
+        self.answers, self.activations = Memory(), Memory()
         self.calibration = Calibration(self.source, options)
         try:
             self._gather()
@@ -210,10 +160,13 @@ class Driver:
     def _watched(self, feeds: data_module.Data) -> Iterator[Feed]:
         """The feeds; tells how many runs are done, and stops when that is asked for."""
         for done, feed in enumerate(feeds):
-            self._check_cancel()
-            if self.asked.progress:
-                self.asked.progress(done, len(feeds))
+            self._watch(done, len(feeds))
             yield feed
+
+    def _watch(self, done: int, total: int) -> None:
+        self._check_cancel()
+        if self.asked.progress:
+            self.asked.progress(done, total)
 
     def _gather(self) -> None:
         """Statistics: from files, and from runs of the instrumented model."""
@@ -231,12 +184,11 @@ class Driver:
         if self.asked.save_stats is not None:
             self.calibration.save(self.asked.save_stats)
 
-    def _candidate(self, name: str, keywords: dict[str, Any], calibrated: bool) -> Candidate:
+    def _candidate(self, keywords: dict[str, Any], calibrated: bool) -> Candidate:
         """Quantizes into a folder of its own, under the output's own name, so that the
         name of its external data is right; and measures that."""
         self._check_cancel()
-        folder = os.path.join(self.folder, name)
-        os.mkdir(folder)
+        folder = tempfile.mkdtemp(dir=self.folder)
         path = os.path.join(folder, os.path.basename(self.target))
         options = _options.make(keywords)
         if calibrated:
@@ -244,18 +196,77 @@ class Driver:
         report = self._quantize(self.source, path, options, self.work)
         outputs: tuple[OutputError, ...] = ()
         if self.held is not None:
-            session = Session(path, f"{self.target}, quantized")
-            outputs = measure(self.reference, session, self.held)
+            session = Session(path, f"{self.target}, quantized", exact=True)
+            outputs = measure(self.reference, session, self.held, memory=self.answers)
         return Candidate(path, report, outputs, calibrated)
 
     def _guarded(self) -> Candidate:
         """With data; or without, where the held-out runs like that better: a few samples
         may mislead."""
-        with_data = self._candidate("data", self.asked.keywords, True)
+        with_data = self._with_data(self.asked.keywords)
         if self.held is None or self.rest is self.held:
             return with_data
-        without = self._candidate("plain", self.asked.keywords, False)
-        return with_data if with_data.quality() >= without.quality() else without
+        return with_data.better(self._candidate(self.asked.keywords, False))
+
+    # ---- with data ----------------------------------------------------------------------
+
+    def _with_data(self, keywords: dict[str, Any]) -> Candidate:
+        """The best that data can do with these options."""
+        self.calibration.forget()
+        costs = self._known_costs() if keywords.get("bits_per_weight") else None
+        best, best_share = None, SHARES[0]
+        for share in SHARES if costs else SHARES[:1]:
+            if costs:
+                costs.weigh(share)
+            candidate = self._candidate(keywords, True)
+            best = best.better(candidate) if best else candidate
+            best_share = share if best is candidate else best_share
+        assert best
+        if not self.asked.sequential:
+            return best
+        if costs:
+            costs.weigh(best_share)
+        return self._sequential(keywords, best)
+
+    def _trials(self, keywords: dict[str, Any]) -> Trials:
+        options = _options.make(keywords)
+        self.work.connect(options)
+        return Trials(self.calibration, options, tempfile.mkdtemp(dir=self.folder))
+
+    def _known_costs(self) -> Costs | None:
+        """What weights cost the model, quantized alone. It is measured once."""
+        if self._has_costs or self.rest is None:
+            return self._costs
+        self._has_costs = True
+        keywords = {**self.asked.keywords, "bits_per_weight": None}
+        try:
+            trials = self._trials(keywords)
+            self._costs = Costs(trials, self.rest, self.reference.outputs, self._watch)
+        except CancelledError:
+            raise
+        except NibbleError as error:
+            self._note(f"types were chosen without the model's outputs: {error}")
+        return self._costs
+
+    def _sequential(self, keywords: dict[str, Any], best: Candidate) -> Candidate:
+        """Layer by layer, if that is better."""
+        assert self.rest is not None
+        try:
+            trials = self._trials(keywords)
+            keep_in_order(trials, self.rest, self.activations, self._watch)
+        except CancelledError:
+            raise
+        except NibbleError as error:
+            self._note(f"not quantized layer by layer: {error}")
+            return best
+        other = self._candidate(keywords, True)
+        found = best.better(other)
+        if found is best:
+            self._note("layer by layer was no better on the runs held out")
+        return found
+
+    def _note(self, text: str) -> None:
+        self._notes[text] = None
 
     # ---- until --------------------------------------------------------------------------
 
@@ -271,7 +282,7 @@ class Driver:
                 raise OptionError(f"until and {name} exclude each other: give one of them")
         if self.held is None and not callable(self.asked.until):
             raise OptionError("until needs data to measure with")
-        first = self._candidate("int4", self.asked.keywords, True)
+        first = self._with_data(self.asked.keywords)
         if self._is_reached(first):
             return self._mark(first, True)
         best, low, high = None, 0, len(BUDGETS) - 1
@@ -289,7 +300,7 @@ class Driver:
         """None where so few bits can't be had."""
         keywords = {**self.asked.keywords, "bits_per_weight": bits}
         try:
-            return self._candidate(f"{bits}", keywords, True)
+            return self._with_data(keywords)
         except OptionError:
             return None
 
@@ -311,6 +322,7 @@ class Driver:
             text=self._named(best.report.text, best),
             json=self._named(best.report.json, best),
             outputs=best.outputs,
+            notes=tuple(self._notes),
             calibration_runs=self.calibration.runs() if best.is_calibrated else 0,
             held_out_runs=len(self.held) if self.held is not None else 0,
         )

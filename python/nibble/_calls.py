@@ -35,6 +35,7 @@ def quantize(
     stats: Path | Sequence[Path] = (),
     save_stats: Path | None = None,
     until: Until = None,
+    sequential: bool = False,
     seed: int = 0,
     progress: Progress = None,
     **options: Unpack[_options.Options],
@@ -49,6 +50,7 @@ def quantize(
     stats: Path | Sequence[Path] = (),
     save_stats: Path | None = None,
     until: Until = None,
+    sequential: bool = False,
     seed: int = 0,
     progress: Progress = None,
     **options: Unpack[_options.Options],
@@ -63,6 +65,7 @@ def quantize(
     stats: Path | Sequence[Path] = (),
     save_stats: Path | None = None,
     until: Until = None,
+    sequential: bool = False,
     seed: int = 0,
     progress: Progress = None,
     **options: Unpack[_options.Options],
@@ -76,6 +79,7 @@ def quantize(
     stats: Path | Sequence[Path] = (),
     save_stats: Path | None = None,
     until: Until = None,
+    sequential: bool = False,
     seed: int = 0,
     progress: Progress = None,
     **options: Unpack[_options.Options],
@@ -105,6 +109,9 @@ def quantize(
         "snr>=30", "top1(logits)>=0.99" or "cosine>=0.999", joined by commas; or a function
         that takes the path of a quantized model and says whether it will do. The report's
         `reached` says whether it was reached.
+    sequential: find codes layer by layer, each on the inputs that the quantized layers
+        before it give. It takes a run of all data for each layer, and is kept where it is
+        better on the runs that are held out.
     seed: of random data.
 
     The options have the names and the meaning of the command line's (nibble quantize
@@ -117,7 +124,7 @@ def quantize(
     method: "search" (default), "rtn" or "exact": how scales are found.
     scale_type: "float32" (default) or "float16".
     bits_per_weight: choose type and block size for each weight: the least error within so
-        many bits per weight, scales included.
+        many bits per weight, scales included. With data, the error of the outputs counts.
     min_snr: choose the smallest type and block size that reach so many dB.
     decode: "run" (default), "load", "portable" or "auto": when weights become float.
     format: "qdq" (default), "nbits" or "nbits-int8": MatMulNBits of ONNX Runtime.
@@ -152,6 +159,8 @@ def quantize(
     with_data = data is not None or bool(stats)
     if not with_data and (save_stats is not None or until is not None):
         raise OptionError("save_stats and until need data: give some runs of the model")
+    if sequential and data is None:
+        raise OptionError("sequential needs data: give some runs of the model")
 
     def call(source: str, target: str, work: Work[Any]) -> Report:
         if not with_data:
@@ -163,6 +172,7 @@ def quantize(
             stats=(stats,) if isinstance(stats, (str, os.PathLike)) else tuple(stats),
             save_stats=save_stats,
             until=until,
+            sequential=sequential,
             seed=seed,
             keywords=dict(options),
             progress=work.show,

@@ -3,7 +3,7 @@
 ctypes rather than an extension module: one wheel then serves every version of Python, it
 needs nothing but the standard library, and it releases the GIL during a call. Few calls
 cross the border, and none of them in a loop. Reports cross it as JSON (docs/report.md),
-whose fields never change their meaning, so only three structs have their layout repeated
+whose fields never change their meaning, so only four structs have their layout repeated
 here. tests/python/test_layout.py holds them against nibble.h."""
 
 from __future__ import annotations
@@ -79,6 +79,24 @@ class Array(ctypes.Structure):
     ]
 
 
+class Trial(ctypes.Structure):
+    """struct nibble_trial"""
+
+    _fields_ = [
+        ("name", c_char_p),
+        ("dims", POINTER(c_int64)),
+        ("rank", c_size_t),
+        ("elements", c_uint64),
+        ("bias_name", c_char_p),
+        ("bias_dims", POINTER(c_int64)),
+        ("bias_rank", c_size_t),
+        ("bias_elements", c_uint64),
+        ("step", c_size_t),
+        ("tensors", c_char_p * 2),
+        ("noise", c_double),
+    ]
+
+
 class Error(ctypes.Structure):
     """struct nibble_error"""
 
@@ -131,12 +149,25 @@ _calibration: dict[str, list[Any]] = {
     "observe": [c_void_p, POINTER(Array), c_size_t],
     "save": [c_void_p, c_char_p],
     "load": [c_void_p, c_char_p],
+    "begin_trials": [c_void_p, POINTER(Options), c_char_p],
+    "try": [c_void_p, c_size_t, c_bool, c_void_p, c_void_p],
+    "weigh": [c_void_p, c_size_t, c_double],
+    "observe_step": [
+        c_void_p,
+        c_size_t,
+        POINTER(Array),
+        c_size_t,
+        POINTER(Array),
+        c_size_t,
+    ],
 }
 for _name, _arguments in _calibration.items():
     PROTOTYPES[f"nibble_calibration_{_name}"] = (c_int, [*_arguments, POINTER(Error)])
 PROTOTYPES["nibble_calibration_count"] = (c_size_t, [c_void_p])
 PROTOTYPES["nibble_calibration_tensor"] = (c_char_p, [c_void_p, c_size_t])
 PROTOTYPES["nibble_calibration_runs"] = (c_uint64, [c_void_p])
+PROTOTYPES["nibble_calibration_trial_count"] = (c_size_t, [c_void_p])
+PROTOTYPES["nibble_calibration_trial"] = (POINTER(Trial), [c_void_p, c_size_t])
 PROTOTYPES["nibble_calibration_free"] = (None, [c_void_p])
 NAMED = ("type", "method", "scale_type", "decode", "format", "target")
 for _name in NAMED:

@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--stats", action="append", default=[])
     parser.add_argument("--save-stats")
     parser.add_argument("--until")
+    parser.add_argument("--sequential", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--strict", action="store_true")
@@ -77,6 +78,7 @@ def _run(asked: argparse.Namespace) -> int:
         stats=asked.stats,
         save_stats=asked.save_stats,
         until=asked.until,
+        sequential=asked.sequential,
         seed=asked.seed,
         progress=_Progress() if show else None,
         **keywords,

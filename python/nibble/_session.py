@@ -7,7 +7,7 @@ import os
 import pathlib
 import re
 import time
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 
@@ -64,16 +64,50 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
+class Memory:
+    """What the float model gives in each run, so that it need not run again. What exceeds
+    this many bytes is computed
+    again."""
+
+    MOST = 1 << 30
+
+    def __init__(self) -> None:
+        self._known: dict[int, dict[str, Any]] = {}
+        self._bytes = 0
+
+    def get(self, index: int, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        if index in self._known:
+            return self._known[index]
+        found = run()
+        size = sum(getattr(value, "nbytes", 0) for value in found.values())
+        if self._bytes + size <= self.MOST:
+            self._bytes += size
+            self._known[index] = found
+        return found
+
+
 class Session:
     """A model at a path, loaded by ONNX Runtime on the CPU."""
 
-    def __init__(self, path: str, label: str, *, threads: int = 0, proto: bytes | None = None):
-        """proto: the same model with other outputs, in place of the file's contents."""
+    def __init__(
+        self,
+        path: str,
+        label: str,
+        *,
+        threads: int = 0,
+        proto: bytes | None = None,
+        exact: bool = False,
+    ):
+        """proto: the same model with other outputs, in place of the file's contents.
+        exact: MatMulNBits, which DequantizeLinear and MatMul become, does not round its
+        input to 8 bits: the weights alone make the difference."""
         runtime = onnxruntime()
         self.label = label
         options = runtime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = threads
+        if exact:
+            options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "0")
         if proto is not None:
             folder = os.path.dirname(os.path.abspath(path))
             options.add_session_config_entry(
@@ -90,13 +124,15 @@ class Session:
                 f"{_first_line(error)}"
             ) from error
         self.inputs = [_input(node) for node in self._session.get_inputs()]
-        self.overridable = {node.name for node in self._session.get_overridable_initializers()}
+        optional = map(_input, self._session.get_overridable_initializers())
+        self.overridable = {node.name: node.dtype for node in optional}
         self.outputs = [node.name for node in self._session.get_outputs()]
 
-    def run(self, feed: Feed) -> dict[str, Any]:
-        """The outputs of one run, by name."""
+    def run(self, feed: Feed, names: list[str] | None = None) -> dict[str, Any]:
+        """The outputs of one run, by name: all, or those that are named."""
+        names = self.outputs if names is None else names
         try:
-            return dict(zip(self.outputs, self._session.run(self.outputs, feed)))
+            return dict(zip(names, self._session.run(names, feed)))
         except Exception as error:
             raise ModelError(
                 f"{self.label}: ONNX Runtime does not run it: {_first_line(error)}"

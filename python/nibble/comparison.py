@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import html
 import json
 import math
@@ -14,7 +15,7 @@ from . import _library, _work
 from . import data as data_module
 from ._calls import compare_weights
 from ._layers import LayerError, follow
-from ._session import Session, path_and_label
+from ._session import Memory, Session, path_and_label
 from .errors import DataError
 from .metrics import OutputError, OutputMeter
 from .report import format_db, html_table, to_pandas
@@ -245,14 +246,17 @@ def measure(
     other: Session,
     feeds: data_module.Data,
     progress: _work.ProgressCallback | None = None,
+    memory: Memory | None = None,
 ) -> tuple[OutputError, ...]:
-    """Runs both models with all feeds. Both must take the same inputs."""
+    """Runs both models with all feeds. Both must take the same inputs. memory: what the
+    reference gives in these runs."""
     names = [name for name in reference.outputs if name in set(other.outputs)]
     meters = [OutputMeter(name) for name in names]
     for done, feed in enumerate(feeds):
         if progress:
             progress(done, len(feeds))
-        left, right = reference.run(feed), other.run(feed)
+        run = functools.partial(reference.run, feed)
+        left, right = memory.get(done, run) if memory else run(), other.run(feed)
         for meter in meters:
             meter.add(left[meter.name], right[meter.name])
     if progress:

@@ -131,6 +131,8 @@ class Report:
     """Runs that the codes were found with. 0 without data, and where the result without
     them was better on the runs that were held out."""
     held_out_runs: int = 0
+    notes: tuple[str, ...] = ()
+    """With data: what was asked for and not done, or made no better, and why."""
     reached: bool | None = None
     """Whether `until` was reached; None if it was not asked for."""
 
@@ -158,6 +160,7 @@ class Report:
         ]
         if self.outputs and not self.calibration_runs:
             lines.append("the data made no better: quantized without it")
+        lines += self.notes
         if self.reached is False:
             lines.append("until was NOT reached: this is the nearest")
         return "\n".join([self.text.rstrip("\n"), "", *lines]) if lines else self.text

@@ -113,6 +113,8 @@ const struct option_row option_rows[] = {
      .help = "write statistics of the data"},
     {OPTION_TEXT, QUANTIZE, 0, "until", "GOAL", FIELD(until),
      .help = "find the fewest bits that reach it, as 'snr>=30'"},
+    {OPTION_FLAG, QUANTIZE, 0, "sequential", NULL, FIELD(sequential), .value = true,
+     .help = "layer by layer: each makes good the errors of those before it"},
     {OPTION_FLAG, COMPARE, 0, "layers", NULL, FIELD(layers), .value = true,
      .help = "show where in the graph the SNR drops first"},
     {OPTION_DECIMAL, COMPARE, 0, "min-top1", "X", FIELD(gate_top1), .most = 1,

@@ -96,6 +96,8 @@ static bool check_data(const struct settings *s, struct usage *usage)
     if (alone && (s->save_stats || s->until))
         return usage_set(usage, "--%s needs --data, since the model must be run",
                          s->save_stats ? "save-stats" : "until");
+    if (s->sequential && !s->data)
+        return usage_set(usage, "--sequential needs --data, since the model must be run");
     if (alone)
         return true;
     if (s->dry_run)

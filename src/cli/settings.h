@@ -32,6 +32,7 @@ struct settings {
     const char *seed;
     double gate_snr;  /* compare: 0, or the least SNR that passes */
     double gate_top1; /* compare: 0, or the least share that passes */
+    bool sequential;
     bool layers;
     bool dry_run, strict, quiet, verbose, help, version;
 };

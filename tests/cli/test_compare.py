@@ -190,6 +190,8 @@ def test_usage(nibble, float_model, arguments, words):
 @pytest.mark.parametrize("arguments, words", [
     (["--until", "snr>=3"], "--until needs --data"),
     (["--save-stats", "s"], "--save-stats needs --data"),
+    (["--sequential"], "--sequential needs --data"),
+    (["--sequential", "--stats", "s"], "--sequential needs --data"),
     (["--data", "d", "--dry-run"], "exclude each other"),
     (["--data", "d", "-o", "-"], "name files"),
 ])

@@ -15,6 +15,7 @@ STRUCTS = {
     "nibble_options": _library.Options,
     "nibble_error": _library.Error,
     "nibble_array": _library.Array,
+    "nibble_trial": _library.Trial,
 }
 NUMBERS = {
     "NIBBLE_SYMMETRY_SYMMETRIC": _library.SYMMETRY_SYMMETRIC,

@@ -23,6 +23,7 @@ OTHER = {
     "stats",
     "save-stats",
     "until",
+    "sequential",
 }
 
 

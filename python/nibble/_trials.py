@@ -1,0 +1,143 @@
+"""Trials: runs of the float model with some weights as they would be quantized
+(docs/calibration.md). They tell what each weight costs the outputs, and what a layer gets
+from the layers before it."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import os
+import time
+from typing import Any, Callable
+
+import numpy as np
+
+from . import _library
+from ._calibration_handle import TYPES, Calibration
+from ._session import Feed, Memory, Session
+from .data import Data
+from .errors import NibbleError
+from .metrics import OutputMeter
+
+SAMPLES = 16
+"""Runs for each weight."""
+MOST_WEIGHTS = 200
+SECONDS = 300.0
+"""More would be out of proportion to what the choice gains."""
+LEAST_DB = -60.0
+"""A weight that ruins the model costs a lot, but not infinity."""
+
+Watch = Callable[[int, int], None]
+
+
+class NoTrialsError(NibbleError):
+    """Trials of this model make no sense, or take too long. The model is quantized without
+    them, and the report says why."""
+
+
+class Trials:
+    """The model for trials, loaded, and its trials."""
+
+    def __init__(self, calibration: Calibration, options: _library.Options, folder: str):
+        self.calibration, self.options = calibration, options
+        self.path = os.path.join(folder, "trials.onnx")
+        self.list = calibration.begin_trials(self.path, options)
+        self.session = Session(self.path, "the model for trials", exact=True)
+        for trial in self.list:
+            for name in filter(None, (trial.name, trial.bias_name)):
+                dtype = self.session.overridable.get(name.decode())
+                if dtype not in TYPES:
+                    raise NoTrialsError(f"{name.decode()} can't be an input ({dtype})")
+
+    def feed(self, index: int, keep: bool = False) -> Feed:
+        feed = self.calibration.attempt(index, self.list[index], keep)
+        dtypes = self.session.overridable
+        return {name: value.astype(dtypes[name], copy=False) for name, value in feed.items()}
+
+
+# ---- by output --------------------------------------------------------------------------
+
+
+class Costs:
+    """What each weight costs the model, quantized alone: the noise of its layer, and that
+    of the model's outputs."""
+
+    def __init__(
+        self, trials: Trials, feeds: Data, outputs: list[str], watch: Watch
+    ):
+        """Raises NoTrialsError if that can't be measured, or takes too long."""
+        self._resume = functools.partial(
+            trials.calibration.begin_trials, trials.path, trials.options
+        )
+        self._calibration = trials.calibration
+        self._noises: list[tuple[float, float]] = []
+        count, step = len(trials.list), -(-len(feeds) // SAMPLES)
+        if count > MOST_WEIGHTS:
+            raise NoTrialsError(f"there are {count} weights, and {MOST_WEIGHTS} can be tried")
+        chosen = list(feeds[::step])
+        wanted = [trials.session.run(feed, outputs) for feed in chosen]
+        names = [name for name in outputs if _is_float(wanted[0][name])]
+        if not names:
+            raise NoTrialsError("no output of the model holds floats")
+        begin = time.monotonic()
+        for index in range(count):
+            weights, got = trials.feed(index), []
+            for done, feed in enumerate(chosen):
+                watch(index * len(chosen) + done, count * len(chosen))
+                got.append(trials.session.run({**feed, **weights}, names))
+            noise = sum(_noise(name, wanted, got) for name in names)
+            self._noises.append((trials.list[index].noise, noise))
+            seconds = (time.monotonic() - begin) / (index + 1) * count
+            if index == 0 and seconds > SECONDS:
+                raise NoTrialsError(f"to try {count} weights would take {seconds:.0f} s")
+
+    def weigh(self, share: float) -> None:
+        """Lets types be chosen by the outputs' noise to that share, by the layers' else."""
+        self._resume()
+        for index, (layer, output) in enumerate(self._noises):
+            cost = layer ** (1 - share) * output**share
+            self._calibration.weigh(index, cost)
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+
+
+def _noise(name: str, wanted: list[dict[str, Any]], got: list[dict[str, Any]]) -> float:
+    """Of one output over all runs, relative to its signal."""
+    meter = OutputMeter(name)
+    for left, right in zip(wanted, got):
+        meter.add(left[name], right[name])
+    snr = meter.result().snr_db
+    return 10 ** (-max(snr, LEAST_DB) / 10) if not math.isnan(snr) else 0.0
+
+
+# ---- layer by layer ---------------------------------------------------------------------
+
+
+def keep_in_order(trials: Trials, feeds: Data, memory: Memory, watch: Watch) -> None:
+    """Quantizes layer by layer, each on the inputs that the quantized layers before it
+    give. memory: the observed tensors of the float model."""
+    session, calibration = trials.session, trials.calibration
+    kept: Feed = {}
+    steps = itertools.groupby(range(len(trials.list)), lambda i: trials.list[i].step)
+    observed = [name for name in calibration.tensors() if name in session.outputs]
+    total = len({trial.step for trial in trials.list}) * len(feeds)
+    for step, indices in steps:
+        mine = list(indices)
+        tensors = {name.decode() for name in trials.list[mine[0]].tensors if name}
+        asked = [name for name in observed if name in tensors]
+        for run, feed in enumerate(feeds if tensors else []):
+            watch(step * len(feeds) + run, total)
+            before = memory.get(run, lambda feed=feed: session.run(feed, observed))
+            now = session.run({**feed, **kept}, asked) if kept and asked else before
+            calibration.observe_step(
+                step, _those(tensors, feed, before), _those(tensors, feed, now)
+            )
+        for index in mine:
+            kept.update(trials.feed(index, keep=True))
+
+
+def _those(names: set[str], feed: Feed, outputs: dict[str, Any]) -> Feed:
+    return {name: outputs[name] if name in outputs else feed[name] for name in names}
