@@ -20,13 +20,14 @@ from .data import Data
 from .errors import NibbleError
 from .metrics import OutputMeter
 
+# Runs for each weight.
 SAMPLES = 16
-"""Runs for each weight."""
+# More than these, in weights or in seconds of CPUs, would be out of proportion to what the
+# choice gains. Seconds of CPUs hardly depend on what else the machine does.
 MOST_WEIGHTS = 200
-SECONDS = 300.0
-"""More would be out of proportion to what the choice gains."""
+SECONDS = 600.0
+# A weight that ruins the model costs a lot, but not infinity.
 LEAST_DB = -60.0
-"""A weight that ruins the model costs a lot, but not infinity."""
 
 Watch = Callable[[int, int], None]
 
@@ -63,9 +64,7 @@ class Costs:
     """What each weight costs the model, quantized alone: the noise of its layer, and that
     of the model's outputs."""
 
-    def __init__(
-        self, trials: Trials, feeds: Data, outputs: list[str], watch: Watch
-    ):
+    def __init__(self, trials: Trials, feeds: Data, outputs: list[str], watch: Watch):
         """Raises NoTrialsError if that can't be measured, or takes too long."""
         self._resume = functools.partial(
             trials.calibration.begin_trials, trials.path, trials.options
@@ -80,7 +79,7 @@ class Costs:
         names = [name for name in outputs if _is_float(wanted[0][name])]
         if not names:
             raise NoTrialsError("no output of the model holds floats")
-        begin = time.monotonic()
+        begin = time.process_time()
         for index in range(count):
             weights, got = trials.feed(index), []
             for done, feed in enumerate(chosen):
@@ -88,7 +87,7 @@ class Costs:
                 got.append(trials.session.run({**feed, **weights}, names))
             noise = sum(_noise(name, wanted, got) for name in names)
             self._noises.append((trials.list[index].noise, noise))
-            seconds = (time.monotonic() - begin) / (index + 1) * count
+            seconds = (time.process_time() - begin) / (index + 1) * count
             if index == 0 and seconds > SECONDS:
                 raise NoTrialsError(f"to try {count} weights would take {seconds:.0f} s")
 

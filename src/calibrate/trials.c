@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Before this IR version initializers can't be overridden, even if they are inputs. */
+enum { OVERRIDABLE_IR = 4 };
+
 struct trial_maker {
     struct model *model;
     const struct plan *plan;
@@ -336,6 +339,8 @@ bool trials_make(struct model *model, const struct plan *plan,
     if (ok && !(placed = place_items(&m, &count)))
         ok = error_memory(err);
     ok = ok && make_trials(&m, placed, count);
+    if (model->proto->ir_version < OVERRIDABLE_IR)
+        model->proto->ir_version = OVERRIDABLE_IR;
     names_forget(model);
     free(placed);
     map_free(&m.sites);

@@ -12,7 +12,7 @@ import pytest
 
 import nibble
 from conftest import ROOT, chain, normal
-from nibble import _calibration
+from nibble import _calibration, _trials
 from nibble._calibration import Goal, goals
 from nibble.metrics import OutputError
 
@@ -96,6 +96,139 @@ def test_external_data(path, tmp_path):
     assert report.calibration_runs == 16 and snr(path, out) > 10
 
 
+# ---- trials -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def uneven(tmp_path):
+    """y = x a + (x b) / 100: b is hard to quantize, and hardly matters."""
+    b = normal(64, 64, seed=8) ** 3
+    graph = onnx.parser.parse_graph(
+        "g (float[n, 64] x) => (float[n, 64] y) {"
+        " l = MatMul(x, a) m = MatMul(x, b) s = Mul(m, c) y = Add(l, s) }"
+    )
+    values = {"a": normal(64, 64, seed=7), "b": b, "c": np.float32(0.01)}
+    graph.initializer.extend(
+        onnx.numpy_helper.from_array(np.asarray(v), n) for n, v in values.items()
+    )
+    opset = [onnx.helper.make_opsetid("", 21)]
+    onnx.save(
+        onnx.helper.make_model(graph, opset_imports=opset, ir_version=10),
+        tmp_path / "model.onnx",
+    )
+    return tmp_path / "model.onnx"
+
+
+@pytest.fixture
+def qualities(monkeypatch):
+    """Of all candidates that are made."""
+    found = []
+    make = _calibration.Driver._candidate
+
+    def spy(self, *arguments):
+        candidate = make(self, *arguments)
+        found.append(candidate.quality())
+        return candidate
+
+    monkeypatch.setattr(_calibration.Driver, "_candidate", spy)
+    return found
+
+
+def test_choice_by_output(uneven, tmp_path, monkeypatch, qualities):
+    report = nibble.quantize(uneven, tmp_path / "q.onnx", data=runs(), bits_per_weight=6.8)
+    types = {w.name: w.type for w in report.weights if w.name in "ab"}
+    assert types == {"a": "int8", "b": "int4"} and report.notes == ()
+    assert len(qualities) == 4 and report.outputs[0].snr_db == max(qualities)
+    fresh = snr(uneven, tmp_path / "q.onnx")
+    monkeypatch.setattr(_calibration, "SHARES", (0.0,))
+    nibble.quantize(uneven, tmp_path / "q.onnx", data=runs(), bits_per_weight=6.8)
+    assert fresh > snr(uneven, tmp_path / "q.onnx") + 6
+
+
+@pytest.mark.parametrize("limit", [("MOST_WEIGHTS", 1), ("SECONDS", -1.0)], ids=str)
+def test_no_trials(path, tmp_path, monkeypatch, limit):
+    """The report says why types were chosen without the outputs."""
+    monkeypatch.setattr(_trials, *limit)
+    report = nibble.quantize(path, tmp_path / "q.onnx", data=runs(), bits_per_weight=5)
+    assert "without the model's outputs" in report.notes[0] and report.notes[0] in str(report)
+    assert report.calibration_runs == 16
+
+
+@pytest.fixture
+def deep(tmp_path):
+    """Errors of the layers add up."""
+    weights = {name: normal(64, 64, seed=i) / 8 for i, name in enumerate("abcde")}
+    onnx.save(chain(weights), tmp_path / "model.onnx")
+    return tmp_path / "model.onnx"
+
+
+@pytest.mark.parametrize("options", [{}, {"bits_per_weight": 4.6}], ids=str)
+def test_sequential(deep, tmp_path, options, qualities):
+    many = runs(120)
+    plain = nibble.quantize(deep, tmp_path / "plain.onnx", data=many, **options)
+    assert plain.outputs[0].snr_db == max(qualities)
+    report = nibble.quantize(deep, tmp_path / "out.onnx", data=many, sequential=True, **options)
+    assert report.outputs[0].snr_db == max(qualities) > plain.outputs[0].snr_db + 1
+    assert report.weight_bytes_after == plain.weight_bytes_after and report.notes == ()
+    assert sorted(os.listdir(tmp_path)) == ["model.onnx", "out.onnx", "plain.onnx"]
+
+
+def test_sequential_that_misleads(deep, tmp_path, monkeypatch):
+    """What the held-out runs like less is not kept, nor does it reach later budgets."""
+    plain = nibble.quantize(deep, tmp_path / "a.onnx", data=runs(), until="snr>=30")
+    better = _calibration.Candidate.better
+    monkeypatch.setattr(_trials, "_those", lambda names, feed, _: {n: feed["x"] for n in names})
+    report = nibble.quantize(
+        deep, tmp_path / "b.onnx", data=runs(), until="snr>=30", sequential=True
+    )
+    assert "no better" in report.notes[0] and better is _calibration.Candidate.better
+    assert report.outputs == plain.outputs
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
+def test_sequential_that_fails(deep, tmp_path, monkeypatch):
+    monkeypatch.setattr(_trials, "_those", lambda *_: {})
+    nibble.quantize(deep, tmp_path / "a.onnx", data=runs())
+    report = nibble.quantize(deep, tmp_path / "b.onnx", data=runs(), sequential=True)
+    assert "not quantized layer by layer" in str(report)
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
+@pytest.mark.parametrize("ir", [3, 10])
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_other_types(tmp_path, dtype, ir):
+    model = chain({"a": normal(64, 64).astype(dtype), "b": normal(64, 64).astype(dtype)}, ir=ir)
+    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    for value in [*model.graph.input, *model.graph.output]:
+        value.type.tensor_type.elem_type = kind
+    if ir == 3:
+        del model.opset_import[:]
+        model.opset_import.append(onnx.helper.make_opsetid("", 8))
+        for tensor in model.graph.initializer:
+            info = onnx.helper.make_tensor_value_info(tensor.name, kind, tensor.dims)
+            model.graph.input.append(info)
+    data = [{"x": run["x"].astype(dtype)} for run in runs()]
+    _, report = nibble.quantize(
+        model, data=data, bits_per_weight=5, sequential=True, return_report=True, freeze=True
+    )
+    assert report.outputs[0].snr_db > 20
+    assert not [note for note in report.notes if "no better" not in note]
+
+
+def test_quality():
+    """A state that is handed on counts as much as what is read at once."""
+    rows = [
+        OutputError(n, 1, 10, db, 0.9, 1.0, 0.7, 0) for n, db in [("y", 30.0), ("state", 12.0)]
+    ]
+    assert _calibration.Candidate("", None, tuple(rows), True).quality() == 12
+    names = OutputError("ids", 1, 10, float("nan"), float("nan"), 1.0, 0.7, 0)
+    assert _calibration.Candidate("", None, (names,), True).quality() == 0.7
+    assert _calibration.Candidate("", None, (*rows, names), True).quality() == 12
+
+
+# ---- until ------------------------------------------------------------------------------
+
+
 def test_until(path, tmp_path):
     out = tmp_path / "out.onnx"
     report = nibble.quantize(path, out, data=runs(), until="snr>=30")
@@ -142,6 +275,8 @@ def test_wrong_use(path, tmp_path):
             nibble.quantize(path, out, **case)
     with pytest.raises(nibble.OptionError, match="until and bits_per_weight exclude"):
         nibble.quantize(path, out, data=runs(), until="snr>=3", bits_per_weight=5)
+    with pytest.raises(nibble.OptionError, match="sequential needs data"):
+        nibble.quantize(path, out, stats="s", sequential=True)
     with pytest.raises(nibble.DataError, match="no array x"):
         nibble.quantize(path, out, data=[{"y": 1}, {"y": 2}])
     with pytest.raises(nibble.OptionError, match="is the model itself"):
@@ -184,11 +319,18 @@ def test_program(path, tmp_path):
             text=True,
         )
 
-    done = start("--json", tmp_path / "r.json", "--type", "uint4")
+    done = start("--json", tmp_path / "r.json", "--type", "uint4", "--sequential")
     assert done.returncode == 0, done.stderr
     assert "4 runs held out" in done.stdout and "uint4 channel" in done.stdout
     assert json.loads((tmp_path / "r.json").read_text())["quantized"] == 2
-    nibble.quantize(path, tmp_path / "two.onnx", data=runs(), per_channel=True, type="uint4")
+    nibble.quantize(
+        path,
+        tmp_path / "two.onnx",
+        data=runs(),
+        per_channel=True,
+        type="uint4",
+        sequential=True,
+    )
     assert (tmp_path / "two.onnx").read_bytes() == (tmp_path / "out.onnx").read_bytes()
     assert start("--type", "int3").returncode == 2
     assert start("--nonsense").returncode == 2
