@@ -129,7 +129,7 @@ def keep_in_order(trials: Trials, feeds: Data, memory: Memory, watch: Watch) -> 
         asked = [name for name in observed if name in tensors]
         for run, feed in enumerate(feeds if tensors else []):
             watch(step * len(feeds) + run, total)
-            before = memory.get(run, lambda feed=feed: session.run(feed, observed))
+            before = memory.get(run, functools.partial(session.run, feed, observed))
             now = session.run({**feed, **kept}, asked) if kept and asked else before
             calibration.observe_step(
                 step, _those(tensors, feed, before), _those(tensors, feed, now)
