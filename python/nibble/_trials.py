@@ -8,7 +8,6 @@ import functools
 import itertools
 import math
 import os
-import time
 from typing import Any, Callable
 
 import numpy as np
@@ -22,10 +21,9 @@ from .metrics import OutputMeter
 
 # Runs for each weight.
 SAMPLES = 16
-# More than these, in weights or in seconds of CPUs, would be out of proportion to what the
-# choice gains. Seconds of CPUs hardly depend on what else the machine does.
+# To try more weights would be out of proportion to what the choice gains. A limit in
+# seconds would make the result depend on the machine.
 MOST_WEIGHTS = 200
-SECONDS = 600.0
 # A weight that ruins the model costs a lot, but not infinity.
 LEAST_DB = -60.0
 
@@ -33,7 +31,7 @@ Watch = Callable[[int, int], None]
 
 
 class NoTrialsError(NibbleError):
-    """Trials of this model make no sense, or take too long. The model is quantized without
+    """Trials of this model make no sense, or are too many. The model is quantized without
     them, and the report says why."""
 
 
@@ -65,7 +63,7 @@ class Costs:
     of the model's outputs."""
 
     def __init__(self, trials: Trials, feeds: Data, outputs: list[str], watch: Watch):
-        """Raises NoTrialsError if that can't be measured, or takes too long."""
+        """Raises NoTrialsError if that can't be measured, or there are too many weights."""
         self._resume = functools.partial(
             trials.calibration.begin_trials, trials.path, trials.options
         )
@@ -79,7 +77,6 @@ class Costs:
         names = [name for name in outputs if _is_float(wanted[0][name])]
         if not names:
             raise NoTrialsError("no output of the model holds floats")
-        begin = time.process_time()
         for index in range(count):
             weights, got = trials.feed(index), []
             for done, feed in enumerate(chosen):
@@ -87,9 +84,6 @@ class Costs:
                 got.append(trials.session.run({**feed, **weights}, names))
             noise = sum(_noise(name, wanted, got) for name in names)
             self._noises.append((trials.list[index].noise, noise))
-            seconds = (time.process_time() - begin) / (index + 1) * count
-            if index == 0 and seconds > SECONDS:
-                raise NoTrialsError(f"to try {count} weights would take {seconds:.0f} s")
 
     def weigh(self, share: float) -> None:
         """Lets types be chosen by the outputs' noise to that share, by the layers' else."""
