@@ -77,8 +77,7 @@ const struct option_row option_rows[] = {
     {OPTION_WORD, PLANNING, 0, "embedding-type", "TYPE", FIELD(options.wide_embeddings),
      .words = embedding_type_word, .help = "type of embedding rows"},
     {OPTION_NUMBER, PLANNING, 0, "copy-below", "BYTES", FIELD(options.copy_bytes),
-     .most = INT64_MAX, .help = "upper bound on copies, which give each MatMul that "
-                               "shares a weight its own codes"},
+     .most = INT64_MAX, .help = "bytes of copies of codes that MatMuls share"},
 
     {OPTION_HEADING, PLANNING, .help = "Choice of weights"},
     {OPTION_TEXT, PLANNING, 0, "include", "RE", .once = true, FIELD(options.include),
@@ -114,7 +113,7 @@ const struct option_row option_rows[] = {
     {OPTION_TEXT, QUANTIZE, 0, "until", "GOAL", FIELD(until),
      .help = "find the fewest bits that reach it, as 'snr>=30'"},
     {OPTION_FLAG, QUANTIZE, 0, "sequential", NULL, FIELD(sequential), .value = true,
-     .help = "layer by layer: each makes good the errors of those before it"},
+     .help = "layer by layer, each makes up for those before"},
     {OPTION_FLAG, COMPARE, 0, "layers", NULL, FIELD(layers), .value = true,
      .help = "show where in the graph the SNR drops first"},
     {OPTION_DECIMAL, COMPARE, 0, "min-top1", "X", FIELD(gate_top1), .most = 1,
