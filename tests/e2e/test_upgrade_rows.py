@@ -13,7 +13,7 @@ WITHOUT_MODEL = {("Scan", 9), ("Loop", 11), ("OptionalHasElement", 18), ("Attent
 
 def table():
     """(operator, version) -> text, from docs/upgrading.md."""
-    text = (cases.ROOT / "docs" / "opsets.md").read_text(encoding="utf-8")
+    text = (cases.ROOT / "docs" / "upgrading.md").read_text(encoding="utf-8")
     return {(name, int(version)): line for name, version, line in TABLE.findall(text)}
 
 

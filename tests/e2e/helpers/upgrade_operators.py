@@ -2,7 +2,7 @@
 
 As a program it prints the rows of that table:
 
-    python3 tests/e2e/upgrade_operators.py > rows.txt
+    python3 tests/e2e/helpers/upgrade_operators.py > rows.txt
 """
 
 from collections import defaultdict
