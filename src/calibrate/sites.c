@@ -242,14 +242,10 @@ static const struct {
 static bool make_by_operator(struct builder *b)
 {
     const Onnx__NodeProto *node = b->use->node;
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        bool same = *table[i].domain
-                        ? strcmp(or_empty(node->domain), table[i].domain) == 0
-                        : domain_is_standard(node->domain);
-        if (same && strcmp(or_empty(node->op_type), table[i].op_type) == 0 &&
-            b->use->input < 32 && (table[i].inputs >> b->use->input & 1))
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (node_is_in(node, table[i].domain, table[i].op_type) && b->use->input < 32 &&
+            (table[i].inputs >> b->use->input & 1))
             return table[i].make(b);
-    }
     return false;
 }
 

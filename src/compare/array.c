@@ -28,6 +28,21 @@ void array_free(struct array *array)
     *array = (struct array){0};
 }
 
+bool array_set_dims(struct array *array, const uint64_t *dims, size_t rank)
+{
+    uint64_t count = 1;
+    if (rank > ARRAY_RANK_MAX)
+        return false;
+    for (size_t i = 0; i < rank; i++)
+        if (__builtin_mul_overflow(count, dims[i], &count))
+            return false;
+    if (count != array->count)
+        return false;
+    memcpy(array->dims, dims, rank * sizeof *dims);
+    array->rank = rank;
+    return true;
+}
+
 void array_strides(const struct array *array, struct array_view *view)
 {
     int64_t stride = 1;

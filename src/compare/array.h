@@ -29,6 +29,9 @@ bool array_make(struct array *array, const uint64_t *dims, size_t rank, uint64_t
                 struct error *err);
 void array_free(struct array *array);
 
+/* Gives the same elements other dims. False if their number is another. */
+bool array_set_dims(struct array *array, const uint64_t *dims, size_t rank);
+
 /* The steps of the array itself. */
 void array_strides(const struct array *array, struct array_view *view);
 

@@ -18,6 +18,11 @@ bool node_is(const Onnx__NodeProto *node, const char *op_type)
     return name_is(or_empty(node->op_type), op_type) && domain_is_standard(node->domain);
 }
 
+bool node_is_in(const Onnx__NodeProto *node, const char *domain, const char *op_type)
+{
+    return name_is(or_empty(node->op_type), op_type) && domain_same(domain, node->domain);
+}
+
 const char *node_input(const Onnx__NodeProto *node, size_t index)
 {
     return index < node->n_input ? or_empty(node->input[index]) : "";

@@ -21,6 +21,9 @@ bool domain_same(const char *a, const char *b);
 /* Whether the node is that operator of the standard domain. */
 bool node_is(const Onnx__NodeProto *node, const char *op_type);
 
+/* The same in any domain. "" is the standard one. */
+bool node_is_in(const Onnx__NodeProto *node, const char *domain, const char *op_type);
+
 /* The name of an input or output. "" if it is absent or left out. */
 const char *node_input(const Onnx__NodeProto *node, size_t index);
 const char *node_output(const Onnx__NodeProto *node, size_t index);

@@ -138,12 +138,8 @@ bool bias_site(const struct plan_item *item, const struct use *use,
         return false;
     if (is_recurrent(use->node))
         return recurrent_bias(item, site, use->input);
-    for (size_t i = 0; use->input == 1 && i < sizeof table / sizeof *table; i++) {
-        bool same = *table[i].domain
-                        ? strcmp(or_empty(use->node->domain), table[i].domain) == 0
-                        : domain_is_standard(use->node->domain);
-        if (same && strcmp(or_empty(use->node->op_type), table[i].op_type) == 0)
+    for (size_t i = 0; use->input == 1 && i < sizeof table / sizeof *table; i++)
+        if (node_is_in(use->node, table[i].domain, table[i].op_type))
             return table[i].find(item, site);
-    }
     return false;
 }

@@ -5,186 +5,14 @@
 #include "onnx/imports.h"
 #include "onnx/node.h"
 #include "plan/already.h"
-#include "plan/constant.h"
 #include "plan/equal.h"
-#include "plan/fixed.h"
 #include "plan/forms.h"
 #include "plan/neighbours.h"
+#include "plan/planner.h"
 #include "plan/shape.h"
 #include "plan/uses.h"
 
 #include <string.h>
-
-struct planner {
-    struct model *model;
-    const struct graph_index *index;
-    const struct plan_options *options;
-    struct plan *plan;
-    struct plan_item *item;  /* the weight that is decided on */
-    struct plan_options own; /* the options for this weight */
-    const struct weight_uses
-        *shared;       /* its uses, if it has uses that need copies and get none */
-    size_t first;      /* the first item of this weight */
-    uint64_t copied;   /* the bytes of all copies so far */
-    int64_t opset_max; /* that forms may need; 0: any */
-    struct pages sampled;
-    struct error *err;
-};
-
-static char *say(struct planner *p, char *message)
-{
-    if (!message)
-        error_memory(p->err);
-    return message;
-}
-
-/* Looks a weight up in a map by its key. NULL if there is no entry, or no map. */
-static void *look_up(struct planner *p, const struct map *map, const struct value *value)
-{
-    if (!map || map->count == 0)
-        return NULL;
-    const char *key = plan_key(p->plan->arena, value);
-    if (!key)
-        error_memory(p->err);
-    return key ? map_get(map, key) : NULL;
-}
-
-/* ---- reasons to stay float ------------------------------------------
- * Each question returns a reason or NULL. Those up to the operator's layout are
- * asked in this order; `asked` tells whether the user could have expected it. */
-
-static const char *reason_kind(struct planner *p, const struct plan_item *item)
-{
-    (void)p;
-    if (item->value->kind == VALUE_SPARSE)
-        return "sparse initializers stay as they are";
-    return item->tensor && item->tensor->n_dims >= 2
-               ? NULL
-               : "biases and other vectors stay float";
-}
-
-static const char *reason_small(struct planner *p, const struct plan_item *item)
-{
-    uint64_t least = p->options->min_elements;
-    if (item->elements == 0)
-        return "it has no elements";
-    if (item->elements >= least)
-        return NULL;
-    return say(p,
-               arena_printf(p->plan->arena, "fewer than %llu elements (--min-elements)",
-                            (unsigned long long)least));
-}
-
-static const char *reason_rules(struct planner *p, const struct plan_item *item)
-{
-    const struct plan_options *o = p->options;
-    if (o->include && regexec(o->include, item->value->name, 0, NULL, 0) != 0)
-        return "not among those asked for (--include)";
-    if (o->exclude && regexec(o->exclude, item->value->name, 0, NULL, 0) == 0)
-        return "excluded (--exclude)";
-    return item->value->uses ? NULL : "nothing uses it";
-}
-
-/* There is no option to quantize these. */
-static const char *reason_parameter(struct planner *p, const struct plan_item *item)
-{
-    (void)p;
-    return already_is_parameter(item->value)
-               ? "a scale or zero point of what is quantized already"
-               : NULL;
-}
-
-static const char *reason_role(struct planner *p, const struct plan_item *item)
-{
-    const struct value *value = item->value;
-    bool overridable = value->is_input && p->model->proto->ir_version >= 4;
-    if (value->is_ambiguous)
-        return "its name is defined more than once";
-    if (value->is_trained)
-        return "a training step updates it";
-    if (overridable && !p->options->freeze)
-        return "it is a graph input that a caller may override (--freeze)";
-    return NULL;
-}
-
-/* Also sets the source. Constants that --include names are quantized all the same. */
-static const char *reason_fixed(struct planner *p, struct plan_item *item,
-                                const struct weight_uses *uses)
-{
-    const char *reason;
-    item->source = tensor_values(p->model, item->tensor, p->err);
-    if (!item->source || p->options->include)
-        return NULL;
-    if (p->options->fixed) {
-        reason = look_up(p, p->options->fixed, item->value);
-    } else {
-        pages_read(&p->sampled, item->source->file, item->source->data,
-                   item->source->size);
-        reason = fixed_reason(item, uses);
-    }
-    item->fixed = reason != NULL;
-    item->requested = !item->fixed;
-    return reason;
-}
-
-/* Looks at what earlier passes found out about its values. */
-static const char *reason_values(struct planner *p, struct plan_item *item)
-{
-    const char *reason = look_up(p, p->options->unfit, item->value);
-    item->warning = reason != NULL;
-    item->wide_scales = look_up(p, p->options->wide_scales, item->value) != NULL;
-    return reason;
-}
-
-/* Also sets the options for this weight. */
-static const char *reason_choice(struct planner *p, struct plan_item *item)
-{
-    const struct plan_choice *choice = look_up(p, p->options->choices, item->value);
-    p->own = *p->options;
-    p->own.opset_max = p->opset_max;
-    item->chosen = choice != NULL;
-    if (!choice)
-        return NULL;
-    item->requested = !choice->reason || choice->missed;
-    p->own.scheme.type = choice->type;
-    p->own.granularity = choice->granularity;
-    p->own.block_size = choice->block_size;
-    return choice->reason;
-}
-
-/* What is known about the weight that chains of constants make from a value. */
-static const struct plan_unfolded *find_unfolded(struct planner *p,
-                                                 const struct value *value, int *left)
-{
-    const struct map *map = p->options->unfolded;
-    const struct plan_unfolded *found = NULL;
-    for (const struct use *use = value->uses; map && map->count > 0 && use && !found;
-         use = use->next) {
-        if (!use->node || !constant_can_fold(use->node) || (*left)-- <= 0)
-            continue;
-        for (size_t i = 0; i < use->node->n_output && !found; i++) {
-            const char *name = node_output(use->node, i);
-            const struct value *output = *name ? scope_find(use->scope, name) : NULL;
-            if (output && !(found = look_up(p, map, output)))
-                found = find_unfolded(p, output, left);
-        }
-    }
-    return found;
-}
-
-/* A part of a chain stays float for the same reason as the weight at its end. */
-static const char *reason_unfolded(struct planner *p, struct plan_item *item)
-{
-    enum { STEPS = 256 }; /* the most nodes that are looked at */
-    int left = STEPS;
-    const struct plan_unfolded *found = find_unfolded(p, item->value, &left);
-    if (!found)
-        return NULL;
-    item->requested = found->asked;
-    item->warning = found->warning;
-    item->chosen = found->chosen;
-    return found->reason;
-}
 
 /* ---- one item ------------------------------------------------------- */
 
@@ -319,19 +147,7 @@ static bool decide(struct planner *p, struct plan_item *item)
     /* The dims are impossible: reading the values sets the error. */
     if (item->tensor && !tensor_elements(item->tensor, &elements))
         return tensor_values(p->model, item->tensor, p->err) != NULL;
-    if (!(item->reason = reason_unfolded(p, item)) &&
-        !(item->reason = reason_kind(p, item)) &&
-        !(item->reason = reason_small(p, item)) &&
-        !(item->reason = reason_rules(p, item)) &&
-        !(item->reason = reason_parameter(p, item))) {
-        item->requested = true;
-        if (!(item->reason = reason_role(p, item)) &&
-            !(item->reason =
-                  weight_uses_collect(p->plan->arena, p->index, item, &uses)) &&
-            !(item->reason = reason_fixed(p, item, &uses)) &&
-            !(item->reason = reason_values(p, item)))
-            item->reason = reason_choice(p, item);
-    }
+    item->reason = planner_reason(p, item, &uses);
     if (p->err->status != STATUS_OK)
         return false;
     if (arena_exhausted(p->plan->arena))
@@ -478,57 +294,4 @@ int64_t plan_ir(const struct plan *plan)
         ir = needed > ir ? needed : ir;
     }
     return ir;
-}
-
-const char *plan_key(struct arena *arena, const struct value *value)
-{
-    const char *path = value->scope->path;
-    return arena_printf(arena, "%zu %s %s", strlen(path), path, value->name);
-}
-
-bool plan_note(struct plan_findings *findings, const struct plan_item *item,
-               enum quant_fit fit, struct error *err)
-{
-    static const char *const reasons[] = {
-        [QUANT_FIT_NOT_FINITE] = "it contains NaN or infinity",
-        [QUANT_FIT_SCALE_RANGE] = "its scales do not fit its own float type",
-    };
-    const char *key = plan_key(findings->keys, item->value);
-    bool widen = fit == QUANT_FIT_SCALE_RANGE && plan_is_narrowed(item);
-    return (key && map_put(widen ? &findings->wide_scales : &findings->unfit, key,
-                           (void *)(uintptr_t)reasons[fit])) ||
-           error_memory(err);
-}
-
-bool plan_note_unfolded(struct plan_findings *findings, const struct plan_item *item,
-                        bool *noted, struct error *err)
-{
-    if (findings->folded.count == 0)
-        return true;
-    const char *key = plan_key(findings->keys, item->value);
-    if (!key)
-        return error_memory(err);
-    if (!map_get(&findings->folded, key) || map_get(&findings->unfolded, key))
-        return true;
-    struct plan_unfolded *found = arena_alloc(findings->keys, sizeof *found);
-    const char *reason = arena_printf(findings->keys, "%s", item->reason);
-    if (!found || !reason)
-        return error_memory(err);
-    *found = (struct plan_unfolded){reason, item->requested, item->warning, item->chosen};
-    *noted = true;
-    return map_put(&findings->unfolded, key, found) || error_memory(err);
-}
-
-bool plan_note_fixed(struct plan_findings *findings, const struct plan *plan,
-                     struct error *err)
-{
-    for (size_t i = 0; i < plan->count; i++) {
-        const struct plan_item *item = &plan->items[i];
-        if (!item->fixed)
-            continue;
-        const char *key = plan_key(findings->keys, item->value);
-        if (!key || !map_put(&findings->fixed, key, (void *)(uintptr_t)item->reason))
-            return error_memory(err);
-    }
-    return true;
 }

@@ -181,19 +181,11 @@ static const struct weight_operator operators[] = {
 
 /* ---- look-up -------------------------------------------------------- */
 
-static bool is_operator(const Onnx__NodeProto *node, const struct weight_operator *row)
-{
-    if (!name_is(or_empty(node->op_type), row->op_type))
-        return false;
-    return *row->domain ? strcmp(or_empty(node->domain), row->domain) == 0
-                        : domain_is_standard(node->domain);
-}
-
 static const struct weight_operator *find_operator(const struct use *use, bool *known)
 {
     *known = false;
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
-        if (!is_operator(use->node, &operators[i]))
+        if (!node_is_in(use->node, operators[i].domain, operators[i].op_type))
             continue;
         *known = true;
         if (operators[i].input == use->input)

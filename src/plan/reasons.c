@@ -1,0 +1,179 @@
+/* Reasons to stay float: a list of questions about each constant. */
+#include "onnx/node.h"
+#include "plan/already.h"
+#include "plan/constant.h"
+#include "plan/fixed.h"
+#include "plan/planner.h"
+
+#include <regex.h>
+
+static char *say(struct planner *p, char *message)
+{
+    if (!message)
+        error_memory(p->err);
+    return message;
+}
+
+/* Looks a weight up in a map by its key. NULL if there is no entry, or no map. */
+static void *look_up(struct planner *p, const struct map *map, const struct value *value)
+{
+    if (!map || map->count == 0)
+        return NULL;
+    const char *key = plan_key(p->plan->arena, value);
+    if (!key)
+        error_memory(p->err);
+    return key ? map_get(map, key) : NULL;
+}
+
+/* Each question returns a reason or NULL. */
+
+static const char *reason_kind(struct planner *p, const struct plan_item *item)
+{
+    (void)p;
+    if (item->value->kind == VALUE_SPARSE)
+        return "sparse initializers stay as they are";
+    return item->tensor && item->tensor->n_dims >= 2
+               ? NULL
+               : "biases and other vectors stay float";
+}
+
+static const char *reason_small(struct planner *p, const struct plan_item *item)
+{
+    uint64_t least = p->options->min_elements;
+    if (item->elements == 0)
+        return "it has no elements";
+    if (item->elements >= least)
+        return NULL;
+    return say(p,
+               arena_printf(p->plan->arena, "fewer than %llu elements (--min-elements)",
+                            (unsigned long long)least));
+}
+
+static const char *reason_rules(struct planner *p, const struct plan_item *item)
+{
+    const struct plan_options *o = p->options;
+    if (o->include && regexec(o->include, item->value->name, 0, NULL, 0) != 0)
+        return "not among those asked for (--include)";
+    if (o->exclude && regexec(o->exclude, item->value->name, 0, NULL, 0) == 0)
+        return "excluded (--exclude)";
+    return item->value->uses ? NULL : "nothing uses it";
+}
+
+/* There is no option to quantize these. */
+static const char *reason_parameter(struct planner *p, const struct plan_item *item)
+{
+    (void)p;
+    return already_is_parameter(item->value)
+               ? "a scale or zero point of what is quantized already"
+               : NULL;
+}
+
+static const char *reason_role(struct planner *p, const struct plan_item *item)
+{
+    const struct value *value = item->value;
+    bool overridable = value->is_input && p->model->proto->ir_version >= 4;
+    if (value->is_ambiguous)
+        return "its name is defined more than once";
+    if (value->is_trained)
+        return "a training step updates it";
+    if (overridable && !p->options->freeze)
+        return "it is a graph input that a caller may override (--freeze)";
+    return NULL;
+}
+
+/* Also sets the source. Constants that --include names are quantized all the same. */
+static const char *reason_fixed(struct planner *p, struct plan_item *item,
+                                const struct weight_uses *uses)
+{
+    const char *reason;
+    item->source = tensor_values(p->model, item->tensor, p->err);
+    if (!item->source || p->options->include)
+        return NULL;
+    if (p->options->fixed) {
+        reason = look_up(p, p->options->fixed, item->value);
+    } else {
+        pages_read(&p->sampled, item->source->file, item->source->data,
+                   item->source->size);
+        reason = fixed_reason(item, uses);
+    }
+    item->fixed = reason != NULL;
+    item->requested = !item->fixed;
+    return reason;
+}
+
+/* Looks at what earlier passes found out about its values. */
+static const char *reason_values(struct planner *p, struct plan_item *item)
+{
+    const char *reason = look_up(p, p->options->unfit, item->value);
+    item->warning = reason != NULL;
+    item->wide_scales = look_up(p, p->options->wide_scales, item->value) != NULL;
+    return reason;
+}
+
+/* Also sets the options for this weight. */
+static const char *reason_choice(struct planner *p, struct plan_item *item)
+{
+    const struct plan_choice *choice = look_up(p, p->options->choices, item->value);
+    p->own = *p->options;
+    p->own.opset_max = p->opset_max;
+    item->chosen = choice != NULL;
+    if (!choice)
+        return NULL;
+    item->requested = !choice->reason || choice->missed;
+    p->own.scheme.type = choice->type;
+    p->own.granularity = choice->granularity;
+    p->own.block_size = choice->block_size;
+    return choice->reason;
+}
+
+/* What is known about the weight that chains of constants make from a value. */
+static const struct plan_unfolded *find_unfolded(struct planner *p,
+                                                 const struct value *value, int *left)
+{
+    const struct map *map = p->options->unfolded;
+    const struct plan_unfolded *found = NULL;
+    for (const struct use *use = value->uses; map && map->count > 0 && use && !found;
+         use = use->next) {
+        if (!use->node || !constant_can_fold(use->node) || (*left)-- <= 0)
+            continue;
+        for (size_t i = 0; i < use->node->n_output && !found; i++) {
+            const char *name = node_output(use->node, i);
+            const struct value *output = *name ? scope_find(use->scope, name) : NULL;
+            if (output && !(found = look_up(p, map, output)))
+                found = find_unfolded(p, output, left);
+        }
+    }
+    return found;
+}
+
+/* A part of a chain stays float for the same reason as the weight at its end. */
+static const char *reason_unfolded(struct planner *p, struct plan_item *item)
+{
+    enum { STEPS = 256 }; /* the most nodes that are looked at */
+    int left = STEPS;
+    const struct plan_unfolded *found = find_unfolded(p, item->value, &left);
+    if (!found)
+        return NULL;
+    item->requested = found->asked;
+    item->warning = found->warning;
+    item->chosen = found->chosen;
+    return found->reason;
+}
+
+/* The first answer counts. From reason_role on, the user could have expected the weight
+ * to be quantized. */
+const char *planner_reason(struct planner *p, struct plan_item *item,
+                           struct weight_uses *uses)
+{
+    const char *reason;
+    if ((reason = reason_unfolded(p, item)) || (reason = reason_kind(p, item)) ||
+        (reason = reason_small(p, item)) || (reason = reason_rules(p, item)) ||
+        (reason = reason_parameter(p, item)))
+        return reason;
+    item->requested = true;
+    if ((reason = reason_role(p, item)) ||
+        (reason = weight_uses_collect(p->plan->arena, p->index, item, uses)) ||
+        (reason = reason_fixed(p, item, uses)) || (reason = reason_values(p, item)))
+        return reason;
+    return reason_choice(p, item);
+}
