@@ -5,18 +5,10 @@
 #include "core/truncation.h"
 #include "options.h"
 #include "plan/fold.h"
+#include "public_error.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum nibble_status calibration_finish(const struct error *err, struct nibble_error *error)
-{
-    if (error) {
-        *error = (struct nibble_error){.status = (enum nibble_status)err->status};
-        memcpy(error->message, err->message, sizeof error->message);
-    }
-    return (enum nibble_status)err->status;
-}
 
 /* ---- the model --------------------------------------------------------- */
 
@@ -26,9 +18,7 @@ void session_end(struct session *s)
     graph_index_free(&s->index);
     options_free(&s->planning);
     choices_free(&s->choices);
-    map_free(&s->findings.unfit);
-    map_free(&s->findings.wide_scales);
-    arena_destroy(s->findings.keys);
+    plan_findings_close(&s->findings);
     model_free(s->model);
     file_close(s->file);
     *s = (struct session){0};
@@ -37,11 +27,9 @@ void session_end(struct session *s)
 bool session_begin(struct session *s, const struct nibble_calibration *c,
                    const struct nibble_options *options, struct error *err)
 {
-    *s = (struct session){.options = *options,
-                          .findings.keys = arena_create(ARENA_NO_CAP)};
-    if (!s->findings.keys)
-        return error_memory(err);
-    if (!options_planning(&s->options, &s->planning, err) ||
+    *s = (struct session){.options = *options};
+    if (!plan_findings_open(&s->findings, err) ||
+        !options_planning(&s->options, &s->planning, err) ||
         !options_filling(&s->options, &s->filling, err) ||
         !(s->file = file_open(c->model, s->options.cancel, err)))
         return false;
@@ -164,7 +152,7 @@ enum nibble_status nibble_calibration_create(const char *model,
         *calibration = c;
     else
         nibble_calibration_free(c);
-    return calibration_finish(&err, error);
+    return public_error(&err, error);
 }
 
 void nibble_calibration_free(struct nibble_calibration *c)
@@ -219,7 +207,7 @@ enum nibble_status nibble_calibration_instrument(const struct nibble_calibration
         session_write(&session, output, &err);
     observer_free(&again);
     session_end(&session);
-    return calibration_finish(&err, error);
+    return public_error(&err, error);
 }
 
 /* ---- runs and solutions ------------------------------------------------ */
@@ -230,7 +218,7 @@ enum nibble_status nibble_calibration_observe(struct nibble_calibration *c,
 {
     struct error err = {0};
     observer_run(&c->observer, c->algebra, arrays, count, c->options.threads, &err);
-    return calibration_finish(&err, error);
+    return public_error(&err, error);
 }
 
 static bool is_named(const char *path, struct error *err)
@@ -244,7 +232,7 @@ enum nibble_status nibble_calibration_save(const struct nibble_calibration *c,
     struct error err = {0};
     if (is_named(path, &err))
         stats_save(path, &c->observer.statistics, c->identity, &err);
-    return calibration_finish(&err, error);
+    return public_error(&err, error);
 }
 
 enum nibble_status nibble_calibration_load(struct nibble_calibration *c, const char *path,
@@ -253,7 +241,7 @@ enum nibble_status nibble_calibration_load(struct nibble_calibration *c, const c
     struct error err = {0};
     if (is_named(path, &err))
         stats_load(path, &c->observer.statistics, c->identity, c->options.cancel, &err);
-    return calibration_finish(&err, error);
+    return public_error(&err, error);
 }
 
 bool calibration_solve(const struct nibble_calibration *c, struct plan *plan,

@@ -40,9 +40,6 @@ bool session_plan(struct session *session, struct error *err);
 bool session_write(struct session *session, const char *output, struct error *err);
 void session_end(struct session *session); /* a zeroed one is fine */
 
-enum nibble_status calibration_finish(const struct error *err,
-                                      struct nibble_error *error);
-
 /* What trials have kept of a weight, where it fits the item; NULL: nothing. */
 const struct solution *trying_kept(const struct trying *trying,
                                    const struct plan_item *item);

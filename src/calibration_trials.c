@@ -3,6 +3,7 @@
 #include "calibration.h"
 #include "core/arena.h"
 #include "options.h"
+#include "public_error.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -150,7 +151,7 @@ enum nibble_status nibble_calibration_begin_trials(struct nibble_calibration *c,
 {
     struct error err = {0};
     begin(c, options, output, &err);
-    return calibration_finish(&err, error);
+    return public_error(&err, error);
 }
 
 size_t nibble_calibration_trial_count(const struct nibble_calibration *c)
@@ -314,7 +315,7 @@ enum nibble_status nibble_calibration_try(struct nibble_calibration *c, size_t i
 {
     struct error err = {0};
     try_one(c, index, keeping, values, bias, &err);
-    return calibration_finish(&err, error);
+    return public_error(&err, error);
 }
 
 static bool set_cost(struct nibble_calibration *c, const struct value *value,
@@ -339,7 +340,7 @@ enum nibble_status nibble_calibration_weigh(struct nibble_calibration *c, size_t
                   "the noise of '%s' is no number that costs can be", trial->name);
     if (err.status == STATUS_OK)
         set_cost(c, c->trying->session.plan.items[trial->item].value, noise, &err);
-    return calibration_finish(&err, error);
+    return public_error(&err, error);
 }
 
 /* ---- steps ------------------------------------------------------------- */
@@ -417,5 +418,5 @@ enum nibble_status nibble_calibration_observe_step(
 {
     struct error err = {0};
     observe_step(c, step, float_arrays, float_count, arrays, count, &err);
-    return calibration_finish(&err, error);
+    return public_error(&err, error);
 }

@@ -13,6 +13,7 @@
 #include "onnx/write.h"
 #include "options.h"
 #include "plan/fold.h"
+#include "public_error.h"
 #include "report/report.h"
 #include "upgrade/upgrade.h"
 
@@ -40,15 +41,6 @@ struct run {
     struct report_facts facts;
     bool again; /* another pass is needed: something can't be as planned */
 };
-
-static enum nibble_status finish(const struct error *err, struct nibble_error *error)
-{
-    if (error) {
-        *error = (struct nibble_error){.status = (enum nibble_status)err->status};
-        memcpy(error->message, err->message, sizeof error->message);
-    }
-    return (enum nibble_status)err->status;
-}
 
 static void drop_plan(struct run *run)
 {
@@ -350,12 +342,7 @@ static void run_end(struct run *run)
     store_close(&run->store);
     file_close(run->input);
     choices_free(&run->choices);
-    map_free(&run->findings.unfit);
-    map_free(&run->findings.wide_scales);
-    map_free(&run->findings.unfolded);
-    map_free(&run->findings.folded);
-    map_free(&run->findings.fixed);
-    arena_destroy(run->findings.keys);
+    plan_findings_close(&run->findings);
     options_free(&run->planning);
 }
 
@@ -363,11 +350,9 @@ static bool run_begin(struct run *run, const struct nibble_options *options,
                       struct error *err)
 {
     *run = (struct run){0};
-    if (!options_read(options, &run->options, err))
+    if (!options_read(options, &run->options, err) ||
+        !plan_findings_open(&run->findings, err))
         return false;
-    run->findings.keys = arena_create(ARENA_NO_CAP);
-    if (!run->findings.keys)
-        return error_memory(err);
     run->storing = options_storing(&run->options);
     if (!options_planning(&run->options, &run->planning, err) ||
         !options_filling(&run->options, &run->filling, err))
@@ -404,7 +389,7 @@ enum nibble_status nibble_quantize(const char *model, const char *output,
     }
     blame_file(&run, &err);
     run_end(&run);
-    return finish(&err, error);
+    return public_error(&err, error);
 }
 
 enum nibble_status nibble_upgrade(const char *model, const char *output, int64_t opset,
@@ -425,7 +410,7 @@ enum nibble_status nibble_upgrade(const char *model, const char *output, int64_t
         store_commit(&run.store, &size, &err);
     blame_file(&run, &err);
     run_end(&run);
-    return finish(&err, error);
+    return public_error(&err, error);
 }
 
 bool nibble_guard_handle(const struct nibble_guard *guard, const void *address)
@@ -443,7 +428,7 @@ enum nibble_status nibble_compare(const char *model, const char *quantized,
     *comparison = NULL;
     if (options_read(options, &own, &err))
         *comparison = comparison_make(model, quantized, &own, &err);
-    return finish(&err, error);
+    return public_error(&err, error);
 }
 
 int64_t nibble_opset_max(void)

@@ -4,24 +4,27 @@
 #include <stdio.h>
 #include <string.h>
 
+static void set(struct error *err, enum status status, const char *format, va_list args)
+{
+    err->status = status;
+    vsnprintf(err->message, sizeof err->message, format, args);
+}
+
 bool error_set(struct error *err, enum status status, const char *format, ...)
 {
-    if (err->status != STATUS_OK)
-        return false;
-    err->status = status;
     va_list args;
     va_start(args, format);
-    vsnprintf(err->message, sizeof err->message, format, args);
+    if (err->status == STATUS_OK)
+        set(err, status, format, args);
     va_end(args);
     return false;
 }
 
 bool error_replace(struct error *err, enum status status, const char *format, ...)
 {
-    err->status = status;
     va_list args;
     va_start(args, format);
-    vsnprintf(err->message, sizeof err->message, format, args);
+    set(err, status, format, args);
     va_end(args);
     return false;
 }

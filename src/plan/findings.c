@@ -5,6 +5,22 @@
 
 #include <string.h>
 
+bool plan_findings_open(struct plan_findings *findings, struct error *err)
+{
+    *findings = (struct plan_findings){.keys = arena_create(ARENA_NO_CAP)};
+    return findings->keys || error_memory(err);
+}
+
+void plan_findings_close(struct plan_findings *findings)
+{
+    map_free(&findings->unfit);
+    map_free(&findings->wide_scales);
+    map_free(&findings->unfolded);
+    map_free(&findings->fixed);
+    map_free(&findings->folded);
+    arena_destroy(findings->keys);
+}
+
 const char *plan_key(struct arena *arena, const struct value *value)
 {
     const char *path = value->scope->path;

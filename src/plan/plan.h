@@ -173,6 +173,8 @@ struct plan_findings {
     struct map folded; /* weights that were chains of constants, by plan_key */
     struct arena *keys;
 };
+bool plan_findings_open(struct plan_findings *findings, struct error *err);
+void plan_findings_close(struct plan_findings *findings);
 
 /* Why the weight at the end of a chain stays float, and the same fields of its item. */
 struct plan_unfolded {

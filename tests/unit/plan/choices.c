@@ -15,10 +15,7 @@ static struct plan_choice made(enum quant_type type, uint64_t block)
 
 static void free_findings(void *findings)
 {
-    struct plan_findings *found = findings;
-    map_free(&found->unfit);
-    map_free(&found->wide_scales);
-    arena_destroy(found->keys);
+    plan_findings_close(findings);
 }
 
 static void free_map(void *map)
@@ -149,7 +146,7 @@ static void test_unfit_first(void **state)
                                  made(QUANT_INT4, 0), made(QUANT_INT4, 128)};
     struct plan_options options = plan_defaults();
     struct plan_findings *findings = hold(sizeof *findings);
-    findings->keys = arena_create(SIZE_MAX / 4);
+    assert_true(plan_findings_open(findings, &err));
     at_end(free_findings, findings);
     struct pipeline *before = pipeline_plan(model_of(21), &options);
     assert_true(
@@ -192,7 +189,7 @@ static void test_findings(void **state)
     struct error err = {0};
     struct plan_options options = plan_defaults();
     struct plan_findings *findings = hold(sizeof *findings);
-    findings->keys = arena_create(SIZE_MAX / 4);
+    assert_true(plan_findings_open(findings, &err));
     at_end(free_findings, findings);
     options.half_scales = true;
     struct plan *plan = &pipeline_plan(model_of(21), &options)->plan;
