@@ -14,7 +14,7 @@ enum {
 /* The default size of blocks: one that every ONNX Runtime fuses, computes correctly and
  * runs faster than float (docs/forms.md). OpenVINO and some operators refuse a partial
  * last block, so this is the largest size that divides the axis. A partial block is left
- * only if none does. */
+ * only if none does. It may then be longer than the axis. */
 static uint64_t cut_block(uint64_t length)
 {
     uint64_t block;
@@ -46,8 +46,10 @@ static void set_shape(const struct plan_options *options, const struct layout *l
     uint64_t length = dim_at(item, layout->reduction), block = options->block_size;
     enum granularity granularity = options->granularity;
     if (granularity == GRANULARITY_DEFAULT) {
-        granularity = layout->cut ? GRANULARITY_BLOCKS : GRANULARITY_CHANNEL;
         block = cut_block(length);
+        /* A block longer than the axis is a channel, which OpenVINO loads, too. */
+        bool cut = layout->cut && (block <= length || options->nbits);
+        granularity = cut ? GRANULARITY_BLOCKS : GRANULARITY_CHANNEL;
     } else if (granularity == GRANULARITY_BLOCKS && length < block &&
                length < SHORT_AXIS) {
         granularity = GRANULARITY_CHANNEL;

@@ -32,8 +32,7 @@ CASES += [forms_jobs.Case(operator, form, "initializer", kind, group)
           for form in ("load", "portable") for kind in ("int4", "uint4")
           for group in ("default", 32, 20, 16)]
 
-# Real models: DequantizeLinear with a scale a channel, as it wants whole blocks (its
-# embeddings are rows), and the default, which it may refuse.
+# Real models: it wants whole blocks, which the default has in all of them.
 REAL = [versions_models.Case(name, *rest) for name in versions_models.NAMES for rest in [
     ("float", "", ""), ("run", "int4", "channel"), ("run", "uint4", "channel"),
     ("run", "int8", "channel"), ("run", "int4", "default"), ("load", "int4", "default"),
@@ -84,9 +83,6 @@ def test_real_model(exact, name, request, real_model):
     if name in REFUSED:
         assert all(REFUSED[name] in str(answer) for answer in mine.values())
         return
-    refused = mine[f"{name}-run-int4-default"]
-    if isinstance(refused, str) and KNOWN["run"] in refused:
-        del mine[f"{name}-run-int4-default"]
     assert not {case: answer for case, answer in mine.items()
                 if isinstance(answer, str)
                 or answer > (EXACT if exact else LOOSE.get(case, TOLERANCE))}

@@ -49,7 +49,7 @@ static void test_shapes(void **state)
         size_t scales_rank;
     } rows[] = {
         {"MatMul", DIMS(300, 6), GRANULARITY_DEFAULT, 0, 0, 256, DIMS(2, 6)},
-        {"MatMul", DIMS(20, 6), GRANULARITY_DEFAULT, 0, 0, 32, DIMS(1, 6)},
+        {"MatMul", DIMS(20, 6), GRANULARITY_DEFAULT, 0, 1, NONE, DIMS(6)},
         {"MatMul", DIMS(2, 300, 6), GRANULARITY_DEFAULT, 0, 1, 256, DIMS(2, 2, 6)},
         {"MatMul", DIMS(64, 6), GRANULARITY_CHANNEL, 0, 1, NONE, DIMS(6)},
         {"MatMul", DIMS(64, 6), GRANULARITY_TENSOR, 0, NONE, NONE, SCALAR},
@@ -105,15 +105,15 @@ static void test_types(void **state)
         options.scheme.type = rows[i].type;
         options.scheme.symmetric = rows[i].symmetric;
         struct pipeline *pipeline = pipeline_plan(
-            make_one("MatMul", make_weight("W", rows[i].data_type, DIMS(65, 3))),
+            make_one("MatMul", make_weight("W", rows[i].data_type, DIMS(257, 3))),
             &options);
         const Onnx__GraphProto *graph = pipeline_emit(pipeline)->graph;
         const Onnx__NodeProto *node = decoder_of(graph, "W");
         assert_int_equal(node->n_input, rows[i].inputs);
-        assert_tensor(graph, node->input[0], rows[i].codes, DIMS(65, 3));
-        assert_tensor(graph, node->input[1], rows[i].scales, DIMS(1, 3));
+        assert_tensor(graph, node->input[0], rows[i].codes, DIMS(257, 3));
+        assert_tensor(graph, node->input[1], rows[i].scales, DIMS(2, 3));
         if (rows[i].inputs == 3)
-            assert_tensor(graph, node->input[2], rows[i].codes, DIMS(1, 3));
+            assert_tensor(graph, node->input[2], rows[i].codes, DIMS(2, 3));
         const struct plan_item *item = item_named(pipeline, "W");
         const struct item_tensors *made = &pipeline->tensors[item - pipeline->plan.items];
         assert_int_equal(made->zeros != NULL, rows[i].inputs == 3);
@@ -130,14 +130,14 @@ static void test_double(void **state)
     struct plan_options options = plan_defaults();
     const Onnx__GraphProto *graph =
         pipeline_emit(
-            pipeline_plan(make_one("MatMul", make_weight("W", DATA_DOUBLE, DIMS(65, 3))),
+            pipeline_plan(make_one("MatMul", make_weight("W", DATA_DOUBLE, DIMS(257, 3))),
                           &options))
             ->graph;
     const Onnx__NodeProto *cast = find_node(graph->node, graph->n_node, "W");
     assert_string_equal(cast->op_type, "Cast");
     assert_int_equal(node_int(cast, "to", 0), DATA_DOUBLE);
     const Onnx__NodeProto *node = decoder_of(graph, cast->input[0]);
-    assert_tensor(graph, node->input[1], DATA_FLOAT, DIMS(1, 3));
+    assert_tensor(graph, node->input[1], DATA_FLOAT, DIMS(2, 3));
     assert_ptr_equal(graph->node[0], node); /* before its consumer */
     assert_ptr_equal(graph->node[1], cast);
 }

@@ -8,35 +8,44 @@ static struct plan_item *plan_weight(const char *op_type, Onnx__TensorProto *wei
 }
 
 /* The block of a MatMul's channel of K elements: the largest power of two from 32 to 256
- * that divides it; where none does, the next one from K on, but no less than 16 and no
- * more than 256. */
+ * that divides it, else 256. A shorter channel is not cut, unless MatMulNBits wants
+ * blocks: then it gets the next power of two from 16 on. */
 static void test_default_blocks(void **state)
 {
     (void)state;
     static const struct {
         int64_t length;
-        size_t block;
-    } rows[] = {{1, 16},     {2, 16},     {15, 16},   {16, 16},   {17, 32},   {32, 32},
-                {33, 64},    {128, 128},  {129, 256}, {255, 256}, {256, 256}, {257, 256},
-                {1000, 256}, {4096, 256}, {96, 32},   {160, 32},  {192, 64},  {200, 256},
-                {208, 256},  {288, 32},   {320, 64},  {384, 128}, {576, 64},  {3136, 64}};
-    for (size_t i = 0; i < COUNT(rows); i++) {
+        size_t block, nbits; /* 0: a scale for the channel */
+    } rows[] = {{2, 0, 16},      {15, 0, 16},      {16, 16, 16},   {17, 0, 32},
+                {32, 32, 32},    {33, 0, 64},      {96, 32, 32},   {120, 0, 128},
+                {128, 128, 128}, {129, 0, 256},    {160, 32, 32},  {192, 64, 64},
+                {200, 0, 256},   {240, 0, 256},    {255, 0, 256},  {256, 256, 256},
+                {257, 256, 256}, {288, 32, 32},    {320, 64, 64},  {384, 128, 128},
+                {576, 64, 64},   {1000, 256, 256}, {3136, 64, 64}, {4096, 256, 256}};
+    for (size_t i = 0; i < 2 * COUNT(rows); i++) {
         struct plan_options options = plan_defaults();
-        struct plan_item *item = plan_weight(
-            "MatMul", make_weight("W", DATA_FLOAT, DIMS(rows[i].length, 7)), &options);
-        if (rows[i].length == 1) { /* 7 codes and 7 scales: no gain */
-            assert_false(item->quantize);
-            continue;
-        }
+        options.nbits = i % 2;
+        int64_t length = rows[i / 2].length;
+        size_t block = options.nbits ? rows[i / 2].nbits : rows[i / 2].block;
+        const struct plan_item *item = plan_weight(
+            "MatMul", make_weight("W", DATA_FLOAT, DIMS(length, 40)), &options);
         assert_true(item->quantize);
-        assert_int_equal(item->granularity, GRANULARITY_BLOCKS);
-        assert_int_equal(item->axis, 0);
+        assert_int_equal(item->granularity,
+                         block ? GRANULARITY_BLOCKS : GRANULARITY_CHANNEL);
         assert_int_equal(item->channel_axis, 1);
-        assert_int_equal(item->shape.outer, 1);
-        assert_int_equal(item->shape.dim, rows[i].length);
-        assert_int_equal(item->shape.inner, 7);
-        assert_int_equal(item->shape.block, rows[i].block);
+        assert_int_equal(item->axis, block ? 0 : 1);
+        assert_int_equal(item->shape.block, block);
+        assert_int_equal(item->shape.dim, block ? length : 40);
     }
+}
+
+/* 7 codes and 7 scales are no gain. */
+static void test_single_row(void **state)
+{
+    (void)state;
+    struct plan_options options = plan_defaults();
+    assert_false(plan_weight("MatMul", make_weight("W", DATA_FLOAT, DIMS(1, 7)), &options)
+                     ->quantize);
 }
 
 static void test_default_of_other_operators(void **state)
@@ -313,6 +322,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_default_blocks),
+        TEST(test_single_row),
         TEST(test_default_of_other_operators),
         TEST(test_first_consumer_decides),
         TEST(test_granularities),
