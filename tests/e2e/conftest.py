@@ -26,14 +26,8 @@ pytest.register_assert_rewrite("oracle", "verify", "damage")
 ADDRESS_SPACE = 2 << 30  # bytes; the program needs far less for small models
 TIMEOUT = 60  # seconds
 
-missing = pytest.StashKey()
-table = pytest.StashKey()
-
-
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: only with NIBBLE_SLOW=1")
-    config.stash[missing] = set()
-    config.stash[table] = []
 
 
 def pytest_collection_modifyitems(items):
@@ -43,17 +37,25 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason="slow: set NIBBLE_SLOW=1"))
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    rows = config.stash[table]
+def said(terminalreporter, key):
+    """What tests said under this key, in any process."""
+    reports = [report for kind in ("passed", "failed", "skipped")
+               for report in terminalreporter.stats.get(kind, [])]
+    return dict.fromkeys(value for report in reports for name, value in report.user_properties
+                         if name == key)
+
+
+def pytest_terminal_summary(terminalreporter):
+    rows = said(terminalreporter, "accuracy")
     if rows:
         terminalreporter.section("accuracy")
         for row in rows:
             terminalreporter.write_line(row)
-    names = sorted(config.stash[missing])
+    names = said(terminalreporter, "missing")
     if names:
         terminalreporter.section("MISSING DATA", yellow=True)
         terminalreporter.write_line(
-            f"WARNING: tests were SKIPPED for want of: {', '.join(names)} "
+            f"WARNING: tests were SKIPPED for want of: {', '.join(sorted(names))} "
             "(./dev models downloads models)", yellow=True, bold=True)
 
 
@@ -212,11 +214,11 @@ def need(request):
 
 
 def skip_for(request, name, reason):
-    request.config.stash[missing].add(name)
+    request.node.user_properties.append(("missing", name))
     pytest.skip(reason)
 
 
 @pytest.fixture
 def print_at_end(request):
     """print_at_end(LINE): adds a line to the accuracy table."""
-    return request.config.stash[table].append
+    return lambda line: request.node.user_properties.append(("accuracy", line))

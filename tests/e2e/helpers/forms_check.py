@@ -30,7 +30,7 @@ def expected_group(scheme, lies, shape, form, kind):
     channel, reduction, cut = lies
     if kind == "rows" and form == "nbits":
         cut = True  # GatherBlockQuantized knows only blocks
-    axis, block = oracle.grouping(scheme, (channel, reduction, cut), shape)
+    axis, block = oracle.grouping(scheme, (channel, reduction, cut), shape, form == "nbits")
     if kind == "recurrent" and axis == 1 and not block and shape[0] > 1:
         return 2, shape[2]  # rows of several directions: a block each
     return axis, block

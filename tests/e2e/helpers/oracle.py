@@ -305,15 +305,17 @@ def lies(leaf, shape):
     return (1 - found[0], 1 - found[1], found[2]) if found and swapped else found
 
 
-def grouping(scheme, place, shape):
-    """(axis, block size) of DequantizeLinear for a weight with this layout."""
+def grouping(scheme, place, shape, padded=False):
+    """(axis, block size) for a weight with this layout. Padded: a block may be longer than the
+    axis."""
     channel, reduction, cut = place
     length, block = shape[reduction], scheme.granularity
     if block == "tensor":
         return None, 0
     if block == "default" and cut:
         whole = [power for power in (256, 128, 64, 32) if length % power == 0]
-        return reduction, (whole or [min(max(16, 1 << (length - 1).bit_length()), 256)])[0]
+        size = (whole or [min(max(16, 1 << (length - 1).bit_length()), 256)])[0]
+        return (reduction, size) if size <= length or padded else (channel, 0)
     if block in ("default", "channel") or length < min(block, 16):
         return channel, 0
     return reduction, block
