@@ -1,12 +1,11 @@
 /* Options: defaults, names and checks. The names of nibble.h's enumerators are here and
  * nowhere else. */
 #include "options.h"
+#include "core/sizes.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define COUNT(names) (sizeof(names) / sizeof *(names))
 
 static const char *const method_names[] = {[NIBBLE_METHOD_RTN] = "rtn",
                                            [NIBBLE_METHOD_SEARCH] = "search",
@@ -143,17 +142,17 @@ bool nibble_type_parse(const char *name, enum nibble_type *type)
 }
 
 /* Defines the _name and the _parse function of one enumeration. */
-#define NAMES(thing)                                                                 \
-    const char *nibble_##thing##_name(enum nibble_##thing value)                     \
-    {                                                                                \
-        return (unsigned)value < COUNT(thing##_names) ? thing##_names[value] : NULL; \
-    }                                                                                \
-    bool nibble_##thing##_parse(const char *name, enum nibble_##thing *value)        \
-    {                                                                                \
-        int index = index_of(thing##_names, COUNT(thing##_names), name);             \
-        if (index >= 0)                                                              \
-            *value = (enum nibble_##thing)index;                                     \
-        return index >= 0;                                                           \
+#define NAMES(thing)                                                                    \
+    const char *nibble_##thing##_name(enum nibble_##thing value)                        \
+    {                                                                                   \
+        return (unsigned)value < COUNT_OF(thing##_names) ? thing##_names[value] : NULL; \
+    }                                                                                   \
+    bool nibble_##thing##_parse(const char *name, enum nibble_##thing *value)           \
+    {                                                                                   \
+        int index = index_of(thing##_names, COUNT_OF(thing##_names), name);             \
+        if (index >= 0)                                                                 \
+            *value = (enum nibble_##thing)index;                                        \
+        return index >= 0;                                                              \
     }
 
 NAMES(method)
@@ -249,11 +248,11 @@ static bool enumerators_known(const struct nibble_options *options)
     return (unsigned)options->type < QUANT_TYPES &&
            (unsigned)options->symmetry <= NIBBLE_SYMMETRY_ASYMMETRIC &&
            (unsigned)options->granularity <= NIBBLE_GRANULARITY_BLOCKS &&
-           (unsigned)options->method < COUNT(method_names) &&
-           (unsigned)options->scale_type < COUNT(scale_type_names) &&
-           (unsigned)options->decode < COUNT(decode_names) &&
-           (unsigned)options->format < COUNT(format_names) &&
-           (unsigned)options->target < COUNT(target_names);
+           (unsigned)options->method < COUNT_OF(method_names) &&
+           (unsigned)options->scale_type < COUNT_OF(scale_type_names) &&
+           (unsigned)options->decode < COUNT_OF(decode_names) &&
+           (unsigned)options->format < COUNT_OF(format_names) &&
+           (unsigned)options->target < COUNT_OF(target_names);
 }
 
 /* A bound on bits asks for a small file, so the default is no copies then. */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { LONGEST = 31 };
+enum { WORD_MAX = 31 };
 
 static size_t least(size_t a, size_t b)
 {
@@ -15,9 +15,9 @@ static size_t least(size_t a, size_t b)
 static size_t distance(const char *a, const char *b)
 {
     size_t rows = strlen(a), columns = strlen(b);
-    size_t d[LONGEST + 1][LONGEST + 1];
-    if (rows > LONGEST || columns > LONGEST)
-        return LONGEST;
+    size_t d[WORD_MAX + 1][WORD_MAX + 1];
+    if (rows > WORD_MAX || columns > WORD_MAX)
+        return WORD_MAX;
     for (size_t i = 0; i <= rows; i++)
         d[i][0] = i;
     for (size_t j = 0; j <= columns; j++)
@@ -40,7 +40,7 @@ const char *nearest_name(const char *text, size_t count, name_fn *name,
     size_t best_distance = 1 + least(strlen(text) / 2, 3);
     for (size_t i = 0; i < count; i++) {
         const char *candidate = name(i, context);
-        size_t far = candidate ? distance(text, candidate) : LONGEST;
+        size_t far = candidate ? distance(text, candidate) : WORD_MAX;
         if (far < best_distance) {
             best = candidate;
             best_distance = far;

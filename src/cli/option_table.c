@@ -7,18 +7,18 @@
 /* ---- words ------------------------------------------------------------
  * The library knows them. A list ends at the first index without a name. */
 
-#define WORDS(thing)                                              \
+#define WORD_LIST(thing)                                          \
     static const char *thing##_word(size_t index)                 \
     {                                                             \
         return nibble_##thing##_name((enum nibble_##thing)index); \
     }
 
-WORDS(type)
-WORDS(method)
-WORDS(scale_type)
-WORDS(decode)
-WORDS(format)
-WORDS(target)
+WORD_LIST(type)
+WORD_LIST(method)
+WORD_LIST(scale_type)
+WORD_LIST(decode)
+WORD_LIST(format)
+WORD_LIST(target)
 
 /* The field is a bool: true if rows have 8 bits although the type has 4. */
 static const char *embedding_type_word(size_t index)

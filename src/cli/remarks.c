@@ -47,13 +47,13 @@ static size_t common(const char *a, const char *b)
     return best;
 }
 
-enum { LONGEST = 200, NEAREST = 3, LEAST_COMMON = 3 };
+enum { PATTERN_MAX = 200, NEAREST = 3, LEAST_COMMON = 3 };
 
 /* Copies the pattern without the characters that have a special meaning. */
-static void literal(const char *pattern, char out[LONGEST + 1])
+static void literal(const char *pattern, char out[PATTERN_MAX + 1])
 {
     size_t n = 0;
-    for (; *pattern && n < LONGEST; pattern++)
+    for (; *pattern && n < PATTERN_MAX; pattern++)
         if (!strchr("^$\\()|*+?[]{}", *pattern))
             out[n++] = *pattern;
     out[n] = '\0';
@@ -81,11 +81,11 @@ static void warn_no_match(const struct nibble_report *report, const char *option
 {
     const char *nearest[NEAREST] = {NULL};
     size_t scores[NEAREST] = {0}, used = 0;
-    char wanted[LONGEST + 1], list[600] = "";
+    char wanted[PATTERN_MAX + 1], list[600] = "";
     literal(pattern, wanted);
     for (size_t i = 0; i < report->weight_count; i++) {
         const char *name = report->weights[i]->name;
-        if (strlen(name) <= LONGEST)
+        if (strlen(name) <= PATTERN_MAX)
             enter(nearest, scores, name, common(wanted, name));
     }
     for (size_t i = 0; i < NEAREST && nearest[i] && used < sizeof list; i++)

@@ -191,13 +191,13 @@ static float unpack(const float *bytes, uint64_t index, unsigned bits)
     return (float)(byte >> (bits * (index % each)) & ((1u << bits) - 1));
 }
 
-struct blocks {
+struct coded_blocks {
     uint64_t channels, length, block, per_channel; /* blocks of a channel */
     unsigned bits;
     uint64_t zero_bytes; /* of a channel's packed zero points; 0: they are not packed */
 };
 
-static float block_zero(const struct blocks *b, const struct array *zeros,
+static float block_zero(const struct coded_blocks *b, const struct array *zeros,
                         uint64_t channel, uint64_t block)
 {
     if (zeros->count == 0)
@@ -208,7 +208,7 @@ static float block_zero(const struct blocks *b, const struct array *zeros,
 }
 
 /* [channels, blocks, bytes] -> [length, channels], as MatMul has it. */
-static void unpack_nbits(const struct blocks *b, const struct array *codes,
+static void unpack_nbits(const struct coded_blocks *b, const struct array *codes,
                          const struct array *scales, const struct array *zeros,
                          struct array *out)
 {
@@ -222,23 +222,23 @@ static void unpack_nbits(const struct blocks *b, const struct array *codes,
         }
 }
 
-static bool read_blocks(const struct use *use, struct blocks *b)
+static bool read_blocks(const struct use *use, struct coded_blocks *b)
 {
     int64_t k = node_int(use->node, "K", 0), n = node_int(use->node, "N", 0);
     int64_t size = node_int(use->node, "block_size", 128);
     int64_t bits = node_int(use->node, "bits", 4);
     if (k <= 0 || n <= 0 || size < 8 || (bits != 2 && bits != 4 && bits != 8))
         return false;
-    *b = (struct blocks){.channels = (uint64_t)n,
-                         .length = (uint64_t)k,
-                         .block = (uint64_t)size,
-                         .bits = (unsigned)bits};
+    *b = (struct coded_blocks){.channels = (uint64_t)n,
+                               .length = (uint64_t)k,
+                               .block = (uint64_t)size,
+                               .bits = (unsigned)bits};
     b->per_channel = (b->length + b->block - 1) / b->block;
     return true;
 }
 
 /* Zero points are packed, one for each byte of codes' channel, or not packed. */
-static bool zeros_fit(struct blocks *b, const struct array *zeros)
+static bool zeros_fit(struct coded_blocks *b, const struct array *zeros)
 {
     uint64_t packed = (b->per_channel * b->bits + 7) / 8;
     bool is_packed = zeros->count == b->channels * packed;
@@ -250,7 +250,7 @@ static bool decode_nbits(struct evaluator *e, const struct use *use,
                          const struct coded_operator *row, struct array *out)
 {
     struct array codes = {0}, scales = {0}, zeros = {0};
-    struct blocks b;
+    struct coded_blocks b;
     bool ok = read_blocks(use, &b) &&
               evaluate_input(e, use->scope, use->node, (size_t)row->codes, &codes) &&
               input_or_none(e, use, row->scales, &scales) &&

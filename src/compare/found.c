@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEPTH_MAX = 64 };
+enum { SOURCE_STEPS = 64 };
 
 /* Constants that are made of others count where they are used in the end: there alone. */
 static bool goes_on(struct evaluator *e, const struct use *use)
@@ -23,7 +23,7 @@ static bool goes_on(struct evaluator *e, const struct use *use)
  * some operators change that. */
 static bool is_integer(const struct value *value)
 {
-    for (unsigned depth = 0; value && depth < DEPTH_MAX; depth++) {
+    for (unsigned depth = 0; value && depth < SOURCE_STEPS; depth++) {
         const Onnx__TensorProto *tensor = value_constant(value);
         if (tensor)
             return !data_type_is_float(tensor->data_type);

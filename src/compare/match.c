@@ -13,7 +13,7 @@
 
 /* Matching by values: weights of fewer elements say too little, and a counterpart has at
  * least that much signal for its noise, as a power ratio. */
-enum { SAMPLES = 1024, LEAST_ELEMENTS = 256, LEAST_RATIO = 4 };
+enum { MATCH_SAMPLES = 1024, LEAST_ELEMENTS = 256, LEAST_RATIO = 4 };
 
 /* A float tensor of another name is the same weight only if it has nearly its values. */
 enum { LEAST_RATIO_OF_FLOATS = 100 };
@@ -290,7 +290,7 @@ static bool match_one(struct matcher *m, const struct found *weight, bool *match
 struct sample {
     struct found *item;
     uint64_t count;
-    float straight[SAMPLES], transposed[SAMPLES];
+    float straight[MATCH_SAMPLES], transposed[MATCH_SAMPLES];
 };
 
 static uint64_t exchanged(uint64_t index, uint64_t rows, uint64_t columns)
@@ -306,8 +306,8 @@ static void take_sample(const struct array *array, struct sample *sample)
     uint64_t columns = rank > 1 ? dims[rank - 2] : 1; /* of the other one's rows */
     uint64_t rows = rank > 1 ? dims[rank - 1] : 1;
     sample->count = array->count;
-    for (uint64_t i = 0; i < SAMPLES; i++) {
-        uint64_t at = (uint64_t)((double)array->count * (double)i / SAMPLES);
+    for (uint64_t i = 0; i < MATCH_SAMPLES; i++) {
+        uint64_t at = (uint64_t)((double)array->count * (double)i / MATCH_SAMPLES);
         sample->straight[i] = array->values[at];
         sample->transposed[i] =
             rank > 1 ? array->values[exchanged(at, rows, columns)] : array->values[at];
@@ -317,7 +317,7 @@ static void take_sample(const struct array *array, struct sample *sample)
 static double sampled_noise(const float *a, const float *b)
 {
     double sum = 0;
-    for (size_t i = 0; i < SAMPLES; i++)
+    for (size_t i = 0; i < MATCH_SAMPLES; i++)
         sum += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
     return isnan(sum) ? (double)INFINITY : sum;
 }
@@ -354,7 +354,7 @@ static struct found *resembling(const struct sample *samples, size_t count,
     double signal = 0, least = 0;
     struct found *best = NULL;
     take_sample(values, &own);
-    for (size_t i = 0; i < SAMPLES; i++)
+    for (size_t i = 0; i < MATCH_SAMPLES; i++)
         signal += (double)own.straight[i] * (double)own.straight[i];
     for (size_t i = 0; i < count; i++) {
         if (samples[i].count != own.count)

@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
 static inline size_t size_min(size_t a, size_t b)
 {
     return a < b ? a : b;

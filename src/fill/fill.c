@@ -297,14 +297,14 @@ static void fit_ranges(const struct kernels *kernels, struct chunks *chunks)
 static bool check_vanished(const struct plan_item *item, struct fill_result *result,
                            struct reader *reader, struct error *err)
 {
-    enum { STEP = 1024, READ = 256 * STEP };
-    float values[STEP];
+    enum { LOOK = 1024, READ = 256 * LOOK };
+    float values[LOOK];
     size_t length = (size_t)item->elements, size = (size_t)item->bytes / length;
     struct quant_source source;
     if (result->error.signal != 0 || result->error.noise != 0)
         return true;
     for (size_t at = 0, n; at < length; at += n) {
-        n = size_min(length - at, STEP);
+        n = size_min(length - at, LOOK);
         if (at % READ == 0 &&
             !read_elements(reader, item, at, size_min(length, at + READ), &source, err))
             return false;

@@ -25,13 +25,13 @@ enum quant_fit item_fit(const struct kernels *kernels, const struct plan_item *i
 static void measure(const struct plan_item *item, struct quant_source source,
                     size_t begin, size_t end, struct quant_error *error)
 {
-    enum { STEP = 256 };
+    enum { MEASURED = 256 };
     const struct solution *s = item->solution;
     const struct quant_type_info *type = quant_type_info(item->scheme.type);
     const size_t size = real_size(source.type);
-    float values[STEP];
+    float values[MEASURED];
     for (size_t at = begin, n; at < end; at += n) {
-        n = end - at < STEP ? end - at : STEP;
+        n = end - at < MEASURED ? end - at : MEASURED;
         real_load(source.type, (const uint8_t *)source.data + at * size, n, values);
         for (size_t i = 0; i < n; i++) {
             size_t group = quant_group_of(&item->shape, at + i);

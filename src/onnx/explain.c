@@ -1,6 +1,7 @@
 /* The table of kinds of files. Looks at the first bytes and, if they say nothing, at the
  * name. Parses nothing. */
 #include "onnx/explain.h"
+#include "core/sizes.h"
 
 #include <string.h>
 #include <strings.h>
@@ -89,8 +90,6 @@ static const struct {
     {"_data", "perhaps the external data of a model", "name the .onnx file beside it"},
 };
 
-#define COUNT(rows) (sizeof(rows) / sizeof *(rows))
-
 static bool explain(const struct file *file, const char *wanted, const char *kind,
                     const char *advice, struct error *err)
 {
@@ -103,7 +102,7 @@ static const char a_model[] = "an ONNX model", data[] = "external data";
 
 static bool explain_bytes(const struct file *file, struct error *err)
 {
-    for (size_t i = 0; i < COUNT(kinds); i++) {
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
         size_t begin = kinds[i].offset, length = kinds[i].length;
         if (file->size >= begin + length &&
             memcmp(file->data + begin, kinds[i].bytes, length) == 0)
@@ -135,7 +134,7 @@ static bool explain_text(const struct file *file, const char *wanted, struct err
     char line[TEXT_SHOWN + 1];
     if (!first_line(file, line))
         return false;
-    for (size_t i = 0; i < COUNT(texts); i++)
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
         if (strncasecmp(line, texts[i].begin, strlen(texts[i].begin)) == 0)
             return explain(file, wanted, texts[i].kind, texts[i].advice, err);
     error_replace(err, STATUS_MALFORMED,
@@ -148,7 +147,7 @@ static bool explain_text(const struct file *file, const char *wanted, struct err
 static void explain_suffix(const struct file *file, struct error *err)
 {
     size_t length = strlen(file->path);
-    for (size_t i = 0; i < COUNT(suffixes); i++) {
+    for (size_t i = 0; i < COUNT_OF(suffixes); i++) {
         size_t n = strlen(suffixes[i].suffix);
         if (length <= n || strcmp(file->path + length - n, suffixes[i].suffix) != 0)
             continue;

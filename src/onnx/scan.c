@@ -9,8 +9,8 @@
 #include <string.h>
 
 enum {
-    DEPTH_MAX = 100,
-    LENGTH_SIZE = 5, /* the room for the length of a nested message: a padded varint */
+    NESTING_MAX = 100,
+    LENGTH_ROOM = 5, /* the room for the length of a nested message: a padded varint */
     TYPED_PAYLOAD_MIN =
         4 << 10,            /* float_data of this size and more is referred to, too */
     SCANNED_MIN = 64 << 10, /* bytes that are scanned before pages are given back */
@@ -68,17 +68,17 @@ static bool emit_key(struct scan *scan, uint32_t number, enum wire wire)
  * which are most, move forward so that their length takes one byte. */
 static void put_length(struct scan *scan, size_t start)
 {
-    uint8_t *message = scan->out + start, *at = message - LENGTH_SIZE;
+    uint8_t *message = scan->out + start, *at = message - LENGTH_ROOM;
     size_t length = scan->size - start;
     if (length < 0x80) {
         at[0] = (uint8_t)length;
         memmove(at + 1, message, length);
-        scan->size -= LENGTH_SIZE - 1;
+        scan->size -= LENGTH_ROOM - 1;
         return;
     }
-    for (int i = 0; i < LENGTH_SIZE - 1; i++, length >>= 7)
+    for (int i = 0; i < LENGTH_ROOM - 1; i++, length >>= 7)
         at[i] = (uint8_t)(length | 0x80);
-    at[LENGTH_SIZE - 1] = (uint8_t)length;
+    at[LENGTH_ROOM - 1] = (uint8_t)length;
 }
 
 /* ---- reading one field ---------------------------------------------- */
@@ -241,10 +241,10 @@ static void scanned_to(struct scan *scan, const uint8_t *end)
 
 static bool scan_nested(struct scan *scan, const struct field *field, int depth)
 {
-    if (depth == DEPTH_MAX)
+    if (depth == NESTING_MAX)
         return malformed(scan, field->start, "graphs nested more than 100 levels deep");
-    static const uint8_t placeholder[LENGTH_SIZE];
-    if (!emit_key(scan, field->number, LENGTH) || !emit(scan, placeholder, LENGTH_SIZE))
+    static const uint8_t placeholder[LENGTH_ROOM];
+    if (!emit_key(scan, field->number, LENGTH) || !emit(scan, placeholder, LENGTH_ROOM))
         return false;
     size_t start = scan->size;
     if (!scan_message(scan, field->descriptor->descriptor, field->value, field->end,

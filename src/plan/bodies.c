@@ -34,9 +34,9 @@ static struct scope *scope_of(const struct graph_index *index,
  * Identity. */
 static bool passes_on(const struct scope *scope, const char *input, const char *output)
 {
-    enum { STEPS = 100 }; /* a damaged file may have a ring of them */
+    enum { RING_MAX = 100 }; /* a damaged file may have a ring of them */
     const struct value *value = map_get(&scope->values, output);
-    for (int i = 0; i < STEPS && value && strcmp(value->name, input) != 0 &&
+    for (int i = 0; i < RING_MAX && value && strcmp(value->name, input) != 0 &&
                     value->kind == VALUE_NODE && node_is(value->node, "Identity");
          i++)
         value = map_get(&scope->values, node_input(value->node, 0));

@@ -305,7 +305,7 @@ static bool evaluate_concat(struct evaluation *evaluation, struct value *value,
 static bool evaluate_cast(struct evaluation *evaluation, struct value *value,
                           struct constant *constant)
 {
-    enum { STEP = 4096 };
+    enum { LOADED = 4096 };
     struct file *file;
     if (node_int(value->node, "to", 0) != DATA_FLOAT ||
         !first_input(evaluation, value, constant) || !constant_pack(evaluation, constant))
@@ -317,8 +317,8 @@ static bool evaluate_cast(struct evaluation *evaluation, struct value *value,
     float *out = constant_room(evaluation, elements * sizeof *out, &file);
     if (!out)
         return false;
-    for (uint64_t at = 0; at < elements; at += STEP) {
-        size_t n = elements - at < STEP ? (size_t)(elements - at) : STEP;
+    for (uint64_t at = 0; at < elements; at += LOADED) {
+        size_t n = elements - at < LOADED ? (size_t)(elements - at) : LOADED;
         real_load(type, constant->data + at * real_size(type), n, out + at);
     }
     constant->data = (const uint8_t *)out;

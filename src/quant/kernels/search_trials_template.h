@@ -57,7 +57,7 @@ INLINE void best_update(struct best_trial *best, const struct search_tile *t, si
 /* ---- one trial ------------------------------------------------------ */
 
 /* The factor r and the limits of the codes, as KERNEL_SEARCH_TRIALS defines them. */
-struct trial {
+struct scale_trial {
     VECTOR r, lo, hi;
 };
 
@@ -72,14 +72,14 @@ INLINE __m256i twice(__m256 v)
     return _mm256_blend_epi16(integer, _mm256_slli_epi32(integer, 16), 0xaa);
 }
 
-INLINE struct trial trial_of(const struct search_tile *tile, size_t k, float steps)
+INLINE struct scale_trial trial_of(const struct search_tile *tile, size_t k, float steps)
 {
     const __m256 one = _mm256_set1_ps((float)(1 << 15 << search_shift(steps)));
     __m256 zero = _mm256_loadu_ps(tile->zero[k]);
     __m256 r = _mm256_div_ps(
         one, _mm256_mul_ps(_mm256_loadu_ps(tile->step), _mm256_loadu_ps(tile->scale[k])));
     r = clamp(r, _mm256_set1_ps(1), _mm256_set1_ps(32767));
-    return (struct trial){
+    return (struct scale_trial){
         VECTOR_REPEAT(twice(r)),
         VECTOR_REPEAT(twice(_mm256_sub_ps(_mm256_setzero_ps(), zero))),
         VECTOR_REPEAT(twice(_mm256_sub_ps(_mm256_set1_ps(steps), zero))),
@@ -87,7 +87,7 @@ INLINE struct trial trial_of(const struct search_tile *tile, size_t k, float ste
 }
 
 /* `wide` is true for codes of 8 bits. */
-INLINE void trial_add(VECTOR x, bool wide, const struct trial *trial,
+INLINE void trial_add(VECTOR x, bool wide, const struct scale_trial *trial,
                       struct trial_sums *sums)
 {
     VECTOR l = MULTIPLY_ROUND(x, trial->r);
@@ -116,8 +116,8 @@ INLINE void all_trials(const int16_t *integers, size_t pairs, float steps, bool 
     struct best_trial best = best_load(tile);
     for (size_t k = 0; k < tile->trials; k += 2) {
         const size_t second = size_min(k + 1, tile->trials - 1);
-        const struct trial a = trial_of(tile, k, steps);
-        const struct trial b = trial_of(tile, second, steps);
+        const struct scale_trial a = trial_of(tile, k, steps);
+        const struct scale_trial b = trial_of(tile, second, steps);
         __m256 xl[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()}, ll[2] = {xl[0], xl[0]};
         for (size_t p = 0; p < pairs; p += SUM_PAIRS) {
             size_t end = size_min(pairs, p + SUM_PAIRS), i = p;
