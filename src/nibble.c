@@ -12,6 +12,7 @@
 #include "onnx/store.h"
 #include "onnx/write.h"
 #include "options.h"
+#include "plan/depth.h"
 #include "plan/fold.h"
 #include "public_error.h"
 #include "report/report.h"
@@ -209,6 +210,7 @@ static bool note_unfit(struct run *run, struct error *err)
 static bool fill(struct run *run, struct error *err)
 {
     run->facts.measured = run->filling.measure;
+    run->facts.calibrated = run->options.calibration != NULL;
     return fill_plan(&run->plan, run->tensors, &run->filling, &run->results, err) &&
            note_unfit(run, err);
 }
@@ -260,11 +262,19 @@ static bool is_too_large(struct run *run)
     return true;
 }
 
+/* The depth is that of the graph as it was. */
+static bool emit(struct run *run, struct error *err)
+{
+    if (run->filling.measure &&
+        !plan_depth(run->model, &run->index, &run->plan, &run->facts.depth, err))
+        return false;
+    return emit_plan(run->model, &run->index, &run->plan, &run->tensors, err);
+}
+
 static bool write(struct run *run, const char *output, struct error *err)
 {
     run->facts.output = output;
-    if (!open_output(run, output, err) || !solve(run, err) ||
-        !emit_plan(run->model, &run->index, &run->plan, &run->tensors, err))
+    if (!open_output(run, output, err) || !solve(run, err) || !emit(run, err))
         return false;
     run->again = is_too_large(run);
     return run->again ||
@@ -297,7 +307,7 @@ static bool rehearse(struct run *run, struct error *err)
         return false;
     if (run->again || run->plan.quantized == 0)
         return true;
-    if (!emit_plan(run->model, &run->index, &run->plan, &run->tensors, err))
+    if (!emit(run, err))
         return false;
     run->again = is_too_large(run);
     return true;

@@ -488,6 +488,13 @@ struct nibble_report {
     const struct nibble_already *const *already;
     /* The number of entries in `already`. */
     size_t already_count;
+    /* An estimate of the SNR of the model's outputs in dB, from the errors of the weights
+     * and the depth of the model (docs/accuracy.md). NaN if errors were not measured, if
+     * nothing is quantized, and with options.calibration. */
+    double estimated_snr_db;
+    /* A warning in plain words if this estimate is so low that the model is likely to be
+     * ruined. It says what helps. Otherwise "". */
+    const char *note;
 };
 
 /* Returns the report as text for a terminal. `columns` is the width of the terminal. Long

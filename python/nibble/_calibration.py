@@ -316,11 +316,13 @@ class Driver:
         for suffix in (".data", ""):
             if os.path.exists(best.path + suffix):
                 os.replace(best.path + suffix, self.target + suffix)
-        return dataclasses.replace(
+        report = dataclasses.replace(
             best.report,
             output=self.target,
             text=self._named(best.report.text, best),
             json=self._named(best.report.json, best),
+        )
+        return report._with_data(
             outputs=best.outputs,
             notes=tuple(self._notes),
             calibration_runs=self.calibration.runs() if best.is_calibrated else 0,

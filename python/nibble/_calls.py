@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import math
 import os
 import warnings
 from typing import TYPE_CHECKING, Any, Callable, Literal, TypeVar, Union, overload
@@ -340,6 +341,9 @@ def _warn(report: Report) -> None:
             warnings.warn(
                 f"{weight.name} stays float: {weight.reason}", NibbleWarning, stacklevel=3
             )
+    if not math.isnan(report.estimated_snr_db):
+        for note in report.notes:
+            warnings.warn(note, NibbleWarning, stacklevel=3)
     if report.reached is False:
         warnings.warn("until was not reached", NibbleWarning, stacklevel=3)
     if report.quantized == 0:

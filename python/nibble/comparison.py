@@ -18,7 +18,7 @@ from ._layers import LayerError, follow
 from ._session import Memory, Session, path_and_label
 from .errors import DataError
 from .metrics import OutputError, OutputMeter
-from .report import format_db, html_table, to_pandas
+from .report import format_db, html_table, plain, to_pandas
 
 if TYPE_CHECKING:
     import pandas
@@ -124,7 +124,7 @@ class Comparison:
         """An object with the fields of this class (docs/compare.md). Infinity and NaN, which
         JSON doesn't have, are "inf", "-inf" and null."""
         raw = dataclasses.asdict(self)
-        return json.dumps({"nibble": _library.version(), **_plain(raw)}, indent=2)
+        return json.dumps({"nibble": _library.version(), **plain(raw)}, indent=2)
 
     def __str__(self) -> str:
         from ._tables import comparison_text
@@ -166,16 +166,6 @@ class Comparison:
             )
         )
         return "".join(parts)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else "inf" if value > 0 else "-inf"
-    return value
 
 
 def compare(

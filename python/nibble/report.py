@@ -14,6 +14,9 @@ from .metrics import OutputError
 if TYPE_CHECKING:
     import pandas
 
+# Fields that only calibration sets, besides `outputs` and `notes`.
+MEASURED = ("calibration_runs", "held_out_runs", "reached")
+
 
 @dataclasses.dataclass(frozen=True)
 class Weight:
@@ -132,7 +135,11 @@ class Report:
     them was better on the runs that were held out."""
     held_out_runs: int = 0
     notes: tuple[str, ...] = ()
-    """With data: what was asked for and not done, or made no better, and why."""
+    """Without data: a warning, where the model is likely to be ruined. With data: what was
+    asked for and not done, or made no better, and why."""
+    estimated_snr_db: float = math.nan
+    """An estimate of the SNR of the outputs in dB, from the errors of the weights
+    (docs/accuracy.md). NaN with data, and where errors were not measured."""
     reached: bool | None = None
     """Whether `until` was reached; None if it was not asked for."""
 
@@ -149,8 +156,21 @@ class Report:
         ]:
             values[f"{field}_before"] = raw[key]["before"]
             values[f"{field}_after"] = raw[key]["after"]
+        values["notes"] = tuple(raw["notes"])
+        if values.get("estimated_snr_db") is None:
+            values["estimated_snr_db"] = math.nan
         values["weights"] = tuple(Weight._from_json(row) for row in raw["weights"])
         return cls(**values, text=text, json=report_json)
+
+    def _with_data(self, **found: Any) -> Report:
+        """The same with what calibration has found out, in `json`, too."""
+        report = dataclasses.replace(self, estimated_snr_db=math.nan, **found)
+        raw = json.loads(report.json)
+        for name in ("estimated_snr_db", "notes", "outputs", *MEASURED):
+            raw[name] = getattr(report, name)
+        raw["outputs"] = [dataclasses.asdict(row) for row in report.outputs]
+        text = json.dumps(plain(raw), indent="\t", ensure_ascii=False)
+        return dataclasses.replace(report, json=text)
 
     def __str__(self) -> str:
         lines = [
@@ -225,6 +245,17 @@ def to_pandas(rows: tuple[Any, ...]) -> pandas.DataFrame:
     except ImportError as error:
         raise MissingPackageError("to_pandas() needs pandas: pip install pandas") from error
     return pandas.DataFrame([dataclasses.asdict(row) for row in rows])
+
+
+def plain(value: Any) -> Any:
+    """A value for JSON, which has neither infinity nor NaN: they are "inf", "-inf", null."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "inf" if value > 0 else "-inf"
+    return value
 
 
 def html_table(heads: list[str], rows: list[list[str]]) -> str:

@@ -67,6 +67,8 @@ static void warn(const struct settings *s, const struct nibble_report *report)
             message("warning: %s%s%s stays float: %s", w->graph, *w->graph ? "/" : "",
                     w->name, w->reason);
     }
+    if (*report->note)
+        message("warning: %s: %s", s->model, report->note);
     if (report->quantized == 0)
         message("warning: %s: nothing to quantize%s", s->model,
                 *report->output ? ", so the output is the model unchanged" : "");

@@ -103,6 +103,14 @@ static bool add_files(cJSON *root, const struct nibble_report *report)
                     : cJSON_AddNullToObject(bytes, "after") != NULL);
 }
 
+/* An array, since calibration adds notes of its own. */
+static bool add_notes(cJSON *root, const struct nibble_report *report)
+{
+    cJSON *notes = cJSON_AddArrayToObject(root, "notes");
+    return notes && (!*report->note ||
+                     cJSON_AddItemToArray(notes, cJSON_CreateString(report->note)));
+}
+
 static bool add_totals(cJSON *root, const struct nibble_report *report)
 {
     return add_count_pair(root, "weight_bytes", report->weight_bytes_before,
@@ -121,7 +129,8 @@ static bool add_totals(cJSON *root, const struct nibble_report *report)
            json_count(root, "sharing_bytes", report->sharing_bytes) &&
            json_count(root, "missed", report->requested_but_float) &&
            json_count(root, "warnings", report->warnings) &&
-           json_text(root, "cpu", report->cpu);
+           json_real(root, "estimated_snr_db", report->estimated_snr_db) &&
+           add_notes(root, report) && json_text(root, "cpu", report->cpu);
 }
 
 char *nibble_report_json(const struct nibble_report *report)

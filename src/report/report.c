@@ -3,6 +3,7 @@
 #include "report/report.h"
 #include "onnx/tensor.h"
 #include "plan/forms.h"
+#include "report/estimate.h"
 #include "solve/solve.h"
 
 #include <math.h>
@@ -184,6 +185,8 @@ static bool fill_report(struct arena *arena, const struct model *model,
         .cpu = arena_string(arena, facts->cpu),
         .weights = list,
         .weight_count = plan->count,
+        .estimated_snr_db = (double)NAN,
+        .note = "",
     };
     for (size_t i = 0; weights && list && i < plan->count; i++) {
         list[i] = &weights[i];
@@ -198,6 +201,9 @@ static bool fill_report(struct arena *arena, const struct model *model,
     if (report->elements_quantized > 0)
         report->bits_per_weight =
             8 * (double)quantized_bytes / (double)report->elements_quantized;
+    if (report->quantized > 0 && facts->measured && !facts->calibrated &&
+        !estimate_outputs(arena, plan, results, facts->depth, report))
+        return false;
     return add_already(arena, plan, report) && !arena_exhausted(arena);
 }
 

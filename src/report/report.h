@@ -15,6 +15,8 @@ struct report_facts {
     int64_t opset_after;
     uint64_t bytes_after;
     bool measured; /* the results hold errors */
+    bool calibrated;
+    size_t depth; /* of the model, counted in quantized weights */
 };
 
 /* Makes a report, which needs neither model nor plan later. `results` is NULL if nothing

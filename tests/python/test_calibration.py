@@ -2,6 +2,7 @@
 be kept, `until` finds the fewest bits, and nothing is left behind."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -55,6 +56,11 @@ def test_better_on_unseen_inputs(path, tmp_path):
     (output,) = report.outputs
     assert output.name == "h2" and f"{output.snr_db:.1f} dB" in str(report)
     assert ".nibble-" not in report.text + report.json
+    assert math.isnan(report.estimated_snr_db) and report.notes == ()
+    found = json.loads(report.json)
+    assert found["calibration_runs"] == 16 and found["held_out_runs"] == 4
+    assert found["notes"] == [] and found["outputs"][0]["snr_db"] == output.snr_db
+    assert found["estimated_snr_db"] is None and found["reached"] is None
     assert sorted(os.listdir(tmp_path)) == ["calibrated.onnx", "model.onnx", "plain.onnx"]
 
 
@@ -67,6 +73,7 @@ def test_data_that_misleads(path, tmp_path, monkeypatch):
         _calibration.Candidate, "quality", lambda c: -good(c) if c.is_calibrated else good(c)
     )
     report = nibble.quantize(path, tmp_path / "out.onnx", data=runs())
+    assert json.loads(report.json)["estimated_snr_db"] is None
     assert report.calibration_runs == 0 and "made no better" in str(report)
     assert (tmp_path / "out.onnx").read_bytes() == plain.read_bytes()
 
@@ -149,6 +156,7 @@ def test_no_trials(path, tmp_path, monkeypatch):
     """The report says why types were chosen without the outputs."""
     monkeypatch.setattr(_trials, "MOST_WEIGHTS", 1)
     report = nibble.quantize(path, tmp_path / "q.onnx", data=runs(), bits_per_weight=5)
+    assert json.loads(report.json)["notes"] == list(report.notes)
     assert "without the model's outputs" in report.notes[0] and report.notes[0] in str(report)
     assert report.calibration_runs == 16
 

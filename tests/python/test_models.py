@@ -114,6 +114,16 @@ def test_warnings(tmp_path):
         assert initializers(nibble.quantize(small)) == initializers(small)
 
 
+def test_estimate(tmp_path):
+    """Without data the report warns where the outputs are likely to be ruined."""
+    weights = {f"w{i}": normal(64, 64, seed=i) for i in range(30)}
+    with pytest.warns(nibble.NibbleWarning, match="int4 is likely to ruin this model"):
+        _, deep = nibble.quantize(chain(weights), return_report=True)
+    assert deep.estimated_snr_db < 10 and deep.notes[0] in str(deep)
+    _, wide = nibble.quantize(chain(weights), return_report=True, type="int8")
+    assert wide.estimated_snr_db > 20 and wide.notes == ()
+
+
 def test_report(path, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

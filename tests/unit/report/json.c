@@ -64,6 +64,8 @@ static void test_report(void **state)
     assert_number(root, "missed", 2);
     assert_number(root, "warnings", 1);
     assert_text(root, "cpu", "avx2");
+    assert_number(root, "estimated_snr_db", 17.25);
+    assert_int_equal(cJSON_GetArraySize(get(root, "notes")), 0);
     assert_int_equal(cJSON_GetArraySize(get(root, "weights")), 6);
     cJSON_Delete(root);
 }
@@ -122,13 +124,25 @@ static void test_dry_run(void **state)
     cJSON_Delete(root);
 }
 
+static void test_note(void **state)
+{
+    struct nibble_report report = sample_report;
+    (void)state;
+    report.estimated_snr_db = (double)NAN;
+    report.note = "beware";
+    cJSON *root = parsed(&report);
+    assert_true(cJSON_IsNull(get(root, "estimated_snr_db")));
+    assert_int_equal(cJSON_GetArraySize(get(root, "notes")), 1);
+    assert_string_equal(cJSON_GetArrayItem(get(root, "notes"), 0)->valuestring, "beware");
+    cJSON_Delete(root);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_report),
-        cmocka_unit_test(test_weights),
-        cmocka_unit_test(test_large),
-        cmocka_unit_test(test_dry_run),
+        cmocka_unit_test(test_report), cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_large),  cmocka_unit_test(test_dry_run),
+        cmocka_unit_test(test_note),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
