@@ -3,7 +3,7 @@ names. Also what it refuses."""
 
 import itertools
 import re
-import time
+import resource
 
 import numpy as np
 import onnx
@@ -631,18 +631,21 @@ def test_running_statistics_of_training(tmp_path):
     ("Unsqueeze", {"axes": [0]}, 11), ("Clip", {"min": 0.0, "max": 6.0}, 9),
     ("Softmax", {"axis": 0}, 11), ("Dropout", {}, 7), ("Slice", {"starts": [0], "ends": [1]}, 9)])
 def test_many_nodes(op_type, attributes, opset, tmp_path):
-    count = 100_000
-    outputs = [["y%d" % i] + (["m%d" % i] if op_type == "Dropout" else []) for i in range(count)]
-    model = make([NODE(op_type, ["x"], outputs[i], **attributes) for i in range(count)], opset,
-                 [value("x", FLOAT, [2, 3])], [value("y0", FLOAT, None)])
-    source, result = tmp_path / "many.onnx", tmp_path / "out.onnx"
-    source.write_bytes(model.SerializeToString())
-    began = time.monotonic()
-    done = cases.subprocess.run([cases.PROGRAM, "upgrade", str(source), "-o", str(result)],
-                                capture_output=True, text=True, check=False)
-    took = time.monotonic() - began
-    assert done.returncode == 0, done.stderr
-    assert took < 8  # about a second; a square of the count would take minutes
+    """A square of the count would take minutes, and 16 times as long for 4 times as many."""
+    def took(count):
+        outputs = [[f"y{i}"] + [f"m{i}"] * (op_type == "Dropout") for i in range(count)]
+        model = make([NODE(op_type, ["x"], names, **attributes) for names in outputs], opset,
+                     [value("x", FLOAT, [2, 3])], [value("y0", FLOAT, None)])
+        source, result = tmp_path / "many.onnx", tmp_path / "out.onnx"
+        source.write_bytes(model.SerializeToString())
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = cases.subprocess.run([cases.PROGRAM, "upgrade", str(source), "-o", str(result)],
+                                    capture_output=True, text=True, check=False)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert done.returncode == 0, done.stderr
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert took(100_000) < 9 * took(25_000)
 
 
 def test_attributes_values_come_in_all_forms(tmp_path):
