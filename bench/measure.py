@@ -1,6 +1,7 @@
 """Shared parts of the benchmarks of whole processes: time and peak memory of a command,
 alternating runs, tables."""
 
+import glob
 import os
 import shutil
 import statistics
@@ -57,7 +58,8 @@ def medians_of(rows):
 
 
 def remove(*paths):
-    for path in paths:
+    """Removes files, and the data files of outputs."""
+    for path in [*paths, *(f for p in paths for f in glob.glob(glob.escape(p) + ".*.data"))]:
         if os.path.exists(path):
             os.remove(path)
 

@@ -59,7 +59,7 @@ def peaks(model, payload, commands, args, folder):
             results[name] = done | {"limit_mb": most}
         except Failed as reason:
             results[name] = {"failed": str(reason)}
-        remove(out, out + ".data")
+        remove(out)
     return results
 
 

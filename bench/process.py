@@ -82,7 +82,7 @@ def run_group(made, rows, args, folder):
         commands[PAGES] = [args.pages, payload, out, bits // 4]
         commands[PAGES_TWICE] = [*commands[PAGES], 2]
     commands.update({name: words(args.nibble, command, model, out) for name, command in rows})
-    return alternate(commands, args.runs, lambda: remove(out, out + ".data"))
+    return alternate(commands, args.runs, lambda: remove(out))
 
 
 def show(title, results, ratios):

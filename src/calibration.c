@@ -79,10 +79,9 @@ bool session_write(struct session *s, const char *output, struct error *err)
 {
     struct store_options storing = options_storing(&s->options);
     struct store store = {0};
-    uint64_t size;
     bool ok = store_open(&store, output, s->model, &storing, err) &&
               store_write(&store, s->model, model_size(s->model), err) &&
-              store_commit(&store, &size, err);
+              store_commit(&store, err);
     store_close(&store);
     return ok;
 }

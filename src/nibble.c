@@ -39,6 +39,7 @@ struct run {
     struct fill_result *results;  /* of the plan; NULL if nothing was filled */
     uint64_t size;                /* of the model once the plan is emitted, as one file */
     struct store store;
+    struct output *json; /* the report; NULL if none is asked for */
     struct report_facts facts;
     bool again; /* another pass is needed: something can't be as planned */
 };
@@ -75,6 +76,8 @@ static bool read_model(struct run *run, const char *path, struct error *err)
         return false;
     if (run->options.calibration &&
         !calibration_check(run->options.calibration, run->model, err))
+        return false;
+    if (run->json && !store_check_report(&run->store, run->model, run->json, err))
         return false;
     run->facts.model = path;
     run->facts.ir_before = run->model->proto->ir_version;
@@ -220,27 +223,46 @@ static bool open_output(struct run *run, const char *path, struct error *err)
 {
     if (run->store.output)
         return store_reset(&run->store, err);
-    return store_open(&run->store, path, run->model, &run->storing, err);
+    return store_open(&run->store, path, run->model, &run->storing, err) &&
+           (!run->json || store_check_report(&run->store, run->model, run->json, err));
 }
 
 /* Makes the report before anything is final. A failure afterwards would leave an output
  * behind. */
 static bool report(struct run *run, struct nibble_report **out, struct error *err)
 {
-    if (!model_check_files(run->model, err))
-        return false;
-    if (out && !(*out = report_make(run->model, &run->plan, run->results, &run->facts)))
-        return error_memory(err);
-    return true;
+    *out = NULL;
+    return model_check_files(run->model, err) &&
+           ((*out = report_make(run->model, &run->plan, run->results, &run->facts)) ||
+            error_memory(err));
 }
 
-static bool commit(struct run *run, struct nibble_report **out, struct error *err)
+static bool prepare_json(struct run *run, const struct nibble_report *made,
+                         struct error *err)
+{
+    if (!run->json)
+        return true;
+    char *text = nibble_report_json(made);
+    bool ok = output_prepare_text(run->json, text, err);
+    free(text);
+    return ok;
+}
+
+/* Without an output the report is all that is written. */
+static bool publish_json(struct run *run, struct error *err)
+{
+    return !run->json || (store_check_report(&run->store, run->model, run->json, err) &&
+                          output_publish(run->json, err));
+}
+
+/* Everything that may fail comes first, then the renames. */
+static bool commit(struct run *run, struct nibble_report *made, struct error *err)
 {
     uint64_t size;
-    bool ok = store_commit(&run->store, &size, err);
-    if (ok && out)
-        (*out)->bytes_after = size;
-    return ok;
+    if (!store_prepare(&run->store, &size, err))
+        return false;
+    made->bytes_after = made->quantized > 0 ? size : made->bytes_before;
+    return prepare_json(run, made, err) && store_publish(&run->store, run->json, err);
 }
 
 /* Whether new nodes and names take more than the weights save. If so, small weights stay
@@ -286,18 +308,14 @@ static bool write(struct run *run, const char *output, struct error *err)
 static bool copy(struct run *run, const char *path, const char *output,
                  struct nibble_report **out, struct error *err)
 {
-    uint64_t size;
     run->facts.output = output;
     if (!report(run, out, err))
         return false;
     end_pass(run);
     if (!read_model(run, path, err) || !open_output(run, output, err) ||
-        !store_copy(&run->store, run->model, err) ||
-        !model_check_files(run->model, err) || !store_commit(&run->store, &size, err))
+        !store_copy(&run->store, run->model, err) || !model_check_files(run->model, err))
         return false;
-    if (out)
-        (*out)->bytes_after = (*out)->bytes_before;
-    return true;
+    return commit(run, *out, err);
 }
 
 /* A dry run makes the graph, too, to find out how large the output would be. */
@@ -324,11 +342,13 @@ static bool pass(struct run *run, const char *model, const char *output,
     if (!upgrade(run, err))
         return false;
     if (!output)
-        return rehearse(run, err) && (run->again || report(run, out, err));
+        return rehearse(run, err) &&
+               (run->again || (report(run, out, err) && prepare_json(run, *out, err) &&
+                               publish_json(run, err)));
     if (run->plan.quantized == 0)
         return copy(run, model, output, out, err);
     return write(run, output, err) &&
-           (run->again || (report(run, out, err) && commit(run, out, err)));
+           (run->again || (report(run, out, err) && commit(run, *out, err)));
 }
 
 /* ---- the calls ------------------------------------------------------ */
@@ -350,6 +370,7 @@ static void run_end(struct run *run)
 {
     end_pass(run);
     store_close(&run->store);
+    output_free(run->json);
     file_close(run->input);
     choices_free(&run->choices);
     plan_findings_close(&run->findings);
@@ -371,7 +392,9 @@ static bool run_begin(struct run *run, const struct nibble_options *options,
     run->planning.wide_scales = &run->findings.wide_scales;
     run->planning.unfolded = &run->findings.unfolded;
     run->facts.cpu = quant_kernels_name(run->filling.kernels);
-    return true;
+    if (run->options.json)
+        run->json = output_create(run->options.json, run->options.cancel, err);
+    return run->json || !run->options.json;
 }
 
 enum nibble_status nibble_quantize(const char *model, const char *output,
@@ -380,25 +403,26 @@ enum nibble_status nibble_quantize(const char *model, const char *output,
 {
     struct error err = {0};
     struct run run;
+    struct nibble_report *made = NULL;
     bool ok = run_begin(&run, options, &err);
-    run.filling.measure = out && !run.options.unmeasured;
-    if (out)
-        *out = NULL;
+    run.filling.measure = (out || run.json) && !run.options.unmeasured;
     while (ok) {
         run.again = false;
         run.planning.fixed = NULL;
         run.facts = (struct report_facts){.cpu = run.facts.cpu};
-        ok = pass(&run, model, output, out, &err);
+        ok = pass(&run, model, output, &made, &err);
         if (!run.again)
             break;
         end_pass(&run);
     }
-    if (!ok && out) {
-        nibble_report_free(*out);
-        *out = NULL;
-    }
     blame_file(&run, &err);
     run_end(&run);
+    if (!ok || !out) {
+        nibble_report_free(made);
+        made = NULL;
+    }
+    if (out)
+        *out = made;
     return public_error(&err, error);
 }
 
@@ -408,7 +432,6 @@ enum nibble_status nibble_upgrade(const char *model, const char *output, int64_t
 {
     struct error err = {0};
     struct run run = {0};
-    uint64_t size;
     bool ok = options_read(options, &run.options, &err);
     run.storing = options_storing(&run.options);
     if (!output)
@@ -417,7 +440,7 @@ enum nibble_status nibble_upgrade(const char *model, const char *output, int64_t
         store_open(&run.store, output, run.model, &run.storing, &err) &&
         store_write(&run.store, run.model, model_size(run.model), &err) &&
         model_check_files(run.model, &err))
-        store_commit(&run.store, &size, &err);
+        store_commit(&run.store, &err);
     blame_file(&run, &err);
     run_end(&run);
     return public_error(&err, error);

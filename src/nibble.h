@@ -288,7 +288,8 @@ struct nibble_options {
     bool freeze;
     /* Refuse a model if its opset would have to be raised. */
     bool no_upgrade;
-    /* Put tensors into the file OUT.data even below 2 GiB. */
+    /* Put tensors into a data file beside the output even below 2 GiB. It is called
+     * OUT.HASH.data, where HASH depends on its contents. */
     bool external_data;
     /* Allow the output to be the input file itself. */
     bool force;
@@ -312,6 +313,15 @@ struct nibble_options {
     /* NULL, or what is known about the model's activations. The library then finds codes
      * that fit these activations. */
     struct nibble_calibration *calibration;
+    /* NULL, or the name of the data file, without a folder. The default name depends on
+     * the contents: OUT.HASH.data. With a fixed name two files must be replaced. If the
+     * process is killed in between, new data stay beside the old OUT. Only matters where
+     * there is a data file: see external_data. */
+    const char *data_name;
+    /* NULL, or the path of a file that the report is written to as JSON, or "-" for
+     * standard output. It is replaced in one rename, after the output. If it can't be
+     * written, the call fails, and the old output stays. */
+    const char *json;
 };
 
 /* Sets every option to its default. `size` is the size of the struct that `options`
@@ -518,13 +528,12 @@ NIBBLE_API void nibble_report_free(struct nibble_report *report);
  * model: the path of a .onnx file (with external data beside it) or a .onnx.gz file, or
  *   "-" for standard input. The library never changes it.
  * output: the path of the output, or "-" for standard output. A file is replaced in one
- *   rename when all is done. The output is compressed if the path ends in .gz. NULL means
- *   a dry run: it plans and reports, but writes nothing. A dry run reads only a
- *   few values of each weight, unless bits_per_weight or min_snr is set.
- * options: NULL means the defaults.
- * report: may be NULL. Otherwise it is set to a new report after a success and to NULL
- *   after a failure. The caller frees it with nibble_report_free.
- * error: may be NULL.
+ *   rename when all is done. Data files of the old output are removed after that. The
+ * output is compressed if the path ends in .gz. NULL means a dry run: it plans and
+ * reports, but writes nothing. A dry run reads only a few values of each weight, unless
+ * bits_per_weight or min_snr is set. options: NULL means the defaults. report: may be
+ * NULL. Otherwise it is set to a new report after a success and to NULL after a failure.
+ * The caller frees it with nibble_report_free. error: may be NULL.
  *
  * A model with nothing to quantize is a success, too, and report->quantized is 0. The
  * output is then a copy of the model, byte for byte, with copies of its external data
@@ -609,7 +618,7 @@ struct nibble_comparison {
  * models do, one weight at a time. It runs neither model.
  *
  * model, quantized: as `model` of nibble_quantize.
- * options: NULL means the defaults. Only cancel and guard matter.
+ * options: NULL means the defaults. Only cancel, guard and json matter.
  * comparison: set to a new comparison after a success, and to NULL after a failure. The
  *   caller frees it with nibble_comparison_free.
  * error: may be NULL.

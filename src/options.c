@@ -35,8 +35,8 @@ static const struct nibble_options defaults = {
 /* A new field goes to the end. It must begin where the struct ended before, because
  * nobody sets padding. Zero must mean the behaviour before the field existed, because an
  * older library leaves zero in fields that it doesn't know. */
-_Static_assert(sizeof defaults == offsetof(struct nibble_options, calibration) +
-                                      sizeof defaults.calibration,
+_Static_assert(sizeof defaults ==
+                   offsetof(struct nibble_options, json) + sizeof defaults.json,
                "padding at the end of nibble_options");
 
 /* No struct will ever be larger. The limit keeps us from reading far behind the struct if
@@ -71,6 +71,13 @@ static bool unknown_is_zero(const struct nibble_options *given)
     return true;
 }
 
+/* True if the string names a file in a given folder. */
+static bool is_file_name(const char *name)
+{
+    return !name || (*name && !strchr(name, '/') && strcmp(name, ".") != 0 &&
+                     strcmp(name, "..") != 0);
+}
+
 bool options_read(const struct nibble_options *given, struct nibble_options *options,
                   struct error *err)
 {
@@ -88,7 +95,10 @@ bool options_read(const struct nibble_options *given, struct nibble_options *opt
                          NIBBLE_VERSION);
     memcpy(options, given, smaller(given->size, sizeof *options));
     options->size = sizeof *options;
-    return true;
+    return is_file_name(options->data_name) ||
+           error_set(err, STATUS_INVALID,
+                     "'%s': the data file needs a name without a folder",
+                     options->data_name);
 }
 
 /* ---- names ---------------------------------------------------------- */
@@ -329,6 +339,7 @@ bool options_filling(const struct nibble_options *options, struct fill_options *
 struct store_options options_storing(const struct nibble_options *options)
 {
     return (struct store_options){.external = options->external_data,
+                                  .data_name = options->data_name,
                                   .force = options->force,
                                   .cancel = options->cancel};
 }

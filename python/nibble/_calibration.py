@@ -313,9 +313,9 @@ class Driver:
 
     def _finish(self, best: Candidate) -> Report:
         """Moves the model, and its external data, to where they belong."""
-        for suffix in (".data", ""):
-            if os.path.exists(best.path + suffix):
-                os.replace(best.path + suffix, self.target + suffix)
+        folder, target = os.path.dirname(best.path), os.path.dirname(self.target)
+        for name in sorted(os.listdir(folder), key=os.path.basename(best.path).__eq__):
+            os.replace(os.path.join(folder, name), os.path.join(target, name))
         report = dataclasses.replace(
             best.report,
             output=self.target,

@@ -136,7 +136,8 @@ def quantize(
     min_elements: smaller weights stay float (1024).
     freeze: quantize weights that callers could override, too.
     no_upgrade: refuse a model whose opset would have to be raised.
-    external_data: put tensors into OUTPUT.data, whatever the size.
+    external_data: put tensors into a data file beside output, whatever the size. Its name
+        depends on its contents. A string is a fixed name.
     force: let output be the model itself.
     threads: number of threads. By default one for each CPU.
     cpu: kernels: "scalar", "avx2", "avx512". By default the fastest.
@@ -210,7 +211,7 @@ def upgrade(
     output: Path,
     *,
     opset: int = 21,
-    external_data: bool = False,
+    external_data: bool | str = False,
     force: bool = False,
     progress: Progress = None,
 ) -> None: ...
@@ -220,7 +221,7 @@ def upgrade(
     output: None = None,
     *,
     opset: int = 21,
-    external_data: bool = False,
+    external_data: bool | str = False,
     force: bool = False,
     progress: Progress = None,
 ) -> Model: ...
@@ -229,7 +230,7 @@ def upgrade(
     output: Path | None = None,
     *,
     opset: int = 21,
-    external_data: bool = False,
+    external_data: bool | str = False,
     force: bool = False,
     progress: Progress = None,
 ) -> Any:

@@ -4,10 +4,10 @@ starts it as git starts git-NAME."""
 from __future__ import annotations
 
 import argparse
-import pathlib
 import sys
 
 from . import _library
+from ._files import write_report
 from .comparison import compare
 from .errors import NibbleError
 
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
             progress=_show_progress if sys.stderr.isatty() and not asked.quiet else None,
         )
         if asked.json and asked.json != "-":
-            pathlib.Path(asked.json).write_text(result.to_json() + "\n")
+            write_report(asked.json, result.to_json() + "\n", (asked.float, asked.quantized))
     except (NibbleError, OSError) as error:
         print(f"nibble: {error}", file=sys.stderr)
         return FAILED

@@ -64,6 +64,8 @@ class Options(ctypes.Structure):
         ("cancel", POINTER(c_int)),
         ("guard", c_void_p),
         ("calibration", c_void_p),
+        ("data_name", c_char_p),
+        ("json", c_char_p),
     ]
 
 

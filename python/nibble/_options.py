@@ -37,7 +37,7 @@ class Options(TypedDict, total=False):
     min_elements: int | None
     freeze: bool
     no_upgrade: bool
-    external_data: bool
+    external_data: bool | str
     force: bool
     threads: int | None
     cpu: str | None
@@ -113,6 +113,12 @@ def _block_size(options: _library.Options, name: str, value: Any) -> None:
     options.granularity = _library.GRANULARITY_BLOCKS
 
 
+def _external_data(options: _library.Options, name: str, value: Any) -> None:
+    options.external_data = bool(value)
+    if value is not True:
+        _text(options, "data_name", value)
+
+
 def _embedding_type(options: _library.Options, name: str, value: Any) -> None:
     if value not in ("int4", "int8"):
         raise _refuse(name, "'int4' or 'int8'", value)
@@ -152,7 +158,7 @@ SETTERS: dict[str, tuple[Setter, frozenset[str]]] = {
         ("freeze", _flag, ""),
         ("no_upgrade", _flag, ""),
         ("force", _flag, ""),
-        ("external_data", _flag, ""),
+        ("external_data", _external_data, ""),
         ("threads", _number(0, 1024), ""),
         ("cpu", _text, ""),
     ]

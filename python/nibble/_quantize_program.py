@@ -4,20 +4,20 @@ starts it as git starts git-NAME. It takes all options of that command."""
 from __future__ import annotations
 
 import argparse
-import pathlib
 import sys
 import time
 import warnings
 from typing import Any
 
 from . import _calls, _options
+from ._files import write_report
 from .errors import NibbleError
 
 DONE, FAILED, USAGE, STRICT = 0, 1, 2, 3
 WHOLE = {"block_size", "copy_below", "min_elements", "threads"}
 REAL = {"bits_per_weight", "min_snr"}
 FLAGS = {"symmetric", "asymmetric", "per_channel", "per_tensor", "freeze", "no_upgrade"}
-FLAGS |= {"external_data", "force"}
+FLAGS |= {"force"}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,7 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     for name in _options.SETTERS:
         option = f"--{name.replace('_', '-')}"
         letters = ["-f", option] if name == "force" else [option]
-        if name in FLAGS:
+        if name == "external_data":
+            parser.add_argument(option, type=lambda value: value or True)
+        elif name in FLAGS:
             parser.add_argument(*letters, action="store_true")
         else:
             kind: Any = int if name in WHOLE else float if name in REAL else str
@@ -88,7 +90,7 @@ def _run(asked: argparse.Namespace) -> int:
     if asked.json == "-":
         print(report.json)
     elif asked.json:
-        pathlib.Path(asked.json).write_text(report.json + "\n")
+        write_report(asked.json, report.json + "\n", (asked.model, asked.output))
     if not asked.quiet and asked.json != "-":
         print(report)
     missed = report.missed > 0 or report.quantized == 0 or report.reached is False
@@ -100,7 +102,10 @@ def _warn(message: Any, *_: Any, **__: Any) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    asked = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    # A name only counts behind "=". The next word may be the model.
+    words = [word + "=" if word == "--external-data" else word for word in words]
+    asked = _parser().parse_args(words)
     warnings.showwarning = _warn
     try:
         return _run(asked)

@@ -5,44 +5,12 @@
 #include "cli/helper.h"
 #include "cli/terminal.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- writing the report ----------------------------------------------- */
-
-/* Writes text to a file, or "-". A half-written regular file is removed. */
-static bool write_file(const char *path, const char *text)
-{
-    struct stat st;
-    if (strcmp(path, "-") == 0)
-        return fputs(text, stdout) >= 0 && putchar('\n') >= 0;
-    FILE *file = fopen(path, "w");
-    bool ok = file && fputs(text, file) >= 0 && fputc('\n', file) >= 0;
-    int code = errno;
-    if (file && fclose(file) != 0 && ok) {
-        ok = false;
-        code = errno;
-    }
-    if (ok)
-        return true;
-    message("%s: the report could not be written: %s", path, strerror(code));
-    if (file && lstat(path, &st) == 0 && S_ISREG(st.st_mode))
-        unlink(path);
-    return false;
-}
-
-/* Takes the text over; NULL: out of memory. */
-bool write_json(const struct settings *s, char *json)
-{
-    if (!json)
-        message("out of memory while writing the report");
-    bool ok = json && write_file(s->json, json);
-    free(json);
-    return ok;
-}
 
 /* The text goes to standard output. If the model goes there, the text goes to standard
  * error. If JSON goes there, no text is written. */
@@ -87,7 +55,7 @@ int failed(const struct nibble_error *error)
 static struct nibble_options connected(const struct settings *s,
                                        struct progress *progress, const char *verb)
 {
-    struct nibble_options options = s->options;
+    struct nibble_options options = settings_options(s);
     *progress =
         (struct progress){.enabled = !s->quiet && isatty(STDERR_FILENO), .verb = verb};
     options.progress = progress_show;
@@ -99,7 +67,7 @@ static struct nibble_options connected(const struct settings *s,
 }
 
 /* Tells the user before the work, not after it, that a file can't be written there. */
-static bool has_folder(const char *path)
+bool has_folder(const char *path)
 {
     struct stat st;
     char folder[4096];
@@ -114,23 +82,11 @@ static bool has_folder(const char *path)
     return false;
 }
 
-static bool json_writable(const char *path)
-{
-    if (!path || strcmp(path, "-") == 0)
-        return true;
-    if (!has_folder(path))
-        return false;
-    if (access(path, W_OK) == 0 || errno == ENOENT)
-        return true;
-    message("%s: the report could not be written: %s", path, strerror(errno));
-    return false;
-}
-
 int command_quantize(const struct settings *s)
 {
     if (s->data || s->stats)
         return helper_run("nibble-quantize", s);
-    if (!json_writable(s->json) || (!s->dry_run && !has_folder(s->output)))
+    if (!has_folder(s->json) || (!s->dry_run && !has_folder(s->output)))
         return EXIT_FAILED;
     struct progress progress;
     struct nibble_options options = connected(s, &progress, "quantizing");
@@ -146,8 +102,6 @@ int command_quantize(const struct settings *s)
     warn(s, report);
     remarks_print(s, report);
     bool written = write_text(s, report);
-    if (s->json)
-        written = write_json(s, nibble_report_json(report)) && written;
     bool strict =
         s->strict && (report->requested_but_float > 0 || report->quantized == 0);
     nibble_report_free(report);

@@ -17,8 +17,8 @@ enum {
  * otherwise EXIT_FAILED. */
 int failed(const struct nibble_error *error);
 
-/* Writes JSON to the file that --json names, and frees it. NULL means out of memory. */
-bool write_json(const struct settings *settings, char *json);
+/* Prints a message if the folder of `path` does not exist. NULL is fine. */
+bool has_folder(const char *path);
 
 /* Prints a warning for each option that had no effect. */
 void remarks_print(const struct settings *settings, const struct nibble_report *report);

@@ -11,8 +11,6 @@
 
 static bool print(const struct settings *s, const struct nibble_comparison *comparison)
 {
-    if (s->json && !write_json(s, nibble_comparison_json(comparison)))
-        return false;
     if (s->quiet || (s->json && strcmp(s->json, "-") == 0))
         return true;
     char *text = nibble_comparison_text(comparison, terminal_columns(stdout));
@@ -44,9 +42,11 @@ int command_compare(const struct settings *s)
 {
     struct nibble_comparison *comparison = NULL;
     struct nibble_error error = {0};
-    struct nibble_options options = s->options;
+    struct nibble_options options = settings_options(s);
     if (s->data)
         return helper_run("nibble-compare", s);
+    if (!has_folder(s->json))
+        return EXIT_FAILED;
     options.cancel = signals_catch();
     options.guard = guard_install();
     enum nibble_status status =

@@ -28,9 +28,15 @@ static void print_option(const struct option_row *row, const struct settings *de
     if (row->letter)
         snprintf(left, sizeof left, "  -%c, ", row->letter);
     size_t used = strlen(left);
-    snprintf(left + used, sizeof left - used, "--%s%s%s", row->name,
-             row->argument ? " " : "", row->argument ? row->argument : "");
-    printf("%-*s", HELP_COLUMN, left);
+    snprintf(left + used, sizeof left - used, "--%s%s%s%s", row->name,
+             row->optional   ? "[="
+             : row->argument ? " "
+                             : "",
+             row->argument ? row->argument : "", row->optional ? "]" : "");
+    if (strlen(left) >= HELP_COLUMN)
+        printf("%s\n%*s", left, HELP_COLUMN, "");
+    else
+        printf("%-*s", HELP_COLUMN, left);
     option_help(row, defaults, help, sizeof help);
     print_wrapped(help);
 }

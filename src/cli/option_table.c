@@ -98,8 +98,8 @@ const struct option_row option_rows[] = {
      .highest = nibble_opset_max, .help = "the opset to raise the model to"},
     {OPTION_FLAG, WRITING, 'f', "force", NULL, FIELD(options.force), .value = true,
      .help = "let OUT be MODEL itself"},
-    {OPTION_FLAG, WRITING, 0, "external-data", NULL, FIELD(options.external_data),
-     .value = true, .help = "put tensors into OUT.data, whatever the size"},
+    {OPTION_TEXT, WRITING, 0, "external-data", "NAME", .optional = true,
+     FIELD(external_data), .help = "put tensors into a file beside OUT"},
     {OPTION_FLAG, QUANTIZE, 0, "dry-run", NULL, FIELD(dry_run), .value = true,
      .help = "only report, write no model"},
 

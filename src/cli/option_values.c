@@ -121,8 +121,10 @@ static bool set_decimal(const struct option_row *row, struct settings *settings,
 static bool set_text(const struct option_row *row, struct settings *settings,
                      const char *text, struct usage *usage)
 {
-    memcpy((char *)settings + row->offset, &text, sizeof text);
-    return *text || usage_set(usage, "--%s takes a name, not an empty string", row->name);
+    const char *kept = text ? text : "";
+    memcpy((char *)settings + row->offset, &kept, sizeof kept);
+    return !text || *text ||
+           usage_set(usage, "--%s takes a name, not an empty string", row->name);
 }
 
 static bool set_flag(const struct option_row *row, struct settings *settings,

@@ -146,6 +146,8 @@ static bool parse_long(struct parser *p, const char *word)
     snprintf(name, sizeof name, "%.*s", (int)length, word);
     if (!row)
         return unknown_long(p, name);
+    if (row->optional)
+        return apply(p, row, attached);
     if (row->argument)
         return apply_with_value(p, row, attached);
     if (attached)

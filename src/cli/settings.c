@@ -18,6 +18,15 @@ bool usage_set(struct usage *usage, const char *format, ...)
     return false;
 }
 
+struct nibble_options settings_options(const struct settings *s)
+{
+    struct nibble_options options = s->options;
+    options.external_data = s->external_data != NULL;
+    options.data_name = s->external_data && *s->external_data ? s->external_data : NULL;
+    options.json = s->json;
+    return options;
+}
+
 static bool same_file(const char *a, const char *b)
 {
     struct stat x, y;
@@ -49,7 +58,7 @@ static bool check_output(const struct settings *s, struct usage *usage)
                          "'%s' is the model itself: name another output, or replace "
                          "it with -f",
                          s->output);
-    if (is_standard(s->output) && s->options.external_data)
+    if (is_standard(s->output) && s->external_data)
         return usage_set(usage,
                          "--external-data needs a file beside the output: give -o FILE");
     return true;

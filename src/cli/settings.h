@@ -22,6 +22,7 @@ struct settings {
     const char *quantized; /* the second model of compare */
     const char *output;
     const char *json;
+    const char *external_data; /* NULL: not asked for; "": without a name */
     struct nibble_options options;
     int64_t opset;
     /* Options of the Python programs that run models. */
@@ -78,6 +79,7 @@ struct option_row {
     const char *name, *argument;
     unsigned rivals;
     bool once;           /* giving it twice is a mistake, not a correction */
+    bool optional;       /* a text that may be left out: --name or --name=TEXT */
     size_t offset, size; /* of its field in struct settings */
     uint64_t value, least, most;
     int64_t (*highest)(
@@ -112,6 +114,9 @@ void settings_init(struct settings *settings);
 /* Reads the command line into settings. */
 bool settings_parse(struct settings *settings, int argc, char **argv,
                     struct usage *usage);
+
+/* The options of the library, with all that the settings say about files. */
+struct nibble_options settings_options(const struct settings *settings);
 
 /* Checks options against each other, and against files and terminals. */
 bool settings_check(const struct settings *settings, struct usage *usage);

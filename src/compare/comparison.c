@@ -3,6 +3,7 @@
 #include "compare/match.h"
 #include "core/truncation.h"
 #include "onnx/node.h"
+#include "onnx/store.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -160,27 +161,60 @@ static struct file *open_model(const char *path, const struct nibble_options *op
     return file;
 }
 
-struct nibble_comparison *comparison_make(const char *model, const char *quantized,
-                                          const struct nibble_options *options,
-                                          struct error *err)
+/* Writes the report that options.json asks for. */
+static bool write_json(const struct nibble_comparison *made, struct output *json,
+                       const struct model *first, const struct model *second,
+                       struct error *err)
 {
-    struct found_weights left = {0}, right = {0};
+    const struct store nothing = {0};
+    char *text = nibble_comparison_json(made);
+    bool ok = output_prepare_text(json, text, err) &&
+              store_check_report(&nothing, first, json, err) &&
+              store_check_report(&nothing, second, json, err) &&
+              output_publish(json, err);
+    free(text);
+    return ok;
+}
+
+static struct nibble_comparison *compare(struct found_weights *left,
+                                         struct found_weights *right, struct output *json,
+                                         const struct nibble_options *options,
+                                         const char *model, const char *quantized,
+                                         struct error *err)
+{
     struct matches matches = {0};
     struct nibble_comparison *made = NULL;
-    struct file *first = open_model(model, options, err);
-    struct file *second = first ? open_model(quantized, options, err) : NULL;
-    if (second && found_read(&left, first, err) && found_read(&right, second, err) &&
-        match_weights(&left, &right, options->cancel, &matches, err) &&
-        model_check_files(left.model, err) && model_check_files(right.model, err)) {
+    if (match_weights(left, right, options->cancel, &matches, err) &&
+        model_check_files(left->model, err) && model_check_files(right->model, err)) {
         made = make(model, quantized, &matches);
         if (!made)
             error_memory(err);
     }
     matches_free(&matches);
+    if (made && json && !write_json(made, json, left->model, right->model, err)) {
+        nibble_comparison_free(made);
+        return NULL;
+    }
+    return made;
+}
+
+struct nibble_comparison *comparison_make(const char *model, const char *quantized,
+                                          const struct nibble_options *options,
+                                          struct error *err)
+{
+    struct found_weights left = {0}, right = {0};
+    struct nibble_comparison *made = NULL;
+    struct output *json =
+        options->json ? output_create(options->json, options->cancel, err) : NULL;
+    struct file *first = json || !options->json ? open_model(model, options, err) : NULL;
+    struct file *second = first ? open_model(quantized, options, err) : NULL;
+    if (second && found_read(&left, first, err) && found_read(&right, second, err))
+        made = compare(&left, &right, json, options, model, quantized, err);
     found_free(&left);
     found_free(&right);
     file_close(first);
     file_close(second);
+    output_free(json);
     return made;
 }
 

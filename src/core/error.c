@@ -51,3 +51,11 @@ void error_append(struct error *err, const char *text)
     size_t length = strlen(err->message);
     snprintf(err->message + length, sizeof err->message - length, "%s", text);
 }
+
+bool cancelled(const volatile int *cancel, struct error *err)
+{
+    if (!cancel || !*cancel)
+        return false;
+    error_set(err, STATUS_CANCELLED, "stopped");
+    return true;
+}

@@ -42,4 +42,7 @@ void error_prefix(struct error *err, const char *prefix);
 /* Appends text to the message. */
 void error_append(struct error *err, const char *text);
 
+/* Returns true and sets an error if *cancel is not 0. `cancel` may be NULL. */
+bool cancelled(const volatile int *cancel, struct error *err);
+
 #endif

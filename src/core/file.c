@@ -1,6 +1,7 @@
 /* Opens and maps input files. Reads none of their bytes but the two that mark gzip. */
 #include "core/file.h"
 #include "core/gzip.h"
+#include "core/temporary.h"
 #include "core/truncation.h"
 
 #include <errno.h>
@@ -11,33 +12,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-bool cancelled(const volatile int *cancel, struct error *err)
-{
-    if (!cancel || !*cancel)
-        return false;
-    error_set(err, STATUS_CANCELLED, "stopped");
-    return true;
-}
-
-int file_temporary(struct error *err)
-{
-    const char *folder = getenv("TMPDIR");
-    char path[4096];
-    if (!folder || !*folder)
-        folder = "/tmp";
-    snprintf(path, sizeof path, "%s/nibble-XXXXXX", folder);
-    int fd = mkostemp(path, O_CLOEXEC);
-    if (fd < 0)
-        error_set(
-            err, STATUS_WRITE,
-            "%s: can't make a temporary file there: %s; set TMPDIR to a folder with "
-            "room",
-            folder, strerror(errno));
-    else
-        unlink(path);
-    return fd;
-}
 
 bool fd_write_all(int fd, const char *data, size_t size, const char *path,
                   struct error *err)
@@ -112,7 +86,7 @@ typedef bool copy_fn(int in, int out, const char *path, const volatile int *canc
 static bool replace_by_temporary(struct file *file, copy_fn *copy,
                                  const volatile int *cancel, struct error *err)
 {
-    int fd = file_temporary(err);
+    int fd = temporary_unnamed(err);
     if (fd < 0)
         return false;
     bool ok = copy(file->fd, fd, file->path, cancel, err);
@@ -276,7 +250,7 @@ struct file *file_open_beside(const struct file *model, const char *location,
 
 struct file *file_scratch(uint64_t size, struct error *err)
 {
-    int fd = file_temporary(err);
+    int fd = temporary_unnamed(err);
     struct file *file = fd < 0 ? NULL : file_create(fd, "temporary file", err);
     if (!file)
         return NULL;

@@ -56,15 +56,8 @@ bool file_read(const struct file *file, uint64_t offset, size_t size, void *out,
  * that. */
 bool file_check(const struct file *file, struct error *err);
 
-/* Makes an unlinked temporary file in $TMPDIR, open for reading and writing. Returns -1
- * on failure, with an error. */
-int file_temporary(struct error *err);
-
 /* Writes all bytes to fd, a temporary copy of the file at `path`. */
 bool fd_write_all(int fd, const char *data, size_t size, const char *path,
                   struct error *err);
-
-/* Returns true and sets an error if *cancel is not 0. `cancel` may be NULL. */
-bool cancelled(const volatile int *cancel, struct error *err);
 
 #endif

@@ -1,8 +1,10 @@
 /* Atomic output. There are three ways to finish. A regular file is renamed. A .gz file is
  * compressed into another file, which is renamed. A stream gets a copy. */
 #include "core/output.h"
+#include "core/folder.h"
 #include "core/gzip.h"
 #include "core/pages.h"
+#include "core/temporary.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,11 +20,14 @@ enum output_kind { OUTPUT_PLAIN, OUTPUT_GZIP, OUTPUT_STREAM };
 
 struct output {
     enum output_kind kind;
-    char *path;      /* the final name */
+    bool elsewhere; /* reached by a link from another folder */
+    bool is_new;    /* published, and it replaced nothing */
+    char *path;     /* the final name; for a part without a name, that of its main file */
     char *temporary; /* the file to be renamed; NULL for streams */
+    mode_t mode;     /* of the file that is replaced; 0: there is none */
     int target;      /* the temporary file, or the stream */
     int fd;          /* where output_write writes; the target if that is a plain file */
-    uint64_t size;   /* in bytes, once committed */
+    uint64_t size;   /* in bytes, once prepared */
     const volatile int *cancel;
 };
 
@@ -37,45 +42,64 @@ static bool ends_in_gz(const char *path)
     return n > 3 && strcmp(path + n - 3, ".gz") == 0;
 }
 
-/* Makes and opens FOLDER/.NAME.PID-N.tmp. Its mode is that of the file which it will
- * replace, or of an ordinary new file. */
-static bool temporary_create(struct output *output, const struct stat *old,
-                             struct error *err)
+/* Makes the temporary file. Its mode is that of the file which it will replace, or of an
+ * ordinary new file. In between, nobody else may open it. */
+static bool begin_file(struct output *output, struct error *err)
 {
-    const char *slash = strrchr(output->path, '/');
-    int folder = slash ? (int)(slash - output->path) + 1 : 0;
-    size_t room = strlen(output->path) + 40;
-    output->temporary = malloc(room);
-    if (!output->temporary)
-        return error_memory(err);
-    for (int n = 0; n < 100; n++) {
-        /* Cutting the name to 200 characters leaves room for the rest. */
-        snprintf(output->temporary, room, "%.*s.%.200s.%ld-%d.tmp", folder, output->path,
-                 output->path + folder, (long)getpid(), n);
-        int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
-        output->target = open(output->temporary, flags, 0666);
-        if (output->target >= 0) {
-            if (old && fchmod(output->target, old->st_mode & 07777) < 0)
-                return fail(output, err);
-            return true;
-        }
-        if (errno != EEXIST)
-            break;
-    }
-    fail(output, err);
-    free(output->temporary);
-    output->temporary = NULL;
-    return false;
+    mode_t mode = output->mode & 07777;
+    temporary_clean(output->path);
+    output->target = temporary_beside(output->path, output->mode ? 0600 : 0666,
+                                      &output->temporary, err);
+    if (output->target < 0)
+        return false;
+    return !output->mode || fchmod(output->target, mode) == 0 || fail(output, err);
 }
 
-static bool open_target(struct output *output, struct error *err)
+static bool begin_stream(struct output *output, struct error *err)
 {
     struct stat st;
-    if (strcmp(output->path, "-") == 0) {
-        output->kind = OUTPUT_STREAM;
-        output->target = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-        return output->target >= 0 || fail(output, err);
-    }
+    output->kind = OUTPUT_STREAM;
+    output->target = strcmp(output->path, "-") == 0
+                         ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+                         : open(output->path, O_WRONLY | O_CLOEXEC);
+    if (output->target < 0 || fstat(output->target, &st) < 0)
+        return fail(output, err);
+    /* It may have become a file since we looked. */
+    return strcmp(output->path, "-") == 0 || !S_ISREG(st.st_mode) ||
+           error_set(err, STATUS_WRITE, "%s: was replaced by another program",
+                     output->path);
+}
+
+static bool in_one_folder(const char *a, const char *b)
+{
+    struct stat x, y;
+    int first = folder_open(a), second = folder_open(b);
+    bool same = first >= 0 && second >= 0 && fstat(first, &x) == 0 &&
+                fstat(second, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    if (first >= 0)
+        close(first);
+    if (second >= 0)
+        close(second);
+    return same;
+}
+
+/* Replaces the name by what it links to. */
+static bool follow(struct output *output, struct error *err)
+{
+    char *resolved = realpath(output->path, NULL);
+    if (!resolved)
+        return fail(output, err);
+    output->elsewhere = !in_one_folder(output->path, resolved);
+    free(output->path);
+    output->path = resolved;
+    return true;
+}
+
+static bool begin(struct output *output, struct error *err)
+{
+    struct stat st;
+    if (strcmp(output->path, "-") == 0)
+        return begin_stream(output, err);
     bool exists = stat(output->path, &st) == 0;
     if (!exists && lstat(output->path, &st) == 0)
         return error_set(err, STATUS_WRITE,
@@ -84,24 +108,29 @@ static bool open_target(struct output *output, struct error *err)
     if (exists && S_ISDIR(st.st_mode))
         return error_set(err, STATUS_WRITE, "%s: is a directory: name a file in it",
                          output->path);
-    if (exists && !S_ISREG(st.st_mode)) {
-        output->kind = OUTPUT_STREAM;
-        output->target = open(output->path, O_WRONLY | O_CLOEXEC);
-        return output->target >= 0 || fail(output, err);
-    }
+    if (exists && !S_ISREG(st.st_mode))
+        return begin_stream(output, err);
     output->kind = ends_in_gz(output->path) ? OUTPUT_GZIP : OUTPUT_PLAIN;
-    if (exists) {
-        char *resolved = realpath(output->path, NULL);
-        if (!resolved)
-            return fail(output, err);
-        free(output->path);
-        output->path = resolved;
-    }
-    return temporary_create(output, exists ? &st : NULL, err);
+    output->mode = exists ? st.st_mode : 0;
+    return (!exists || follow(output, err)) && begin_file(output, err);
 }
 
-struct output *output_create(const char *path, const volatile int *cancel,
-                             struct error *err)
+static bool begin_part(struct output *output, struct error *err)
+{
+    struct stat st;
+    if (lstat(output->path, &st) == 0) {
+        if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+            return error_set(err, STATUS_WRITE, "%s: is not a regular file: remove it",
+                             output->path);
+        output->mode = S_ISREG(st.st_mode) ? st.st_mode : output->mode;
+    }
+    return begin_file(output, err);
+}
+
+typedef bool begin_fn(struct output *output, struct error *err);
+
+static struct output *create(const char *path, mode_t mode, const volatile int *cancel,
+                             begin_fn *how, struct error *err)
 {
     struct output *output = calloc(1, sizeof *output);
     if (!output || !(output->path = strdup(path))) {
@@ -110,10 +139,11 @@ struct output *output_create(const char *path, const volatile int *cancel,
         return NULL;
     }
     output->fd = output->target = -1;
+    output->mode = mode;
     output->cancel = cancel;
-    if (!open_target(output, err))
+    if (!how(output, err))
         goto failed;
-    output->fd = output->kind == OUTPUT_PLAIN ? output->target : file_temporary(err);
+    output->fd = output->kind == OUTPUT_PLAIN ? output->target : temporary_unnamed(err);
     if (output->fd < 0)
         goto failed;
     return output;
@@ -123,6 +153,29 @@ failed:
     return NULL;
 }
 
+struct output *output_create(const char *path, const volatile int *cancel,
+                             struct error *err)
+{
+    return create(path, 0, cancel, begin, err);
+}
+
+struct output *output_create_part(const struct output *main, const char *path,
+                                  struct error *err)
+{
+    return path ? create(path, main->mode, main->cancel, begin_part, err)
+                : create(main->path, main->mode, main->cancel, begin_file, err);
+}
+
+bool output_name(struct output *output, const char *path, struct error *err)
+{
+    char *copy = strdup(path);
+    if (!copy)
+        return error_memory(err);
+    free(output->path);
+    output->path = copy;
+    return true;
+}
+
 bool output_is_file(const struct output *output, const struct file *file)
 {
     struct stat st;
@@ -130,9 +183,36 @@ bool output_is_file(const struct output *output, const struct file *file)
            st.st_dev == file->device && st.st_ino == file->inode;
 }
 
+bool output_same(const struct output *a, const struct output *b)
+{
+    struct stat x, y;
+    if (a->kind == OUTPUT_STREAM || b->kind == OUTPUT_STREAM)
+        return false;
+    bool first = stat(a->path, &x) == 0, second = stat(b->path, &y) == 0;
+    if (first && second)
+        return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    return first == second && in_one_folder(a->path, b->path) &&
+           strcmp(folder_name_in(a->path), folder_name_in(b->path)) == 0;
+}
+
 bool output_is_plain(const struct output *output)
 {
     return output->kind == OUTPUT_PLAIN;
+}
+
+bool output_is_stream(const struct output *output)
+{
+    return output->kind == OUTPUT_STREAM;
+}
+
+bool output_is_elsewhere(const struct output *output)
+{
+    return output->elsewhere;
+}
+
+int output_descriptor(const struct output *output)
+{
+    return output->fd;
 }
 
 const char *output_path(const struct output *output)
@@ -206,6 +286,8 @@ static bool stream_out(struct output *output, struct error *err)
         ssize_t n = pread(output->fd, buffer, sizeof buffer, offset);
         if (n == 0)
             return true;
+        if (n < 0 && errno == EINTR)
+            continue;
         if (n < 0)
             return fail(output, err);
         for (ssize_t done = 0, m; done < n; done += m) {
@@ -221,40 +303,73 @@ static bool stream_out(struct output *output, struct error *err)
     }
 }
 
-/* A rename survives a crash only once the folder itself is on disk. */
-static void sync_folder_of(const char *path)
+static bool sync_file(int fd)
 {
-    const char *slash = strrchr(path, '/');
-    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (fd >= 0) {
-        fsync(fd); /* some file systems refuse, which does no harm */
-        close(fd);
-    }
-    free(folder);
+    int result;
+    do
+        result = fsync(fd);
+    while (result < 0 && errno == EINTR);
+    return result == 0;
 }
 
-bool output_commit(struct output *output, struct error *err)
+bool output_prepare(struct output *output, struct error *err)
 {
     struct stat st;
-    if (output->kind == OUTPUT_STREAM && !stream_out(output, err))
-        return false;
     if (output->kind == OUTPUT_GZIP &&
         !gzip_deflate(output->fd, output->target, output->path, output->cancel, err))
         return false;
     if (fstat(output->kind == OUTPUT_STREAM ? output->fd : output->target, &st) < 0)
         return fail(output, err);
     output->size = (uint64_t)st.st_size;
-    if (output->kind == OUTPUT_STREAM)
-        return true;
     if (cancelled(output->cancel, err))
         return false;
-    if (fsync(output->target) < 0 || rename(output->temporary, output->path) < 0)
+    return output->kind == OUTPUT_STREAM || sync_file(output->target) ||
+           fail(output, err);
+}
+
+bool output_prepare_text(struct output *output, const char *text, struct error *err)
+{
+    size_t length = text ? strlen(text) : 0;
+    if (!text)
+        return error_memory(err);
+    return output_write(output, 0, text, length, err) &&
+           output_write(output, length, "\n", 1, err) && output_prepare(output, err);
+}
+
+bool output_publish(struct output *output, struct error *err)
+{
+    struct stat st;
+    if (output->kind == OUTPUT_STREAM)
+        return stream_out(output, err);
+    output->is_new = lstat(output->path, &st) < 0;
+    if (rename(output->temporary, output->path) < 0)
         return fail(output, err);
     free(output->temporary);
     output->temporary = NULL;
-    sync_folder_of(output->path);
+    int folder = folder_open(output->path);
+    folder_sync(folder);
+    if (folder >= 0)
+        close(folder);
     return true;
+}
+
+bool output_is_current(const struct output *output)
+{
+    struct stat x, y;
+    return fstat(output->target, &x) == 0 && stat(output->path, &y) == 0 &&
+           x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+void output_withdraw(const struct output *output)
+{
+    if (!output->temporary && output->is_new && output_is_current(output))
+        unlink(output->path);
+}
+
+bool output_commit(struct output *output, struct error *err)
+{
+    return output_prepare(output, err) && !cancelled(output->cancel, err) &&
+           output_publish(output, err);
 }
 
 uint64_t output_size(const struct output *output)

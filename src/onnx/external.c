@@ -136,12 +136,12 @@ bool external_attach(struct model *model, Onnx__TensorProto *tensor, struct erro
     return true;
 }
 
-bool external_detach(struct model *model, Onnx__TensorProto *tensor, const char *location,
+bool external_detach(struct model *model, Onnx__TensorProto *tensor, char *location,
                      uint64_t offset, struct error *err)
 {
     enum { ENTRIES = 3 };
     const char *keys[ENTRIES] = {"location", "offset", "length"};
-    const char *values[ENTRIES] = {
+    char *values[ENTRIES] = {
         location, arena_printf(model->arena, "%llu", (unsigned long long)offset),
         arena_printf(model->arena, "%llu", (unsigned long long)tensor->raw_data.len)};
     Onnx__StringStringEntryProto **entries =
@@ -153,8 +153,8 @@ bool external_detach(struct model *model, Onnx__TensorProto *tensor, const char 
     for (int i = 0; i < ENTRIES; i++) {
         onnx__string_string_entry_proto__init(&made[i]);
         made[i].key = arena_string(model->arena, keys[i]);
-        made[i].value = arena_string(model->arena, values[i]);
-        if (!made[i].key || !made[i].value)
+        made[i].value = values[i];
+        if (!made[i].key)
             return error_memory(err);
         entries[i] = &made[i];
     }

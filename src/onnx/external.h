@@ -14,8 +14,9 @@ struct external {
  * The tensor is then like any other. */
 bool external_attach(struct model *model, Onnx__TensorProto *tensor, struct error *err);
 
-/* Makes the tensor EXTERNAL: says that its values are in `location`. */
-bool external_detach(struct model *model, Onnx__TensorProto *tensor, const char *location,
+/* Makes the tensor EXTERNAL: says that its values are in `location`. Keeps the pointer,
+ * so the string must live as long as the model. */
+bool external_detach(struct model *model, Onnx__TensorProto *tensor, char *location,
                      uint64_t offset, struct error *err);
 
 /* Makes a temporary file that lives as long as the model. */

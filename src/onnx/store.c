@@ -1,31 +1,37 @@
-/* Storing a model. Decides between one file and two. The writer makes the bytes, and core
- * replaces files atomically. */
+/* Storing a model. Decides between one file and two, and publishes them. The writer makes
+ * the bytes, and core replaces files. */
 #include "onnx/store.h"
+#include "core/folder.h"
+#include "onnx/data_files.h"
 #include "onnx/external.h"
 
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+static bool is_input(const struct output *output, const struct model *model)
+{
+    bool same = output_is_file(output, model->file);
+    for (const struct external *e = model->external; e && !same; e = e->next)
+        same = output_is_file(output, e->file);
+    return same;
+}
 
 static bool check_overwrite(const struct store *store, const struct output *output,
                             const struct model *model, struct error *err)
 {
-    if (!output || store->options->force)
-        return true;
-    bool same = output_is_file(output, model->file);
-    for (const struct external *e = model->external; e && !same; e = e->next)
-        same = output_is_file(output, e->file);
-    return !same ||
+    return store->options->force || !is_input(output, model) ||
            error_set(err, STATUS_WRITE,
                      "%s: is the input itself: name another output, or replace it "
                      "with -f",
                      output_path(output));
 }
 
-bool store_open(struct store *store, const char *path, const struct model *model,
+bool store_open(struct store *store, const char *path, struct model *model,
                 const struct store_options *options, struct error *err)
 {
-    *store = (struct store){.options = options};
+    *store = (struct store){.options = options, .model = model};
     store->output = output_create(path, options->cancel, err);
     return store->output && check_overwrite(store, store->output, model, err);
 }
@@ -38,6 +44,7 @@ static void free_data(struct store *store)
         output_free(data->output);
         free(data);
     }
+    store->location = NULL;
 }
 
 bool store_reset(struct store *store, struct error *err)
@@ -46,9 +53,18 @@ bool store_reset(struct store *store, struct error *err)
     return output_resize(store->output, 0, err);
 }
 
+/* ---- data files ------------------------------------------------------------ */
+
 struct output *store_add_data(struct store *store, const char *path,
                               const struct model *model, struct error *err)
 {
+    if (output_is_elsewhere(store->output)) {
+        error_set(err, STATUS_WRITE,
+                  "%s: the output is a link to this file in another folder, and readers "
+                  "would look for its data file beside the link: name this file",
+                  output_path(store->output));
+        return NULL;
+    }
     struct store_data *data = calloc(1, sizeof *data);
     if (!data) {
         error_memory(err);
@@ -56,39 +72,45 @@ struct output *store_add_data(struct store *store, const char *path,
     }
     data->next = store->data;
     store->data = data;
-    data->output = output_create(path, store->options->cancel, err);
-    return data->output && check_overwrite(store, data->output, model, err) ? data->output
-                                                                            : NULL;
+    data->output = output_create_part(store->output, path, err);
+    bool ok = data->output && (!path || check_overwrite(store, data->output, model, err));
+    return ok ? data->output : NULL;
 }
 
-/* Opens OUT.data and moves the large tensors there. */
+/* Moves the large tensors to a data file. */
 static bool split(struct store *store, struct model *model, struct error *err)
 {
-    const char *path = output_path(store->output);
+    const char *path = output_path(store->output), *fixed = store->options->data_name;
     if (!output_is_plain(store->output))
         return error_set(err, STATUS_UNSUPPORTED,
                          "%s: needs a data file beside it, which a stream or a .gz can't "
                          "have: name a plain file",
                          path);
-    size_t size = strlen(path) + sizeof ".data";
-    char *name = malloc(size);
+    char *name = fixed ? arena_printf(model->arena, "%.*s%s", (int)folder_length(path),
+                                      path, fixed)
+                       : data_name(model->arena, path);
     if (!name)
         return error_memory(err);
-    snprintf(name, size, "%s.data", path);
-    const char *slash = strrchr(name, '/');
-    struct output *data = store_add_data(store, name, model, err);
+    char *location = name + folder_length(path);
+    struct output *data = store_add_data(store, fixed ? name : NULL, model, err);
     uint64_t moved = 0;
-    bool ok =
-        data && model_externalize(model, data, slash ? slash + 1 : name, &moved, err);
-    free(name);
-    if (ok && moved == 0)
+    if (!data || (fixed && output_same(data, store->output) &&
+                  !error_set(err, STATUS_INVALID,
+                             "%s: the model and its data file have the same name", path)))
+        return false;
+    if (!model_externalize(model, data, location, &moved, err))
+        return false;
+    if (moved == 0)
         free_data(store);
-    return ok;
+    else if (!fixed)
+        store->location = location;
+    return true;
 }
 
 bool store_write(struct store *store, struct model *model, uint64_t size,
                  struct error *err)
 {
+    store->model = model;
     if (store->options->external || size > INT32_MAX) {
         if (!split(store, model, err))
             return false;
@@ -98,19 +120,118 @@ bool store_write(struct store *store, struct model *model, uint64_t size,
            model_write_payloads(model, err);
 }
 
-bool store_commit(struct store *store, uint64_t *size, struct error *err)
+/* ---- publishing ------------------------------------------------------------ */
+
+/* All tensors share the string of the location. So the model only has to be packed again,
+ * with the same size. */
+static bool name_data(struct store *store, struct error *err)
+{
+    const char *path = output_path(store->output);
+    struct output *data = store->data->output;
+    if (!data_name_by_contents(store->location, data, store->options->cancel, err))
+        return false;
+    char *name = arena_printf(store->model->arena, "%.*s%s", (int)folder_length(path),
+                              path, store->location);
+    return (name || error_memory(err)) && output_name(data, name, err) &&
+           model_write(store->model, model_size(store->model), store->output, err);
+}
+
+bool store_prepare(struct store *store, uint64_t *size, struct error *err)
 {
     *size = 0;
-    /* The data come first: a model must never name data that are not there. */
+    if (store->location && !name_data(store, err))
+        return false;
     for (struct store_data *data = store->data; data; data = data->next) {
-        if (!output_commit(data->output, err))
+        if (!output_prepare(data->output, err))
             return false;
         *size += output_size(data->output);
     }
-    if (!output_commit(store->output, err))
+    if (!output_prepare(store->output, err))
         return false;
     *size += output_size(store->output);
     return true;
+}
+
+bool store_check_report(const struct store *store, const struct model *model,
+                        const struct output *report, struct error *err)
+{
+    bool same = is_input(report, model);
+    if (store->output)
+        same = same || output_same(report, store->output);
+    for (const struct store_data *data = store->data; data && !same; data = data->next)
+        same = output_same(report, data->output);
+    return !same || error_set(err, STATUS_INVALID,
+                              "%s: the report would replace a file of the model or of "
+                              "the output: name another file",
+                              output_path(report));
+}
+
+/* Files may have changed since the names were looked at first. */
+static bool check_again(const struct store *store, const struct output *report,
+                        struct error *err)
+{
+    bool ok = check_overwrite(store, store->output, store->model, err);
+    for (const struct store_data *data = store->data; data && ok; data = data->next)
+        ok = check_overwrite(store, data->output, store->model, err);
+    return ok && (!report || store_check_report(store, store->model, report, err));
+}
+
+/* The data come first, since a model must never name data that are not there. A report
+ * that goes to a stream comes before all files, because it is the likeliest to fail. */
+static bool publish(struct store *store, struct output *report, struct error *err)
+{
+    bool ok = !report || !output_is_stream(report) || output_publish(report, err);
+    for (struct store_data *data = store->data; data && ok; data = data->next)
+        ok = output_publish(data->output, err);
+    ok = ok && output_publish(store->output, err);
+    for (struct store_data *data = store->data; data && !ok; data = data->next)
+        output_withdraw(data->output);
+    if (!ok || !report || output_is_stream(report))
+        return ok;
+    /* On some file systems names differ and the file is the same. */
+    return store_check_report(store, store->model, report, err) &&
+           output_publish(report, err);
+}
+
+/* Removes the data file of the output that was replaced. */
+static void clean(const struct store *store, int folder, bool locked,
+                  const struct model *model)
+{
+    if (!output_is_plain(store->output) ||
+        !data_is_old(folder, store->output, store->location))
+        return;
+    if (locked || folder_try_lock(folder))
+        data_clean(folder, store->output, store->location, model);
+}
+
+bool store_publish(struct store *store, struct output *report, struct error *err)
+{
+    bool locked = false;
+    int folder = -1;
+    if (output_is_plain(store->output)) {
+        folder = folder_open(output_path(store->output));
+        if (folder < 0)
+            return error_set(err, STATUS_WRITE, "%s: %s", output_path(store->output),
+                             strerror(errno));
+    }
+    const struct model *model = store->model;
+    if (output_is_file(store->output, model->file))
+        model = NULL;
+    bool ok = (!store->data || folder_lock(folder, output_path(store->output),
+                                           store->options->cancel, &locked, err)) &&
+              check_again(store, report, err) &&
+              !cancelled(store->options->cancel, err) && publish(store, report, err);
+    if (ok)
+        clean(store, folder, locked, model);
+    if (folder >= 0)
+        close(folder);
+    return ok;
+}
+
+bool store_commit(struct store *store, struct error *err)
+{
+    uint64_t size;
+    return store_prepare(store, &size, err) && store_publish(store, NULL, err);
 }
 
 void store_close(struct store *store)

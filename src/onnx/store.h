@@ -1,13 +1,14 @@
-/* The files of an output: one file, or a model file and data files beside it. On commit
- * all of them appear, or none. */
+/* The files of an output: one file, or a model file and data files beside it. They appear
+ * together: the rename of the model file is the moment that counts. */
 #ifndef NIBBLE_ONNX_STORE_H
 #define NIBBLE_ONNX_STORE_H
 
 #include "onnx/write.h"
 
 struct store_options {
-    bool external; /* a data file even below 2 GiB */
-    bool force;    /* the output may be the input */
+    bool external;         /* a data file even below 2 GiB */
+    const char *data_name; /* NULL, or the name of the data file */
+    bool force;            /* the output may be the input */
     const volatile int *cancel;
 };
 
@@ -19,19 +20,21 @@ struct store_data {
 
 struct store {
     const struct store_options *options;
+    struct model *model; /* what was opened for, or written */
     struct output *output;
     struct store_data *data;
+    char *location; /* of tensors in a data file that is named by its contents, or NULL */
 };
 
 /* Begins an output at path. Refuses to replace a file of the model unless forced. */
-bool store_open(struct store *store, const char *path, const struct model *model,
+bool store_open(struct store *store, const char *path, struct model *model,
                 const struct store_options *options, struct error *err);
 
 /* Empties the output, to write it again. */
 bool store_reset(struct store *store, struct error *err);
 
 /* Writes the skeleton and all payloads that are not reserved. `size` is what model_size
- * says. */
+ * says. The model must stay as it is until the store is prepared. */
 bool store_write(struct store *store, struct model *model, uint64_t size,
                  struct error *err);
 
@@ -39,13 +42,24 @@ bool store_write(struct store *store, struct model *model, uint64_t size,
  * model must be as it was read. */
 bool store_copy(struct store *store, struct model *model, struct error *err);
 
-/* Begins a data file at path. NULL on failure. */
+/* Begins a data file at path, or without a name if that is NULL. NULL on failure. */
 struct output *store_add_data(struct store *store, const char *path,
                               const struct model *model, struct error *err);
 
-/* Gives the files their names. Sets *size to the bytes of all files. */
-bool store_commit(struct store *store, uint64_t *size, struct error *err);
+/* Makes all files durable, under temporary names. Sets *size to the bytes of them. */
+bool store_prepare(struct store *store, uint64_t *size, struct error *err);
 
-void store_close(struct store *store); /* removes files that were not committed */
+/* Gives the files their names, and then the report its name. `report` is prepared, or
+ * NULL. Fails before the first rename if it can. */
+bool store_publish(struct store *store, struct output *report, struct error *err);
+
+/* Prepares and publishes, without a report. */
+bool store_commit(struct store *store, struct error *err);
+
+/* Fails if the report would replace another file of this run. */
+bool store_check_report(const struct store *store, const struct model *model,
+                        const struct output *report, struct error *err);
+
+void store_close(struct store *store); /* removes files that were not published */
 
 #endif

@@ -1,6 +1,7 @@
 /* Storing a model as it was read. The model's bytes go to the output, and copies of its
  * data files go beside it under their own names, since the model refers to them by name.
  * A stream or a .gz can't have files beside it: there the tensors go into the model. */
+#include "core/folder.h"
 #include "core/output.h"
 #include "core/pages.h"
 #include "onnx/external.h"
@@ -19,19 +20,11 @@ static bool copy_bytes(struct output *output, const struct file *file, struct er
            output_resize(output, file->size, err);
 }
 
-/* The folder of `path`, with its slash: "" for the working folder. */
-static int folder_length(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? (int)(slash - path) + 1 : 0;
-}
-
 /* Whether a data file is named after the output, as OUT.data is. Then it belongs to the
  * output. Any other file may belong to another model. */
 static bool may_replace(const struct store *store, const char *location)
 {
-    const char *path = output_path(store->output);
-    const char *name = path + folder_length(path);
+    const char *name = folder_name_in(output_path(store->output));
     return store->options->force || strncmp(location, name, strlen(name)) == 0;
 }
 
@@ -49,7 +42,7 @@ static bool is_there(const struct store *store, const char *location,
 }
 
 /* Makes the folders of a data file, below the first `folder` bytes of its path. */
-static bool make_folders(char *path, int folder, struct error *err)
+static bool make_folders(char *path, size_t folder, struct error *err)
 {
     for (char *slash = strchr(path + folder, '/'); slash;
          slash = strchr(slash + 1, '/')) {
@@ -96,7 +89,7 @@ static bool copy_data(struct store *store, const struct model *model,
     char *path = malloc(room);
     if (!path)
         return error_memory(err);
-    snprintf(path, room, "%.*s%s", folder_length(out), out, file->path);
+    snprintf(path, room, "%.*s%s", (int)folder_length(out), out, file->path);
     bool ok = copy_to(store, model, file, path, err);
     free(path);
     return ok;
@@ -104,6 +97,7 @@ static bool copy_data(struct store *store, const struct model *model,
 
 bool store_copy(struct store *store, struct model *model, struct error *err)
 {
+    store->model = model;
     if (model->external && !output_is_plain(store->output))
         return store_write(store, model, model_size(model), err);
     for (const struct external *e = model->external; e; e = e->next)

@@ -80,7 +80,7 @@ bool model_write(struct model *model, uint64_t size, struct output *output,
 struct externalize {
     struct model *model;
     struct output *data;
-    const char *location;
+    char *location;
     struct error *err;
     uint64_t offset;
 };
@@ -99,7 +99,7 @@ static bool externalize_tensor(void *context, Onnx__TensorProto *tensor)
     return external_detach(e->model, tensor, e->location, payload->offset, e->err);
 }
 
-bool model_externalize(struct model *model, struct output *data, const char *location,
+bool model_externalize(struct model *model, struct output *data, char *location,
                        uint64_t *size, struct error *err)
 {
     struct externalize e = {model, data, location, err, 0};

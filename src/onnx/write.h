@@ -17,9 +17,9 @@ enum {
 uint64_t model_size(const struct model *model);
 
 /* Moves tensors of EXTERNAL_MIN bytes and more into `data`, which readers find as
- * `location` beside the model. Sets *size to the bytes of the data; 0 if there are none.
- */
-bool model_externalize(struct model *model, struct output *data, const char *location,
+ * `location` beside the model. All tensors share this string. Sets *size to the bytes of
+ * the data; 0 if there are none. */
+bool model_externalize(struct model *model, struct output *data, char *location,
                        uint64_t *size, struct error *err);
 
 /* Writes everything but the payloads, and sets the output and offset of each payload.

@@ -16,7 +16,7 @@ def table(nibble):
     found = {}
     for command in COMMANDS:
         for line in nibble(command, "--help").text.splitlines():
-            row = re.match(r"  (?:-(\w), |    )--([\w-]+)(?: ([A-Z]+))?(?: |$)", line)
+            row = re.match(r"  (?:-(\w), |    )--([\w-]+)(?:\[?[ =]([A-Z]+)\]?)?(?: |$)", line)
             if row:
                 found[row[2]] = (row[1], row[3])
     assert len(found) > 25
@@ -45,7 +45,7 @@ def man_options():
     found, texts = {}, {}
     for entry in man().split("\n.It ")[1:]:
         head, _, text = entry.partition("\n")
-        row = re.match(r"(?:Fl (\w) , )?Fl -([\w-]+)(?: Ar ([A-Z]+))?$", head)
+        row = re.match(r"(?:Fl (\w) , )?Fl -([\w-]+)(?: (?:Ns Oo = Ns )?Ar ([A-Z]+)(?: Oc)?)?$", head)
         if row:
             found[row[2]] = (row[1], row[3])
             texts[row[2]] = text
@@ -58,7 +58,7 @@ def readme_options():
         if line.startswith("| `-"):
             first = line.split(" | ")[0]
             for letter, name, argument in re.findall(
-                    r"`(?:-(\w), )?--([\w-]+)(?: ([A-Z]+))?`", first):
+                    r"`(?:-(\w), )?--([\w-]+)(?:\[?[ =]([A-Z]+)\]?)?`", first):
                 found[name] = (letter or None, argument or None)
     return found
 

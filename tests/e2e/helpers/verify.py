@@ -89,8 +89,8 @@ def float_constants(model, rank=0):
 
 def file_bytes(path):
     """The bytes of a model and of the data beside it."""
-    data = path.with_name(f"{path.name}.data")
-    return path.stat().st_size + (data.stat().st_size if data.exists() else 0)
+    data = path.parent.glob(f"{path.name}.*.data")
+    return path.stat().st_size + sum(file.stat().st_size for file in data)
 
 
 def input_bytes(path):

@@ -1,5 +1,6 @@
 /* Opening input files: regular, empty, missing, through a pipe, compressed. */
 #include "core/file.h"
+#include "core/temporary.h"
 #include "support.h"
 
 #include <fcntl.h>
@@ -199,7 +200,7 @@ static void test_temporary(void **state)
     char *old = getenv("TMPDIR") ? hold_printf("%s", getenv("TMPDIR")) : NULL;
     const char *folder = temp_folder();
     setenv("TMPDIR", folder, 1);
-    int fd = file_temporary(&err);
+    int fd = temporary_unnamed(&err);
     assert_true(fd >= 0);
     assert_int_equal(entries_of(folder), 0); /* it has no name */
     assert_int_equal(write(fd, "x", 1), 1);
@@ -207,7 +208,7 @@ static void test_temporary(void **state)
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     close(fd);
     setenv("TMPDIR", temp_path("missing"), 1);
-    assert_int_equal(file_temporary(&err), -1);
+    assert_int_equal(temporary_unnamed(&err), -1);
     assert_failed(&err, STATUS_WRITE, "TMPDIR");
     if (old)
         setenv("TMPDIR", old, 1);

@@ -196,7 +196,8 @@ static void test_detach(void **state)
     struct model *model =
         read_proto(make_one("MatMul", make_weight("W", DATA_FLOAT, DIMS(4, 4))));
     Onnx__TensorProto *tensor = model->proto->graph->initializer[0];
-    assert_true(external_detach(model, tensor, "m.data", UINT64_C(1) << 40, &err));
+    assert_true(
+        external_detach(model, tensor, hold_printf("m.data"), UINT64_C(1) << 40, &err));
     Onnx__ModelProto *written = unpack(pack(model->proto));
     tensor = written->graph->initializer[0];
     assert_false(tensor->has_raw_data);

@@ -3,6 +3,7 @@
 #include "onnx/write.h"
 #include "support.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,10 +36,35 @@ static uint64_t store(struct model *model, const char *path,
     uint64_t size = 0;
     bool ok = store_open(&store, path, model, options, err) &&
               store_write(&store, model, model_size(model), err) &&
-              store_commit(&store, &size, err);
+              store_prepare(&store, &size, err) && store_publish(&store, NULL, err);
     assert_int_equal(ok, err->status == STATUS_OK);
     store_close(&store);
     return size;
+}
+
+/* The path of the data file that belongs to out.onnx. NULL if there is none. */
+static const char *data_of(const char *name)
+{
+    const char *found = NULL;
+    DIR *folder = opendir(temp_folder());
+    size_t length = strlen(name);
+    for (const struct dirent *entry; (entry = readdir(folder));)
+        if (strncmp(entry->d_name, name, length) == 0 &&
+            strlen(entry->d_name) == length + strlen(".0123456789abcdef.data"))
+            found = temp_path(entry->d_name);
+    closedir(folder);
+    return found;
+}
+
+/* The number of files of out.onnx, temporary ones included. */
+static size_t files_of_output(void)
+{
+    size_t count = 0;
+    DIR *folder = opendir(temp_folder());
+    for (const struct dirent *entry; (entry = readdir(folder));)
+        count += strstr(entry->d_name, "out.onnx") != NULL;
+    closedir(folder);
+    return count;
 }
 
 static void test_one_file(void **state)
@@ -52,7 +78,7 @@ static void test_one_file(void **state)
     assert_int_equal(store(model, path, &options, &err), before.size);
     assert_fine(&err);
     assert_memory_equal(load(path).data, before.data, before.size);
-    assert_false(exists(temp_path("out.onnx.data")));
+    assert_null(data_of("out.onnx"));
 }
 
 static uint64_t number_entry(const Onnx__TensorProto *tensor, const char *key)
@@ -72,7 +98,7 @@ static void test_two_files(void **state)
     struct model *model = read_proto(three_tensors());
     uint64_t size = store(model, path, &options, &err);
     assert_fine(&err);
-    struct bytes file = load(path), data = load(temp_path("out.onnx.data"));
+    struct bytes file = load(path), data = load(data_of("out.onnx"));
     assert_int_equal(size, file.size + data.size);
     Onnx__GraphProto *graph = unpack(file)->graph;
     const Onnx__TensorProto *small = find_initializer(graph, "small");
@@ -118,7 +144,7 @@ static void test_reserved_at_the_end(void **state)
     const struct payload *payload = tensor_payload(tensor);
     store(model, temp_path("out.onnx"), &options, &err);
     assert_fine(&err);
-    struct bytes data = load(temp_path("out.onnx.data"));
+    struct bytes data = load(data_of("out.onnx"));
     assert_int_equal(payload->offset % EXTERNAL_ALIGNMENT, 0);
     assert_int_equal(data.size, payload->offset + LARGE);
     read_saved(temp_path("out.onnx"));
@@ -174,7 +200,8 @@ static void test_data_is_output(void **state)
 {
     (void)state;
     struct error err = {0};
-    struct store_options external = {.external = true}, one = {0};
+    struct store_options external = {.external = true, .data_name = "m.onnx.data"};
+    struct store_options one = {0};
     const char *path = temp_path("m.onnx"), *data = temp_path("m.onnx.data");
     store(read_proto(three_tensors()), path, &external, &err);
     assert_fine(&err);
@@ -205,16 +232,78 @@ static void test_not_committed(void **state)
     struct store store;
     struct store_options options = {.external = true};
     struct model *model = read_proto(three_tensors());
+    const char *old = save("out.onnx.0123456789abcdef.data", "old data", 8);
     save("out.onnx", "old model", 9);
-    save("out.onnx.data", "old data", 8);
     size_t before = entries_of(temp_folder());
     assert_true(store_open(&store, temp_path("out.onnx"), model, &options, &err));
     assert_true(store_write(&store, model, model_size(model), &err));
     store_close(&store);
     store_close(&store); /* again is harmless */
     assert_memory_equal(load(temp_path("out.onnx")).data, "old model", 9);
-    assert_memory_equal(load(temp_path("out.onnx.data")).data, "old data", 8);
+    assert_memory_equal(load(old).data, "old data", 8);
     assert_int_equal(entries_of(temp_folder()), before);
+}
+
+/* ---- pairs ------------------------------------------------------------- */
+
+/* The data file of the old pair is there until the new pair is complete. */
+static void test_pair_is_replaced(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store_options options = {.external = true};
+    const char *path = temp_path("out.onnx");
+    store(read_proto(three_tensors()), path, &options, &err);
+    const char *old = data_of("out.onnx");
+    struct bytes before = load(old), model_before = load(path);
+    Onnx__ModelProto *proto = three_tensors();
+    proto->graph->initializer[2]->raw_data.data[0] ^= 1;
+    struct model *model = read_proto(proto);
+    struct store store_two;
+    uint64_t size;
+    assert_true(store_open(&store_two, path, model, &options, &err));
+    assert_true(store_write(&store_two, model, model_size(model), &err));
+    assert_true(store_prepare(&store_two, &size, &err));
+    assert_memory_equal(load(old).data, before.data, before.size);
+    assert_memory_equal(load(path).data, model_before.data, model_before.size);
+    assert_true(store_publish(&store_two, NULL, &err));
+    store_close(&store_two);
+    assert_false(exists(old));
+    assert_non_null(data_of("out.onnx"));
+    read_saved(path);
+    assert_int_equal(files_of_output(), 2);
+}
+
+/* The same contents have the same name, in any folder. */
+static void test_equal_data(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store_options options = {.external = true};
+    for (int i = 0; i < 2; i++)
+        store(read_proto(three_tensors()), temp_path("out.onnx"), &options, &err);
+    assert_fine(&err);
+    read_saved(temp_path("out.onnx"));
+    assert_int_equal(files_of_output(), 2);
+}
+
+/* A file that could not be renamed leaves no data behind. */
+static void test_rename_fails(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store_options options = {.external = true};
+    struct model *model = read_proto(three_tensors());
+    struct store store;
+    uint64_t size;
+    assert_true(store_open(&store, temp_path("out.onnx"), model, &options, &err));
+    assert_true(store_write(&store, model, model_size(model), &err));
+    assert_true(store_prepare(&store, &size, &err));
+    assert_int_equal(mkdir(temp_path("out.onnx"), 0700), 0);
+    assert_false(store_publish(&store, NULL, &err));
+    assert_failed(&err, STATUS_WRITE, "out.onnx");
+    store_close(&store);
+    assert_int_equal(files_of_output(), 1);
 }
 
 int main(void)
@@ -227,6 +316,9 @@ int main(void)
         TEST(test_input_is_output),
         TEST(test_data_is_output),
         TEST(test_not_committed),
+        TEST(test_pair_is_replaced),
+        TEST(test_equal_data),
+        TEST(test_rename_fails),
     };
     return RUN(tests);
 }
