@@ -35,32 +35,27 @@ static double sum_of_noise(const struct plan *plan, const struct fill_result *re
     return sum;
 }
 
-/* The narrowest type of a quantized weight. */
-static const struct quant_type_info *narrowest(const struct plan *plan)
+static bool has_narrow(const struct plan *plan)
 {
-    const struct quant_type_info *found = NULL;
-    for (size_t i = 0; i < plan->count; i++) {
-        const struct plan_item *item = &plan->items[i];
-        const struct quant_type_info *type = quant_type_info(item->scheme.type);
-        if (item->quantize && (!found || type->bits < found->bits))
-            found = type;
-    }
-    return found;
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->items[i].quantize &&
+            quant_type_info(plan->items[i].scheme.type)->bits == 4)
+            return true;
+    return false;
 }
 
 static const char *warning(struct arena *arena, const struct plan *plan, double snr)
 {
-    const struct quant_type_info *type = narrowest(plan);
-    const char *help = type->bits == 4 ? "--type int8 does, or --bits-per-weight 6 "
-                                         "--scale-type float16"
-                                       : "smaller blocks do (--block-size 32)";
+    bool narrow = has_narrow(plan);
+    const char *help =
+        narrow ? "--type int8 does, or --bits-per-weight 6 --scale-type float16"
+               : "smaller blocks do (--block-size 32)";
     return arena_printf(
         arena,
         "%s is likely to ruin this model: its outputs are expected to have an SNR near "
         "%.0f dB, an estimate from the errors of the weights. Calibration with some "
-        "dozen "
-        "real inputs helps most (--data). Without data, %s",
-        type->name, fmax(snr, 0), help);
+        "dozen real inputs helps most (--data). Without data, %s",
+        narrow ? "int4" : "int8", fmax(snr, 0), help);
 }
 
 bool estimate_outputs(struct arena *arena, const struct plan *plan,
