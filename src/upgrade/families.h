@@ -28,6 +28,6 @@ rewrite_fn upgrade_scatter_11, upgrade_mean_variance_13, upgrade_roi_align_16,
     upgrade_grid_sample_20;
 
 /* casts.c: types that are no longer supported. */
-rewrite_fn upgrade_erf_13, upgrade_reduce_log_28;
+rewrite_fn upgrade_erf_13, upgrade_layer_normalization_17, upgrade_reduce_log_28;
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef NIBBLE_UPGRADE_OPERATOR_VERSIONS_H
 #define NIBBLE_UPGRADE_OPERATOR_VERSIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,5 +23,15 @@ extern const size_t operator_count;
 
 /* Finds the row of an operator. NULL if the standard domain never had it. */
 const struct operator_row *operator_find(const char *name);
+
+/* Finds the row of an operator that only ONNX Runtime has in the standard domain at that
+ * opset. It means the same at any opset. NULL if there is none. */
+const struct operator_row *runtime_operator_find(const char *name, int64_t opset);
+
+/* Whether the operator of the row exists at that opset. */
+static inline bool operator_exists(const struct operator_row *row, int64_t opset)
+{
+    return row->since <= opset && (row->gone == 0 || row->gone > opset);
+}
 
 #endif

@@ -73,6 +73,11 @@ const struct change changes[] = {
     {"RoiAlign", 16, upgrade_roi_align_16, NULL,
      "coordinate_transformation_mode output_half_pixel is written out"},
 
+    {"LayerNormalization", 17, upgrade_layer_normalization_17, NULL,
+     "ONNX Runtime's own one, from before there was one: data and scale of different "
+     "types "
+     "are cast to the wider one"},
+
     {"OptionalHasElement", 18, NOTHING, "nothing: it accepts more than before"},
     {"ReduceL1", 18, upgrade_reduce, NULL, "axes becomes input 1"},
     {"ReduceL2", 18, upgrade_reduce, NULL, "axes becomes input 1"},

@@ -168,6 +168,7 @@ static const struct rank_row {
     {"Gemm", RANK_TWO},
     {"GlobalAveragePool", RANK_SAME},
     {"Identity", RANK_SAME},
+    {"LayerNormalization", RANK_SAME},
     {"LeakyRelu", RANK_SAME},
     {"MatMul", RANK_WIDEST},
     {"MaxPool", RANK_SAME},
@@ -180,6 +181,7 @@ static const struct rank_row {
     {"Resize", RANK_SAME},
     {"Shape", RANK_ONE},
     {"Sigmoid", RANK_SAME},
+    {"SimplifiedLayerNormalization", RANK_SAME},
     {"Slice", RANK_SAME},
     {"Softmax", RANK_SAME},
     {"Split", RANK_SAME},
@@ -249,6 +251,8 @@ bool types_of_node(struct types *types, struct arena *arena, const Onnx__NodePro
     if (node_is(node, "Constant"))
         return learn_constant(types, arena, node);
     const struct operator_row *row = operator_find(or_empty(node->op_type));
+    if (!row)
+        row = runtime_operator_find(or_empty(node->op_type), INT64_MAX);
     int rank = row ? rank_of(types, node) : -1;
     for (size_t i = 0; row && i < node->n_output; i++) {
         struct value_type type = {element_of(types, node, row, i), rank, NULL};

@@ -67,10 +67,11 @@ static bool emit(struct upgrade_scope *scope, Onnx__NodeProto *node, int64_t ver
 /* False, and refused, where the source opset doesn't have the operator. */
 static bool is_known(const struct upgrade_scope *scope, const Onnx__NodeProto *node)
 {
-    const struct operator_row *row = operator_find(or_empty(node->op_type));
+    const char *op_type = or_empty(node->op_type);
+    const struct operator_row *row = operator_find(op_type);
     char *reason;
-    if (row && row->since <= scope->source &&
-        (row->gone == 0 || row->gone > scope->source))
+    if ((row && operator_exists(row, scope->source)) ||
+        runtime_operator_find(op_type, scope->source))
         return true;
     struct arena *arena = scope->upgrade->model->arena;
     if (row && row->since > scope->source)

@@ -472,6 +472,20 @@ def test_calls_pass_whatever_they_are_named(tmp_path):
     assert upgrade(model, 21, tmp_path).graph == model.graph
 
 
+@pytest.mark.parametrize("scale", [np.float32, np.float16])
+def test_operators_of_the_runtime_pass(scale, tmp_path):
+    """Operators of ONNX Runtime in the standard domain. The type of what they make is known to
+    what follows: here to Clip, whose bounds become inputs of that type."""
+    nodes = [NODE("SimplifiedLayerNormalization", ["x", "g"], ["n"], axis=-1),
+             NODE("ThresholdedRelu", ["n"], ["r"], alpha=0.25),
+             NODE("Clip", ["r"], ["y"], min=0.5, max=1.5)]
+    model = make(nodes, 9, [value("x", FLOAT, [2, 3, 4])],
+                 [value("y", FLOAT if scale == np.float32 else FLOAT16, [2, 3, 4])],
+                 [constant("g", np.ones(4, scale))])
+    for result in check(model, {"x": X}, tmp_path):
+        assert cases.ops(result) == ["SimplifiedLayerNormalization", "ThresholdedRelu", "Clip"]
+
+
 def test_functions_without_an_import(tmp_path):
     body = [NODE("Add", ["a", "a"], ["b"])]
     function = helper.make_function("local", "F", ["a"], ["b"], body, [])
@@ -493,7 +507,7 @@ def test_all_nodes_are_named_in_one_message(tmp_path):
     body = helper.make_graph([NODE("Celu", ["x"], ["e"], name="inside")], "b", [],
                              [value("e", FLOAT, [3])])
     nodes = [NODE("ATen", ["x"], ["a"], name="first"),
-             NODE("ThresholdedRelu", ["a"], ["b"], name="second"),
+             NODE("HardSwish", ["a"], ["b"], name="second"),
              NODE("Dropout", ["b"], ["d", "mask"], name="third"), NODE("Not", ["mask"], ["n"]),
              NODE("Softmax", ["b"], ["fine"], name="fine"), NODE("Mish", ["b"], ["unnamed"]),
              NODE("If", ["c"], ["y"], then_branch=body, else_branch=body)]
@@ -501,7 +515,7 @@ def test_all_nodes_are_named_in_one_message(tmp_path):
     message = refusal(model, tmp_path)
     assert "6 nodes" in message
     for words in ("first (ATen): no operator of the standard domain",
-                  "second (ThresholdedRelu): no operator of opset 9: it came with 10",
+                  "second (HardSwish): no operator of opset 9: it came with 14",
                   "third (Dropout)", "makes 'unnamed'", "inside (Celu)"):
         assert words in message
     assert "fine" not in message

@@ -431,6 +431,18 @@ def erf(opset):
     yield Trial([node("Erf")], {"x": random(opset, 3, 4)})
 
 
+@row("LayerNormalization", 17, 11)
+def layer_normalization(opset):
+    """ONNX Runtime's own operator, which does not load below opset 11."""
+    for data, scale in itertools.product((np.float32, np.float16), repeat=2):
+        x = random(opset, 2, 3, 8).astype(data)
+        given = {"g": np.linspace(0.5, 2, 8).astype(scale), "b": np.linspace(-1, 1, 8).astype(scale)}
+        for inputs in ("x g b", "x g"):
+            yield Trial([node("LayerNormalization", inputs, axis=-1, epsilon=1e-3)], {"x": x},
+                        {"y": ELEMENTS[np.dtype(scale)]}, given,
+                        tolerance=1e-6 if data == scale == np.float32 else 2e-3)
+
+
 def reduce_log(op_type):
     def case(opset):
         for dtype, element in ((np.int32, INT32), (np.int64, INT64)):

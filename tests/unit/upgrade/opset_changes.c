@@ -35,6 +35,31 @@ static void test_operators_are_sorted(void **state)
     assert_null(operator_find("softmax"));
 }
 
+static void test_operators_of_the_runtime(void **state)
+{
+    static const struct {
+        const char *name;
+        int64_t opset;
+        bool exists;
+    } cases[] = {
+        {"SimplifiedLayerNormalization", 7, true},
+        {"SimplifiedLayerNormalization", UPGRADE_TARGET_MAX, true},
+        {"LayerNormalization", 16, true},
+        {"LayerNormalization", 17, false}, /* ONNX's own */
+        {"ThresholdedRelu", 9, true},
+        {"ThresholdedRelu", 10, false},
+        {"EfficientNMS_TRT", 11, true},
+        {"ScaledTanh", 9, false},
+        {"", 9, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct operator_row *row =
+            runtime_operator_find(cases[i].name, cases[i].opset);
+        assert_int_equal(row != NULL, cases[i].exists);
+    }
+}
+
 static void test_changes_are_sorted(void **state)
 {
     (void)state;
@@ -42,7 +67,8 @@ static void test_changes_are_sorted(void **state)
     for (size_t i = 0; i < change_count; i++) {
         const struct operator_row *row = operator_find(rows[i].op_type);
         assert_non_null(row);
-        assert_true(row->since < rows[i].version);
+        assert_true(row->since < rows[i].version ||
+                    runtime_operator_find(rows[i].op_type, rows[i].version - 1));
         assert_true(rows[i].version > UPGRADE_SOURCE_MIN);
         assert_true(rows[i].version <= UPGRADE_TARGET_MAX);
         assert_true(i == 0 || rows[i - 1].version <= rows[i].version);
@@ -105,11 +131,9 @@ static void test_page(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_operators_are_sorted),
-        TEST(test_changes_are_sorted),
-        TEST(test_what_went_is_replaced),
-        TEST(test_next_change),
-        TEST(test_page),
+        TEST(test_operators_are_sorted), TEST(test_operators_of_the_runtime),
+        TEST(test_changes_are_sorted),   TEST(test_what_went_is_replaced),
+        TEST(test_next_change),          TEST(test_page),
     };
     return RUN(tests);
 }
