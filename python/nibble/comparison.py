@@ -46,6 +46,11 @@ class WeightError:
     snr_db: float
     """In dB. Infinity if it is unchanged, NaN if no counterpart was found."""
 
+    @property
+    def found(self) -> bool:
+        """Whether the quantized model has a counterpart."""
+        return bool(self.counterpart)
+
     @classmethod
     def _from_json(cls, row: dict[str, Any]) -> WeightError:
         values = {field.name: row[field.name] for field in dataclasses.fields(cls)}
@@ -76,7 +81,9 @@ class Comparison:
     model: str
     quantized: str
     weights: tuple[WeightError, ...] = dataclasses.field(repr=False)
-    """Worst first."""
+    """Worst first. Those that did not change are not listed."""
+    unchanged: int = 0
+    """Number of weights that did not change."""
     outputs: tuple[OutputError, ...] = ()
     """Empty without data, as are the fields that follow."""
     data: str = ""
@@ -197,10 +204,9 @@ def compare(
     with contextlib.ExitStack() as stack:
         path, label = path_and_label(model, stack, "model")
         other_path, other_label = path_and_label(quantized, stack, "quantized model")
-        weights = tuple(
-            WeightError._from_json(row) for row in compare_weights(path, other_path)["weights"]
-        )
-        result = Comparison(label, other_label, weights)
+        found = compare_weights(path, other_path)
+        weights = tuple(map(WeightError._from_json, found["weights"]))
+        result = Comparison(label, other_label, weights, found["unchanged"])
         if data is None:
             return result
         reference = Session(path, label, threads=threads)
@@ -217,8 +223,8 @@ def compare(
         if latency:
             result = dataclasses.replace(result, latency=_latency(reference, other, feeds))
         if layers:
-            found = follow((path, other_path), (label, other_label), feeds)
-            result = dataclasses.replace(result, layers=found)
+            errors = follow((path, other_path), (label, other_label), feeds)
+            result = dataclasses.replace(result, layers=errors)
         return result
 
 

@@ -88,13 +88,16 @@ bool evaluate_dequantize_linear(struct node_call *c, struct array *out)
     return ok;
 }
 
-/* The range of an integer type that has `bits` bits. */
-static void code_range(int type, float *lo, float *hi)
+/* x / scale plus the zero point, as a code of the type. */
+static float encode(int type, float x, float zero)
 {
+    if (data_type_is_float(type)) /* Quark's operators have codes of 16-bit floats */
+        return real_round(data_type_real(type), x + zero);
     unsigned bits = data_type_bits(type);
     bool is_signed = data_type_name(type)[0] == 'i';
-    *lo = is_signed ? -(float)(1u << (bits - 1)) : 0;
-    *hi = *lo + (float)((1u << bits) - 1);
+    float lo = is_signed ? -(float)(1u << (bits - 1)) : 0;
+    float hi = lo + (float)((1u << bits) - 1), code = rintf(x) + zero;
+    return code < lo ? lo : code > hi ? hi : code;
 }
 
 static int code_type(struct node_call *c)
@@ -111,23 +114,19 @@ bool evaluate_quantize_linear(struct node_call *c, struct array *out)
     struct array scales = {0}, zeros = {0};
     struct grouping g;
     size_t axis;
-    float lo, hi;
     int64_t block = node_int(c->node, "block_size", 0);
     int type = code_type(c);
     unsigned bits = data_type_bits(type);
-    bool ok = bits > 0 && bits <= 16 && !data_type_is_float(type) && block >= 0 &&
-              take_parameters(c, out, &scales, &zeros, &axis) &&
+    bool ok = bits > 0 && bits <= 16 && (!data_type_is_float(type) || bits == 16) &&
+              block >= 0 && take_parameters(c, out, &scales, &zeros, &axis) &&
               group(out, &scales, axis, (uint64_t)block, &g) &&
               (zeros.count == 0 || zeros.count == scales.count);
-    if (ok)
-        code_range(type, &lo, &hi);
     for (uint64_t i = 0; ok && i < out->count; i++) {
         uint64_t step, inner = g.single ? 1 : g.inner, run = i / inner;
         uint64_t at = g.single ? 0 : group_at(&g, run / g.length, run % g.length, &step);
         at += !g.single && step ? i % inner : 0;
         float zero = zeros.count ? zeros.values[at] : 0;
-        float code = rintf(out->values[i] / scales.values[at]) + zero;
-        out->values[i] = code < lo ? lo : code > hi ? hi : code;
+        out->values[i] = encode(type, out->values[i] / scales.values[at], zero);
     }
     if (ok) /* from here on it is what stands for the weight */
         c->e->codes = (struct source){c->e->real.name, data_type_name(type), out->count};

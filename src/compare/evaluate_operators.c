@@ -46,13 +46,22 @@ int64_t *call_ints(struct node_call *c, const char *name, size_t input, size_t *
 
 /* ---- the table -------------------------------------------------------- */
 
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
 /* com.microsoft's, TensorRT's TRT_INT4DequantizeLinear, Quark's Extended... */
 bool evaluate_is_decoder(const Onnx__NodeProto *node)
 {
-    static const char decoder[] = "DequantizeLinear";
-    const char *type = or_empty(node->op_type);
-    size_t length = strlen(type), tail = sizeof decoder - 1;
-    return length >= tail && strcmp(type + length - tail, decoder) == 0;
+    return ends_with(or_empty(node->op_type), "DequantizeLinear");
+}
+
+/* The same for QuantizeLinear. DynamicQuantizeLinear takes no scale. */
+static bool is_encoder(const Onnx__NodeProto *node)
+{
+    return ends_with(or_empty(node->op_type), "QuantizeLinear") && *node_input(node, 1);
 }
 
 evaluate_fn *evaluate_operator(const Onnx__NodeProto *node)
@@ -79,14 +88,14 @@ evaluate_fn *evaluate_operator(const Onnx__NodeProto *node)
         {"Sub", evaluate_subtract},
         {"Transpose", evaluate_transpose},
         {"Unsqueeze", evaluate_unsqueeze},
-        {"QuantizeLinear", evaluate_quantize_linear},
     };
     const char *type = or_empty(node->op_type);
     if (evaluate_is_decoder(node))
         return evaluate_dequantize_linear;
+    if (is_encoder(node))
+        return evaluate_quantize_linear;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (strcmp(type, table[i].type) == 0 &&
-            (domain_is_standard(node->domain) || table[i].fn == evaluate_quantize_linear))
+        if (strcmp(type, table[i].type) == 0 && domain_is_standard(node->domain))
             return table[i].fn;
     return NULL;
 }

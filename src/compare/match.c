@@ -152,6 +152,17 @@ static bool add(struct matcher *m, const struct found *weight, struct found *cou
     return true;
 }
 
+/* Whether the tensor goes into an operator of some tool's own instead of the weight's.
+ * What that makes of it is not known: Quark rounds float weights so when the model runs.
+ */
+static bool is_hidden(const struct found *weight, const struct found *item)
+{
+    const Onnx__NodeProto *node = item->coded ? NULL : item->use->node;
+    return node && strcmp(item->op_type, weight->op_type) != 0 &&
+           !domain_is_standard(node->domain) &&
+           strcmp(or_empty(node->domain), "com.microsoft") != 0;
+}
+
 /* Whether so much noise may be between a weight and this counterpart. */
 static bool is_plausible(const struct found *weight, const struct found *item,
                          const struct array *values, double noise)
@@ -168,7 +179,8 @@ static struct found *nearest(struct matcher *m, const struct found *weight,
     struct found *best = NULL;
     for (; chain; chain = chain->next) {
         struct array other;
-        if (!found_values(m->right, chain->item, &other))
+        if (is_hidden(weight, chain->item) ||
+            !found_values(m->right, chain->item, &other))
             continue;
         double found = noise_of(values, &other);
         if ((!best || found < *noise) &&
