@@ -2,7 +2,6 @@
 #include "calibration.h"
 #include "calibrate/identity.h"
 #include "calibrate/stats_file.h"
-#include "core/truncation.h"
 #include "options.h"
 #include "plan/fold.h"
 #include "public_error.h"
@@ -31,10 +30,8 @@ bool session_begin(struct session *s, const struct nibble_calibration *c,
     if (!plan_findings_open(&s->findings, err) ||
         !options_planning(&s->options, &s->planning, err) ||
         !options_filling(&s->options, &s->filling, err) ||
-        !(s->file = file_open(c->model, s->options.cancel, err)))
+        !(s->file = options_open_model(&s->options, c->model, err)))
         return false;
-    if (s->options.guard)
-        truncation_watch(&s->options.guard->files, s->file);
     s->planning.unfit = &s->findings.unfit;
     s->planning.wide_scales = &s->findings.wide_scales;
     s->model = model_load(s->file, err);

@@ -64,13 +64,8 @@ static void end_pass(struct run *run)
 
 static bool read_model(struct run *run, const char *path, struct error *err)
 {
-    if (!path)
-        return error_set(err, STATUS_INVALID, "no model is named");
-    if (!run->input) {
-        run->input = file_open(path, run->options.cancel, err);
-        if (run->input && run->options.guard)
-            truncation_watch(&run->options.guard->files, run->input);
-    }
+    if (!run->input)
+        run->input = options_open_model(&run->options, path, err);
     run->model = run->input ? model_load(run->input, err) : NULL;
     if (!run->model)
         return false;

@@ -322,6 +322,13 @@ struct nibble_options {
      * standard output. It is replaced in one rename, after the output. If it can't be
      * written, the call fails, and the old output stays. */
     const char *json;
+    /* Refuse external data behind symbolic links. By default links are followed, as those
+     * of a hub's cache. They can't be part of a model's file, but an archive can hold
+     * links. Set this for archives that you don't trust: a link in one could lead to any
+     * file, whose bytes would then be in the output. A location that is absolute or has
+     * ".." in it is always refused. Zero or not, with 8 bytes, so that the struct ends
+     * without padding. */
+    uint64_t no_links;
 };
 
 /* Sets every option to its default. `size` is the size of the struct that `options`

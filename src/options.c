@@ -2,6 +2,7 @@
  * nowhere else. */
 #include "options.h"
 #include "core/sizes.h"
+#include "core/truncation.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -36,7 +37,7 @@ static const struct nibble_options defaults = {
  * nobody sets padding. Zero must mean the behaviour before the field existed, because an
  * older library leaves zero in fields that it doesn't know. */
 _Static_assert(sizeof defaults ==
-                   offsetof(struct nibble_options, json) + sizeof defaults.json,
+                   offsetof(struct nibble_options, no_links) + sizeof defaults.no_links,
                "padding at the end of nibble_options");
 
 /* No struct will ever be larger. The limit keeps us from reading far behind the struct if
@@ -342,4 +343,20 @@ struct store_options options_storing(const struct nibble_options *options)
                                   .data_name = options->data_name,
                                   .force = options->force,
                                   .cancel = options->cancel};
+}
+
+struct file *options_open_model(const struct nibble_options *options, const char *path,
+                                struct error *err)
+{
+    struct file *file = NULL;
+    if (!path)
+        error_set(err, STATUS_INVALID, "no model is named");
+    else
+        file = file_open(path, options->cancel, err);
+    if (!file)
+        return NULL;
+    file->no_links = options->no_links != 0;
+    if (options->guard)
+        truncation_watch(&options->guard->files, file);
+    return file;
 }

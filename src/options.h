@@ -16,6 +16,10 @@ bool options_filling(const struct nibble_options *options, struct fill_options *
                      struct error *err);
 struct store_options options_storing(const struct nibble_options *options);
 
+/* Opens the file of a model with the options for files: cancel, guard and no_links. */
+struct file *options_open_model(const struct nibble_options *options, const char *path,
+                                struct error *err);
+
 void options_free(struct plan_options *planning);
 
 #endif

@@ -136,6 +136,7 @@ def quantize(
     min_elements: smaller weights stay float (1024).
     freeze: quantize weights that callers could override, too.
     no_upgrade: refuse a model whose opset would have to be raised.
+    no_links: refuse external data behind symbolic links. By default links are followed.
     external_data: put tensors into a data file beside output, whatever the size. Its name
         depends on its contents. A string is a fixed name.
     force: let output be the model itself.
@@ -213,6 +214,7 @@ def upgrade(
     opset: int = 21,
     external_data: bool | str = False,
     force: bool = False,
+    no_links: bool = False,
     progress: Progress = None,
 ) -> None: ...
 @overload
@@ -223,6 +225,7 @@ def upgrade(
     opset: int = 21,
     external_data: bool | str = False,
     force: bool = False,
+    no_links: bool = False,
     progress: Progress = None,
 ) -> Model: ...
 def upgrade(
@@ -232,16 +235,18 @@ def upgrade(
     opset: int = 21,
     external_data: bool | str = False,
     force: bool = False,
+    no_links: bool = False,
     progress: Progress = None,
 ) -> Any:
     """Raises a model's opset (of the standard domain), with its meaning kept.
 
     model, output: as for `quantize`. Without output the model is returned.
     opset: 21 to nibble.opset_max().
+    external_data, force, no_links: as for `quantize`.
 
     Raises UnsupportedModelError, which names every node that can't be raised, and what
     else `quantize` raises."""
-    made = _options.make({"external_data": external_data, "force": force})
+    made = _options.make({"external_data": external_data, "force": force, "no_links": no_links})
     number = opset.__index__()
     kind = _models.kind_of(model)
     if output is None and kind is None:
@@ -259,12 +264,12 @@ def upgrade(
     return result if output is None else None
 
 
-def compare_weights(model: str, quantized: str) -> dict[str, Any]:
+def compare_weights(model: str, quantized: str, no_links: bool = False) -> dict[str, Any]:
     """What nibble_comparison_json says (docs/compare.md) of the models at two paths."""
 
     def call(work: Work[str]) -> str:
         library = _library.library()
-        options = _options.make({})
+        options = _options.make({"no_links": no_links})
         work.connect(options)
         error, comparison = _library.Error(), ctypes.c_void_p()
         status = library.nibble_compare(

@@ -53,6 +53,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--threads", metavar="N", type=int, default=0, help="of ONNX Runtime (0: all cores)"
     )
+    parser.add_argument(
+        "--no-links",
+        action="store_true",
+        help="refuse external data behind symbolic links",
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="print errors only")
     parser.add_argument("--version", action="version", version=f"nibble {_library.version()}")
     return parser
@@ -77,6 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
             layers=asked.layers,
             seed=asked.seed,
             threads=asked.threads,
+            no_links=asked.no_links,
             progress=_show_progress if sys.stderr.isatty() and not asked.quiet else None,
         )
         if asked.json and asked.json != "-":

@@ -49,7 +49,9 @@ def write_report(path: str, text: str, models: Iterable[str]) -> None:
             stream.write(text)
         return
     folder, name = os.path.split(path)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{name[:200]}.", suffix=".tmp", dir=folder)
+    descriptor, temporary = tempfile.mkstemp(
+        prefix=f".{name[:200]}.", suffix=".tmp", dir=folder
+    )
     try:
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(text)

@@ -66,6 +66,7 @@ class Options(ctypes.Structure):
         ("calibration", c_void_p),
         ("data_name", c_char_p),
         ("json", c_char_p),
+        ("no_links", c_uint64),
     ]
 
 

@@ -37,6 +37,7 @@ class Options(TypedDict, total=False):
     min_elements: int | None
     freeze: bool
     no_upgrade: bool
+    no_links: bool
     external_data: bool | str
     force: bool
     threads: int | None
@@ -157,6 +158,7 @@ SETTERS: dict[str, tuple[Setter, frozenset[str]]] = {
         ("min_elements", _number(0, INT64_MAX), ""),
         ("freeze", _flag, ""),
         ("no_upgrade", _flag, ""),
+        ("no_links", _flag, ""),
         ("force", _flag, ""),
         ("external_data", _external_data, ""),
         ("threads", _number(0, 1024), ""),

@@ -184,6 +184,7 @@ def compare(
     latency: bool = True,
     seed: int = 0,
     threads: int = 0,
+    no_links: bool = False,
     progress: _work.ProgressCallback | None = None,
 ) -> Comparison:
     """Compares a quantized model with its float model.
@@ -196,6 +197,7 @@ def compare(
     latency: measure how long runs take: some seconds.
     seed: of random data.
     threads: of ONNX Runtime. 0: one for each core.
+    no_links: refuse external data behind symbolic links.
     progress: function of (done, total), in runs.
 
     Raises DataError if the data is not what the model wants, and errors of the library."""
@@ -204,7 +206,7 @@ def compare(
     with contextlib.ExitStack() as stack:
         path, label = path_and_label(model, stack, "model")
         other_path, other_label = path_and_label(quantized, stack, "quantized model")
-        found = compare_weights(path, other_path)
+        found = compare_weights(path, other_path, no_links)
         weights = tuple(map(WeightError._from_json, found["weights"]))
         result = Comparison(label, other_label, weights, found["unchanged"])
         if data is None:

@@ -136,6 +136,8 @@ const struct option_row option_rows[] = {
      .help = "print warnings and errors only"},
 
     {OPTION_HEADING, EVERY, .help = "Other"},
+    {OPTION_FLAG, EVERY, 0, "no-links", NULL, FIELD(options.no_links), .value = true,
+     .help = "refuse external data behind symbolic links"},
     {OPTION_NUMBER, QUANTIZE | COMPARE, 0, "threads", "N", FIELD(options.threads), .most = 1024,
      .help = "number of threads (0: one for each CPU)"},
     {OPTION_TEXT, QUANTIZE, 0, "cpu", "NAME", FIELD(options.cpu),

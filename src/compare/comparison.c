@@ -156,6 +156,8 @@ static struct file *open_model(const char *path, const struct nibble_options *op
         error_set(err, STATUS_INVALID, "no model is named");
     else
         file = file_open(path, options->cancel, err);
+    if (file)
+        file->no_links = options->no_links != 0;
     if (file && options->guard)
         truncation_watch(&options->guard->files, file);
     return file;

@@ -157,19 +157,27 @@ struct file *file_open(const char *path, const volatile int *cancel, struct erro
     return file;
 }
 
-/* Opens a relative path below the folder, part by part. Follows no symbolic links. */
-static int open_beneath(int folder, const char *location)
+enum { BESIDE_FLAGS = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY };
+
+/* Whether a part of the path is "..". */
+static bool climbs(const char *location)
+{
+    for (const char *part = location; part; part = strchr(part, '/')) {
+        part += *part == '/';
+        if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+/* Opens a path below the folder, part by part, and follows no symbolic links. */
+static int open_without_links(int folder, const char *location)
 {
     char *parts = strdup(location), *save = NULL;
     int fd = parts ? dup(folder) : -1;
     for (char *part = parts ? strtok_r(parts, "/", &save) : NULL; part && fd >= 0;
          part = strtok_r(NULL, "/", &save)) {
-        int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
-        int next = -1;
-        if (strcmp(part, "..") == 0)
-            errno = EXDEV;
-        else
-            next = openat(fd, part, flags);
+        int next = openat(fd, part, BESIDE_FLAGS | O_NOFOLLOW);
         int saved = errno;
         close(fd);
         errno = saved;
@@ -192,15 +200,36 @@ static int open_folder_of(const char *path)
     return fd;
 }
 
-static const char *refusal(int code)
+/* Opens external data. Sets errno to EXDEV if the location climbs out of a folder. */
+static int open_beside(const struct file *model, const char *location)
+{
+    int folder = open_folder_of(model->path);
+    int fd = -1;
+    if (folder < 0)
+        return -1;
+    if (climbs(location))
+        errno = EXDEV;
+    else if (model->no_links)
+        fd = open_without_links(folder, location);
+    else
+        fd = openat(folder, location, BESIDE_FLAGS);
+    int saved = errno;
+    close(folder);
+    errno = saved;
+    return fd;
+}
+
+static const char *refusal(const struct file *model, int code)
 {
     switch (code) {
     case ELOOP:
-        return "is a symbolic link, and links are not followed: copy the file";
+        return model->no_links ? "is a symbolic link, and links are not followed: copy "
+                                 "the file, or allow links"
+                               : "is a symbolic link in a circle";
     case EXDEV:
         return "leaves the model's folder";
     case ENOENT:
-        return "is missing: put it there, beside the model";
+        return "is missing, or a link to a missing file: put it there, beside the model";
     default:
         return strerror(code);
     }
@@ -222,15 +251,12 @@ struct file *file_open_beside(const struct file *model, const char *location,
                   location);
         return NULL;
     }
-    int folder = open_folder_of(model->path);
-    int fd = folder < 0 ? -1 : open_beneath(folder, location);
+    int fd = open_beside(model, location);
     int code = errno;
-    if (folder >= 0)
-        close(folder);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
         error_set(err, STATUS_READ, "external data '%s' in the model's folder: %s",
-                  location, fd < 0 ? refusal(code) : "not a regular file");
+                  location, fd < 0 ? refusal(model, code) : "not a regular file");
         if (fd >= 0)
             close(fd);
         return NULL;

@@ -18,8 +18,9 @@ struct file {
     dev_t device;        /* of the named file, not of a temporary copy */
     ino_t inode;         /* likewise */
     bool is_stdin;
-    bool mapped;               /* false for empty files */
-    bool is_scratch;           /* made by file_scratch, so nibble itself changes it */
+    bool mapped;     /* false for empty files */
+    bool is_scratch; /* made by file_scratch, so nibble itself changes it */
+    bool no_links;   /* file_open_beside refuses symbolic links; set by callers */
     struct timespec modified;  /* the time of the last change, when it was opened */
     void *volatile *watched;   /* the list of truncation_watch with this file; or NULL */
     struct file *next;         /* the next file of that list */
@@ -30,9 +31,11 @@ struct file {
  * bytes, is inflated. Returns NULL on failure, with an error that names the file. */
 struct file *file_open(const char *path, const volatile int *cancel, struct error *err);
 
-/* Maps the file `location` in the folder of `model`. The name must be relative and
- * without "..", no part of it may be a symbolic link, and it must be a regular file. If
- * the model's file is watched for truncation, this file is, too. */
+/* Maps the file `location` in the folder of `model`. The name comes from the model, so it
+ * must be relative and without "..". Symbolic links are followed wherever they lead,
+ * because a model can't make any: whoever controls the disk made them. model->no_links
+ * refuses them for models out of archives, which can hold links. The file must be a
+ * regular one. If the model's file is watched for truncation, this file is, too. */
 struct file *file_open_beside(const struct file *model, const char *location,
                               struct error *err);
 

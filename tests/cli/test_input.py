@@ -4,6 +4,7 @@ status, and no file left behind."""
 import gzip
 import os
 
+import onnx
 import pytest
 
 import models
@@ -45,6 +46,42 @@ def test_text(nibble, folder):
     (folder / "text.onnx").write_text("This is no model, but a text.\n" * 100)
     left_alone(nibble, folder, "text.onnx", "not an ONNX model",
                "begins 'This is no model, but a text.'")
+
+
+@pytest.fixture(name="hub")
+def hub_cache(folder):
+    """A model of a hub's cache: it and its data are links to files with other names."""
+    (folder / "plain.onnx").write_bytes(models.plain())
+    onnx.save(onnx.load(folder / "plain.onnx"), folder / "aaaa", save_as_external_data=True,
+              location="bbbb", size_threshold=0)
+    model = onnx.load(folder / "aaaa", load_external_data=False)
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = "model.onnx_data"
+    onnx.save(model, folder / "aaaa")
+    (folder / "snapshot").mkdir()
+    os.symlink("../aaaa", folder / "snapshot" / "model.onnx")
+    os.symlink("../bbbb", folder / "snapshot" / "model.onnx_data")
+    return "snapshot/model.onnx"
+
+
+def test_links_of_a_hub_cache(nibble, folder, hub):
+    assert nibble("plain.onnx", "-o", "want.onnx", "-q").status == 0
+    assert nibble(hub, "-o", "out.onnx", "-q").status == 0
+    assert models.codes(folder / "out.onnx") == models.codes(folder / "want.onnx")
+    for command in (["inspect", hub], ["upgrade", hub, "-o", "up.onnx"],
+                    ["compare", hub, "out.onnx"]):
+        assert nibble(*command).status == 0
+    assert (folder / "bbbb").stat().st_size > 0
+
+
+def test_no_links(nibble, folder, hub):
+    for command in ([hub, "-o", "out.onnx"], ["inspect", hub], ["upgrade", hub, "-o", "out.onnx"],
+                    ["compare", hub, hub]):
+        run = nibble(*command, "--no-links")
+        assert run.status == 1 and "model.onnx_data" in run.err and "symbolic link" in run.err
+        assert not (folder / "out.onnx").exists()
 
 
 POINTER = (b"version https://git-lfs.github.com/spec/v1\n"

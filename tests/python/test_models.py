@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 import warnings
 
 import numpy as np
@@ -150,3 +151,24 @@ def test_exact_weights_and_html_names():
     _, report = nibble.quantize(chain({"<b>": whole}), return_report=True)
     assert report.weights[0].snr_db == math.inf
     assert "&lt;b&gt;" in report._repr_html_() and "exact" in report._repr_html_()
+
+
+def test_links(tmp_path):
+    model = chain({"a": normal(64, 64)})
+    onnx.save(
+        model, tmp_path / "m.onnx", save_as_external_data=True, location="w", size_threshold=0
+    )
+    os.rename(tmp_path / "w", tmp_path / "elsewhere")
+    os.symlink("elsewhere", tmp_path / "w")
+    path, output = tmp_path / "m.onnx", tmp_path / "out.onnx"
+    assert nibble.quantize(path, output).weights[0].quantized
+    nibble.upgrade(path, tmp_path / "up.onnx")
+    assert nibble.compare(path, output).weights
+    for call in (
+        lambda: nibble.quantize(path, output, no_links=True),
+        lambda: nibble.inspect(path, no_links=True),
+        lambda: nibble.upgrade(path, output, no_links=True),
+        lambda: nibble.compare(path, output, no_links=True),
+    ):
+        with pytest.raises(nibble.ReadError, match="symbolic link"):
+            call()

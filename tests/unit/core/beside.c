@@ -1,5 +1,5 @@
-/* Tests of external data files: they must lie below the model's folder, and no part of
- * the path may be a symbolic link. */
+/* Tests of external data files: a location stays below the model's folder by its words.
+ * Symbolic links are followed, or refused. */
 #include "core/file.h"
 #include "support.h"
 
@@ -24,6 +24,9 @@ static struct file *model_in_folder(void)
     assert_int_equal(symlink("w.bin", temp_path("models/link")), 0);
     assert_int_equal(symlink("sub", temp_path("models/linked")), 0);
     assert_int_equal(symlink("../outside.bin", temp_path("models/escape")), 0);
+    assert_int_equal(symlink("circle", temp_path("models/circle")), 0);
+    assert_int_equal(symlink("nowhere", temp_path("models/dangling")), 0);
+    assert_int_equal(symlink("pipe", temp_path("models/to_pipe")), 0);
     assert_int_equal(mkfifo(temp_path("models/pipe"), 0600), 0);
     struct file *model = file_open(save("models/m.onnx", "model", 5), NULL, &err);
     assert_fine(&err);
@@ -38,7 +41,8 @@ static void test_found(void **state)
     } rows[] = {
         {"w.bin", "weights"},      {"./w.bin", "weights"},  {"sub/deep/w", "deep"},
         {"sub//deep/./w", "deep"}, {"with space", "blank"}, {"..w", "dots"},
-        {"empty.bin", ""},
+        {"empty.bin", ""},         {"link", "weights"},     {"escape", "outside"},
+        {"linked/deep/w", "deep"},
     };
     struct file *model = model_in_folder();
     int before = open_files();
@@ -69,9 +73,11 @@ static void test_refused(void **state)
         {"sub/../w.bin", STATUS_READ, "leaves the model's folder"},
         {"sub/../../outside.bin", STATUS_READ, "leaves the model's folder"},
         {"..", STATUS_READ, "leaves the model's folder"},
-        {"link", STATUS_READ, "symbolic link"},
-        {"escape", STATUS_READ, "symbolic link"},
-        {"linked/deep/w", STATUS_READ, "external data 'linked/deep/w'"},
+        {"linked/../w.bin", STATUS_READ, "leaves the model's folder"},
+        {"sub/..", STATUS_READ, "leaves the model's folder"},
+        {"circle", STATUS_READ, "in a circle"},
+        {"dangling", STATUS_READ, "link to a missing file"},
+        {"to_pipe", STATUS_READ, "not a regular file"},
         {"missing", STATUS_READ, "is missing"},
         {"missing/w", STATUS_READ, "is missing"},
         {"w.bin/x", STATUS_READ, "Not a directory"},
@@ -87,6 +93,27 @@ static void test_refused(void **state)
         assert_failed(&err, rows[i].status, rows[i].part);
     }
     assert_int_equal(open_files(), before);
+    file_close(model);
+}
+
+static void test_links_refused(void **state)
+{
+    (void)state;
+    static const char *const locations[] = {"link",   "escape",   "linked/deep/w",
+                                            "circle", "dangling", "../outside.bin"};
+    struct error err = {0};
+    struct file *model = model_in_folder();
+    model->no_links = true;
+    int before = open_files();
+    for (size_t i = 0; i < COUNT(locations); i++) {
+        struct error refused = {0};
+        assert_null(file_open_beside(model, locations[i], &refused));
+        assert_failed(&refused, STATUS_READ, locations[i]);
+    }
+    assert_int_equal(open_files(), before);
+    struct file *file = file_open_beside(model, "sub/deep/w", &err);
+    assert_fine(&err);
+    file_close(file);
     file_close(model);
 }
 
@@ -131,6 +158,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_found),
         TEST(test_refused),
+        TEST(test_links_refused),
         TEST(test_relative_model),
         TEST(test_stdin_has_no_folder),
     };
