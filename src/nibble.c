@@ -226,6 +226,7 @@ static bool open_output(struct run *run, const char *path, struct error *err)
  * behind. */
 static bool report(struct run *run, struct nibble_report **out, struct error *err)
 {
+    run->facts.codes_stored = run->findings.codes;
     *out = NULL;
     return model_check_files(run->model, err) &&
            ((*out = report_make(run->model, &run->plan, run->results, &run->facts)) ||
@@ -256,8 +257,15 @@ static bool commit(struct run *run, struct nibble_report *made, struct error *er
     uint64_t size;
     if (!store_prepare(&run->store, &size, err))
         return false;
-    made->bytes_after = made->quantized > 0 ? size : made->bytes_before;
+    made->bytes_after =
+        made->quantized > 0 || made->codes_stored > 0 ? size : made->bytes_before;
     return prepare_json(run, made, err) && store_publish(&run->store, run->json, err);
+}
+
+/* Whether the output differs from the model: weights or computed codes are stored. */
+static bool has_changed(const struct run *run)
+{
+    return run->plan.quantized > 0 || run->findings.codes > 0;
 }
 
 /* Whether new nodes and names take more than the weights save. If so, small weights stay
@@ -267,7 +275,7 @@ static bool is_too_large(struct run *run)
 {
     uint64_t saved = 0, *least = &run->planning.least_gain;
     run->size = model_size(run->model);
-    if (run->size <= run->model->bytes)
+    if (run->size <= run->model->bytes || run->plan.quantized == 0)
         return false;
     for (size_t i = 0; i < run->plan.count; i++) {
         const struct plan_item *item = &run->plan.items[i];
@@ -318,7 +326,7 @@ static bool rehearse(struct run *run, struct error *err)
 {
     if (choices_wanted(&run->options) && !fill(run, err))
         return false;
-    if (run->again || run->plan.quantized == 0)
+    if (run->again || !has_changed(run))
         return true;
     if (!emit(run, err))
         return false;
@@ -340,7 +348,7 @@ static bool pass(struct run *run, const char *model, const char *output,
         return rehearse(run, err) &&
                (run->again || (report(run, out, err) && prepare_json(run, *out, err) &&
                                publish_json(run, err)));
-    if (run->plan.quantized == 0)
+    if (!has_changed(run))
         return copy(run, model, output, out, err);
     return write(run, output, err) &&
            (run->again || (report(run, out, err) && commit(run, *out, err)));

@@ -512,6 +512,9 @@ struct nibble_report {
     /* A warning in plain words if this estimate is so low that the model is likely to be
      * ruined. It says what helps. Otherwise "". */
     const char *note;
+    /* The number of float weights whose QuantizeLinear the library has computed. The
+     * output has these codes instead, and `already` counts them. */
+    size_t codes_stored;
 };
 
 /* Returns the report as text for a terminal. `columns` is the width of the terminal. Long

@@ -93,7 +93,8 @@ def _run(asked: argparse.Namespace) -> int:
         write_report(asked.json, report.json + "\n", (asked.model, asked.output))
     if not asked.quiet and asked.json != "-":
         print(report)
-    missed = report.missed > 0 or report.quantized == 0 or report.reached is False
+    nothing = report.quantized == 0 and report.codes_stored == 0
+    missed = report.missed > 0 or nothing or report.reached is False
     return STRICT if asked.strict and missed else DONE
 
 

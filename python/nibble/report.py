@@ -121,6 +121,8 @@ class Report:
     """Number of those that stay float because of their values."""
     slow: int
     """Number of quantized ones that are decoded on every run."""
+    codes_stored: int
+    """Number of float weights whose QuantizeLinear was computed. The codes are stored."""
     cpu: str
     """The kernels used: "scalar", "avx2", "avx512"."""
     weights: tuple[Weight, ...] = dataclasses.field(repr=False)

@@ -37,7 +37,7 @@ static void warn(const struct settings *s, const struct nibble_report *report)
     }
     if (*report->note)
         message("warning: %s: %s", s->model, report->note);
-    if (report->quantized == 0)
+    if (report->quantized == 0 && report->codes_stored == 0)
         message("warning: %s: nothing to quantize%s", s->model,
                 *report->output ? ", so the output is the model unchanged" : "");
 }
@@ -102,8 +102,8 @@ int command_quantize(const struct settings *s)
     warn(s, report);
     remarks_print(s, report);
     bool written = write_text(s, report);
-    bool strict =
-        s->strict && (report->requested_but_float > 0 || report->quantized == 0);
+    bool strict = s->strict && (report->requested_but_float > 0 ||
+                                (report->quantized == 0 && report->codes_stored == 0));
     nibble_report_free(report);
     return !written ? EXIT_FAILED : strict ? EXIT_STRICT : EXIT_DONE;
 }

@@ -175,7 +175,7 @@ static bool decode_integer(struct evaluator *e, const struct use *use,
     bool ok = evaluate_input(e, use->scope, use->node, (size_t)row->codes, out) &&
               input_or_none(e, use, row->zeros, &zeros) &&
               (product ? constant_factor(e, other->scope, other->node, &scales)
-                       : other && evaluate(e, other, &scales)) &&
+                       : other && evaluate_array(e, other, &scales)) &&
               apply(use, row, out, &scales, &zeros);
     array_free(&scales);
     array_free(&zeros);

@@ -3,7 +3,7 @@
 #ifndef NIBBLE_COMPARE_CODED_H
 #define NIBBLE_COMPARE_CODED_H
 
-#include "compare/evaluate.h"
+#include "constants/evaluate.h"
 
 struct coded_operator;
 

@@ -132,5 +132,5 @@ bool found_values(struct found_weights *found, const struct found *item,
     evaluator_reset(e);
     e->rows = rows;
     return item->coded ? coded_weight(e, item->use, item->coded, out)
-                       : evaluate(e, item->value, out);
+                       : evaluate_array(e, item->value, out);
 }

@@ -2,7 +2,7 @@
 #ifndef NIBBLE_COMPARE_NOISE_H
 #define NIBBLE_COMPARE_NOISE_H
 
-#include "compare/array.h"
+#include "constants/array.h"
 
 /* Stores the dims that are not 1, and returns their number. */
 size_t array_squeezed(const struct array *array, uint64_t *dims);

@@ -17,8 +17,7 @@ enum {
     DESCRIPTORS = 16
 }; /* the most files that stay open, for copies inside the system */
 
-/* Adds a file to the model's list. Closes it if that fails. */
-static struct file *keep_file(struct model *model, struct file *file, struct error *err)
+struct file *external_keep(struct model *model, struct file *file, struct error *err)
 {
     struct external *external = arena_alloc(model->arena, sizeof *external);
     if (file && !external) {
@@ -37,7 +36,7 @@ static struct file *keep_file(struct model *model, struct file *file, struct err
 
 struct file *external_scratch(struct model *model, uint64_t size, struct error *err)
 {
-    return keep_file(model, file_scratch(size, err), err);
+    return external_keep(model, file_scratch(size, err), err);
 }
 
 static struct file *file_at(struct model *model, const char *location, struct error *err)
@@ -45,7 +44,7 @@ static struct file *file_at(struct model *model, const char *location, struct er
     struct file *file = map_get(&model->externals, location);
     if (file)
         return file;
-    file = keep_file(model, file_open_beside(model->file, location, err), err);
+    file = external_keep(model, file_open_beside(model->file, location, err), err);
     if (!file || explain_pointer(file, err))
         return NULL;
     if (map_put(&model->externals, location, file))

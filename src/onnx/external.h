@@ -19,6 +19,10 @@ bool external_attach(struct model *model, Onnx__TensorProto *tensor, struct erro
 bool external_detach(struct model *model, Onnx__TensorProto *tensor, char *location,
                      uint64_t offset, struct error *err);
 
+/* Gives a file to the model, which closes it in the end. Closes it if that fails. NULL is
+ * fine. */
+struct file *external_keep(struct model *model, struct file *file, struct error *err);
+
 /* Makes a temporary file that lives as long as the model. */
 struct file *external_scratch(struct model *model, uint64_t size, struct error *err);
 

@@ -11,15 +11,21 @@ enum data_type {
     DATA_FLOAT = 1,
     DATA_UINT8 = 2,
     DATA_INT8 = 3,
+    DATA_UINT16 = 4,
+    DATA_INT16 = 5,
     DATA_INT32 = 6,
     DATA_INT64 = 7,
     DATA_STRING = 8,
     DATA_BOOL = 9,
     DATA_FLOAT16 = 10,
     DATA_DOUBLE = 11,
+    DATA_UINT32 = 12,
+    DATA_UINT64 = 13,
     DATA_BFLOAT16 = 16,
     DATA_UINT4 = 21,
     DATA_INT4 = 22,
+    DATA_UINT2 = 25,
+    DATA_INT2 = 26,
 };
 
 const char *data_type_name(int type);    /* "float"; "type 99" is "unknown type" */

@@ -1,12 +1,14 @@
 /* Folding. A chain is folded only if nothing but other such chains uses its parts.
  * Otherwise the float values would stay in the file beside the codes. */
 #include "plan/fold.h"
+#include "constants/evaluate.h"
+#include "onnx/external.h"
 #include "onnx/graph_edit.h"
 #include "onnx/node.h"
-#include "plan/constant.h"
 #include "plan/weight_operators.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* A chain of constants that ends in a weight. */
 struct constant_chain {
@@ -34,13 +36,19 @@ struct folder {
     const struct plan_options *options;
     struct plan_findings *findings; /* may be NULL */
     struct graph_edits edits;
-    struct evaluation evaluation;
+    struct evaluator evaluator;
+    uint64_t room; /* bytes that new values may still take */
     struct constant_chain *chains;
     struct membership *memberships;
     uint32_t visits; /* how many there were */
     bool changed;
     struct error *err;
 };
+
+bool fold_can_pass(const Onnx__NodeProto *node)
+{
+    return evaluate_operator(node) && !evaluate_is_decoder(node);
+}
 
 /* ---- what is worth folding ------------------------------------------ */
 
@@ -60,19 +68,46 @@ static bool is_plain_transpose(const struct value *value)
            (!perm || perm->n_ints == 2);
 }
 
+/* Whether the operator makes a constant, which then is what counts. */
+static bool goes_on(struct folder *f, const struct use *use)
+{
+    struct constant constant;
+    const char *name = use->node ? node_output(use->node, 0) : "";
+    const struct value *output = *name ? scope_find(use->scope, name) : NULL;
+    evaluator_reset(&f->evaluator);
+    return output && output->uses && evaluate_shape_of(&f->evaluator, output, &constant);
+}
+
 static bool is_weight(struct folder *f, const struct value *value,
                       const struct constant *constant)
 {
     int64_t dims[CONSTANT_RANK_MAX];
     struct layout layout;
-    if (constant->rank < 2 || constant_elements(constant) < f->options->min_elements)
+    if (constant->rank < 2 || !data_type_is_float(constant->data_type) ||
+        constant_elements(constant) < f->options->min_elements || !value->uses)
         return false;
     for (size_t i = 0; i < constant->rank; i++)
         dims[i] = (int64_t)constant->dims[i];
     for (const struct use *use = value->uses; use; use = use->next)
         if (operator_layout(f->index->arena, f->index, use, dims, constant->rank,
-                            &layout))
+                            &layout) ||
+            goes_on(f, use))
             return false;
+    return true;
+}
+
+/* Whether the value is what QuantizeLinear makes of a weight. These codes are stored, and
+ * nothing is rounded twice. */
+static bool is_codes(struct folder *f, const struct value *value,
+                     const struct constant *constant)
+{
+    if (!name_is(or_empty(value->node->op_type), "QuantizeLinear") || !value->uses ||
+        data_type_bits(constant->data_type) > 8 ||
+        constant_elements(constant) < f->options->min_elements)
+        return false;
+    for (const struct use *use = value->uses; use; use = use->next)
+        if (!use->node)
+            return false; /* the codes are an output of the graph */
     return true;
 }
 
@@ -81,14 +116,14 @@ static bool is_weight(struct folder *f, const struct value *value,
 static void visit(struct folder *f, const struct constant_chain *chain,
                   struct value *value, size_t *count)
 {
-    if (!value || !constant_known(&f->evaluation, value) ||
+    if (!value || !evaluate_known(&f->evaluator, value) ||
         f->memberships[value->number].visited == f->visits)
         return;
     f->memberships[value->number].visited = f->visits;
     if (chain->members)
         chain->members[*count] = value;
     ++*count;
-    if (value->kind != VALUE_NODE || !constant_can_fold(value->node))
+    if (value->kind != VALUE_NODE || !fold_can_pass(value->node))
         return;
     for (size_t i = 0; i < value->node->n_input; i++)
         visit(f, chain, scope_find(value->scope, node_input(value->node, i)), count);
@@ -112,8 +147,9 @@ static bool list_members(struct folder *f, struct constant_chain *chain)
 static bool find_chain(struct folder *f, struct value *value)
 {
     struct constant constant;
-    if (!constant_evaluate(&f->evaluation, value, &constant) ||
-        !is_weight(f, value, &constant))
+    evaluator_reset(&f->evaluator);
+    if (!evaluate_shape_of(&f->evaluator, value, &constant) ||
+        !(is_weight(f, value, &constant) || is_codes(f, value, &constant)))
         return f->err->status == STATUS_OK;
     struct constant_chain *chain = arena_alloc(f->model->arena, sizeof *chain);
     if (!chain)
@@ -128,24 +164,55 @@ static bool find_chain(struct folder *f, struct value *value)
 
 static bool is_in_chain(const struct folder *f, const struct use *use)
 {
+    bool found = false;
     for (size_t i = 0; use->node && i < use->node->n_output; i++) {
         const struct value *value = scope_find(use->scope, node_output(use->node, i));
-        if (value && value->use_count > 0 && f->memberships[value->number].chains == 0)
+        bool inside = value && f->memberships[value->number].chains > 0;
+        if (value && value->use_count > 0 && !inside)
             return false; /* something else uses this part */
+        found |= inside;
     }
-    return use->node && constant_can_fold(use->node);
+    return found;
 }
 
-/* Whether all users of all members belong to chains. The users of the end need not. */
+static uint64_t bytes_of(const struct constant *constant)
+{
+    return data_type_bytes(constant->data_type, constant_elements(constant));
+}
+
+/* Whether a part may stay for others that use it: it is small beside the weight. */
+static bool is_small(const struct folder *f, const struct constant_chain *chain,
+                     const struct value *member)
+{
+    enum { TIMES = 16 };
+    const struct constant *part = evaluate_known(&f->evaluator, member);
+    return bytes_of(part) <= bytes_of(&chain->constant) / TIMES;
+}
+
+/* Whether all users of all large members belong to chains. The users of the end need not.
+ */
 static bool is_closed(const struct folder *f, const struct constant_chain *chain)
 {
     for (size_t i = 0; i < chain->member_count; i++) {
         const struct value *member = chain->members[i];
+        if (member == chain->end || is_small(f, chain, member))
+            continue;
         for (const struct use *use = member->uses; use; use = use->next)
-            if (member != chain->end && !is_in_chain(f, use))
+            if (!is_in_chain(f, use))
                 return false;
     }
     return true;
+}
+
+/* Whether codes of the weight take less room than what it is made of. They would not if
+ * a small constant was repeated. */
+static bool is_worth_it(const struct folder *f, const struct constant_chain *chain)
+{
+    uint64_t bits = (uint64_t)quant_type_info(f->options->scheme.type)->bits, sources = 0;
+    for (size_t i = 0; i < chain->member_count; i++)
+        if (value_constant(chain->members[i]))
+            sources += bytes_of(evaluate_known(&f->evaluator, chain->members[i]));
+    return constant_elements(&chain->constant) / 8 * bits < sources;
 }
 
 /* Removes a chain. Returns the next one. */
@@ -163,7 +230,7 @@ static void keep_closed(struct folder *f)
     for (bool again = true; again;) {
         again = false;
         for (struct constant_chain **at = &f->chains; *at;) {
-            if (is_closed(f, *at)) {
+            if (is_closed(f, *at) && is_worth_it(f, *at)) {
                 at = &(*at)->next;
                 continue;
             }
@@ -258,14 +325,73 @@ static bool release(struct folder *f, struct value *value)
 
 /* ---- folding -------------------------------------------------------- */
 
+/* Memory of the model for values: in the arena, or in a temporary file. */
+static uint8_t *model_room(struct folder *f, uint64_t size, const struct file **file)
+{
+    uint8_t *data = NULL;
+    *file = NULL;
+    if (size < CONSTANT_SCRATCH_MIN)
+        data = arena_alloc(f->model->arena, (size_t)size);
+    else if ((*file = external_scratch(f->model, size, f->err)))
+        data = (uint8_t *)(uintptr_t)(*file)->data;
+    if (!data)
+        error_memory(f->err);
+    return data;
+}
+
+/* Packs codes of 2 and 4 bits, the first one lowest. */
+static void pack_codes(const struct constant *codes, uint8_t *out)
+{
+    unsigned bits = data_type_bits(codes->data_type), each = 8 / bits;
+    memset(out, 0, (size_t)bytes_of(codes));
+    for (uint64_t i = 0, count = constant_elements(codes); i < count; i++)
+        out[i / each] |=
+            (uint8_t)((codes->data[i] & ((1u << bits) - 1)) << (bits * (i % each)));
+}
+
+/* Makes the values of a constant the model's own. Views of its files stay views. */
+static const struct payload *keep_values(struct folder *f, struct constant *constant)
+{
+    uint64_t size = bytes_of(constant);
+    bool narrow = data_type_bits(constant->data_type) < 8;
+    const struct file *file = NULL;
+    const uint8_t *data = constant->data;
+    if (!constant_pack(constant, true, f->err))
+        return NULL;
+    data = constant->data;
+    if (constant->payload) {
+        file = constant->payload->file;
+    } else if (constant->file && !narrow) {
+        file = external_keep(f->model, constant->file, f->err);
+        constant->file = NULL;
+        if (!file)
+            return NULL;
+    } else {
+        uint8_t *room = model_room(f, size, &file);
+        if (room && narrow)
+            pack_codes(constant, room);
+        else if (room)
+            memcpy(room, data, (size_t)size);
+        data = room;
+    }
+    const struct payload *payload =
+        data ? payload_add(&f->model->payloads, data, size, file) : NULL;
+    if (!payload)
+        error_memory(f->err);
+    return payload;
+}
+
 static bool add_tensor(struct folder *f, const struct value *value,
-                       const struct constant *constant, const struct payload *payload)
+                       struct constant *constant)
 {
     int64_t dims[CONSTANT_RANK_MAX];
+    const struct payload *payload = keep_values(f, constant);
     for (size_t i = 0; i < constant->rank; i++)
         dims[i] = (int64_t)constant->dims[i];
     Onnx__TensorProto *tensor =
-        tensor_new(f->model, value->name, constant->data_type, dims, constant->rank);
+        payload
+            ? tensor_new(f->model, value->name, constant->data_type, dims, constant->rank)
+            : NULL;
     struct graph_edit *edit = edit_of(&f->edits, value->scope);
     if (!tensor)
         return error_memory(f->err);
@@ -275,25 +401,32 @@ static bool add_tensor(struct folder *f, const struct value *value,
     return edit && edit_add_tensor(edit, tensor);
 }
 
-static bool note_folded(struct folder *f, const struct value *value)
+static bool note_folded(struct folder *f, const struct value *value, int data_type)
 {
-    const char *key = f->findings ? plan_key(f->findings->keys, value) : NULL;
-    return !f->findings ||
-           (key && map_put(&f->findings->folded, key, (void *)(uintptr_t)1)) ||
+    if (!f->findings)
+        return true;
+    f->findings->codes += !data_type_is_float(data_type);
+    const char *key = plan_key(f->findings->keys, value);
+    return (key && map_put(&f->findings->folded, key, (void *)(uintptr_t)1)) ||
            error_memory(f->err);
 }
 
 static bool fold_chain(struct folder *f, struct constant_chain *chain)
 {
     struct value *value = chain->end;
-    const struct payload *payload = constant_payload(&f->evaluation, &chain->constant);
-    if (!payload)
-        return f->err->status == STATUS_OK; /* too large: it stays as it is */
-    if (!add_tensor(f, value, &chain->constant, payload))
-        return false;
+    struct constant constant;
+    uint64_t size = bytes_of(&chain->constant);
+    if (size > f->room)
+        return true; /* it stays as it is */
+    f->room -= size;
+    evaluator_reset(&f->evaluator);
+    if (!evaluate(&f->evaluator, value, &constant))
+        return f->err->status == STATUS_OK; /* it takes too many steps */
+    bool ok = add_tensor(f, value, &constant);
+    constant_free(&constant);
     f->changed = true;
     edit_of_value(&f->edits, value)->moved_uses = value->use_count;
-    return note_folded(f, value) && drop_node(f, value);
+    return ok && note_folded(f, value, chain->constant.data_type) && drop_node(f, value);
 }
 
 /* Gives the consumers of an Identity the constant itself. */
@@ -318,7 +451,7 @@ static bool fold_values(struct folder *f)
 {
     for (struct value *value = f->index->values; value; value = value->next) {
         if (value->kind != VALUE_NODE || value->is_ambiguous || !value->uses ||
-            !constant_can_fold(value->node) ||
+            !fold_can_pass(value->node) || value_constant(value) ||
             edit_of_value(&f->edits, value)->moved_uses > 0)
             continue;
         struct value *from =
@@ -345,16 +478,17 @@ bool fold_constants(struct model *model, const struct graph_index *index,
                        .index = index,
                        .options = options,
                        .findings = findings,
+                       .room = ROOM_BASE + 2 * model->bytes,
                        .memberships =
                            calloc(index->value_count + 1, sizeof *f.memberships),
-                       .err = err,
-                       .evaluation = {.model = model, .err = err}};
-    f.evaluation.room = ROOM_BASE + 2 * model->bytes;
+                       .err = err};
+    if (findings)
+        findings->codes = 0;
     bool ok = edits_begin(&f.edits, model, index, err) &&
-              constants_begin(&f.evaluation, index) &&
+              evaluator_begin(&f.evaluator, model, index, err) &&
               (f.memberships || error_memory(err)) && fold_values(&f);
     *changed = f.changed;
-    constants_end(&f.evaluation);
+    evaluator_end(&f.evaluator);
     edits_end(&f.edits);
     free(f.memberships);
     return ok;

@@ -11,4 +11,7 @@ bool fold_constants(struct model *model, const struct graph_index *index,
                     const struct plan_options *options, struct plan_findings *findings,
                     bool *changed, struct error *err);
 
+/* Whether chains are folded through the operator, if all its inputs are constant. */
+bool fold_can_pass(const Onnx__NodeProto *node);
+
 #endif

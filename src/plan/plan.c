@@ -265,6 +265,7 @@ bool plan_make(struct model *model, const struct graph_index *index,
         count_already(plan, value);
     }
     pages_end(&p.sampled);
+    evaluator_end(&p.evaluator);
     return ok && plan_find_equal(plan, err);
 }
 

@@ -171,6 +171,7 @@ struct plan_findings {
     struct map unfit, wide_scales, unfolded;
     struct map fixed;  /* in this pass: the next pass may see other weights */
     struct map folded; /* weights that were chains of constants, by plan_key */
+    size_t codes;      /* in this pass: weights whose QuantizeLinear was computed */
     struct arena *keys;
 };
 bool plan_findings_open(struct plan_findings *findings, struct error *err);

@@ -2,6 +2,7 @@
 #ifndef NIBBLE_PLAN_PLANNER_H
 #define NIBBLE_PLAN_PLANNER_H
 
+#include "constants/evaluate.h"
 #include "core/pages.h"
 #include "plan/uses.h"
 
@@ -18,6 +19,7 @@ struct planner {
     uint64_t copied;   /* the bytes of all copies so far */
     int64_t opset_max; /* that forms may need; 0: any */
     struct pages sampled;
+    struct evaluator evaluator; /* begun when it is needed first */
     struct error *err;
 };
 

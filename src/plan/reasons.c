@@ -1,8 +1,8 @@
 /* Reasons to stay float: a list of questions about each constant. */
 #include "onnx/node.h"
 #include "plan/already.h"
-#include "plan/constant.h"
 #include "plan/fixed.h"
+#include "plan/fold.h"
 #include "plan/planner.h"
 
 #include <regex.h>
@@ -134,7 +134,7 @@ static const struct plan_unfolded *find_unfolded(struct planner *p,
     const struct plan_unfolded *found = NULL;
     for (const struct use *use = value->uses; map && map->count > 0 && use && !found;
          use = use->next) {
-        if (!use->node || !constant_can_fold(use->node) || (*left)-- <= 0)
+        if (!use->node || !fold_can_pass(use->node) || (*left)-- <= 0)
             continue;
         for (size_t i = 0; i < use->node->n_output && !found; i++) {
             const char *name = node_output(use->node, i);
@@ -160,6 +160,57 @@ static const char *reason_unfolded(struct planner *p, struct plan_item *item)
     return found->reason;
 }
 
+/* Whether the operator has constants only, and so makes a constant. */
+static bool is_computed(struct evaluator *e, const struct use *use)
+{
+    struct constant constant;
+    bool all = true;
+    for (size_t i = 0; all && i < use->node->n_input; i++) {
+        const struct value *input = input_value(use->scope, use->node, i);
+        evaluator_reset(e);
+        all = !*node_input(use->node, i) ||
+              (input && evaluate_shape_of(e, input, &constant));
+    }
+    return all;
+}
+
+/* The first operator behind a value that has constants only, and that folding knows
+ * nothing of. */
+static const Onnx__NodeProto *find_barrier(struct evaluator *e, const struct value *value,
+                                           int *left)
+{
+    const Onnx__NodeProto *found = NULL;
+    for (const struct use *use = value->uses; use && !found; use = use->next) {
+        if (!use->node || (*left)-- <= 0 || !is_computed(e, use))
+            continue;
+        const char *name = node_output(use->node, 0);
+        const struct value *output = *name ? scope_find(use->scope, name) : NULL;
+        if (!fold_can_pass(use->node))
+            found = use->node;
+        else if (output)
+            found = find_barrier(e, output, left);
+    }
+    return found;
+}
+
+/* A better answer for a constant that no operator uses as a weight: a weight may be
+ * computed from it. */
+static const char *reason_computed(struct planner *p, const struct plan_item *item,
+                                   const char *reason)
+{
+    enum { BARRIER_STEPS = 64 };
+    int left = BARRIER_STEPS;
+    if (!p->evaluator.known &&
+        !evaluator_begin(&p->evaluator, p->model, p->index, p->err))
+        return reason;
+    const Onnx__NodeProto *barrier = find_barrier(&p->evaluator, item->value, &left);
+    return barrier ? say(p, arena_printf(p->plan->arena,
+                                         "%s computes something from it and other "
+                                         "constants, which nibble can't",
+                                         or_empty(barrier->op_type)))
+                   : reason;
+}
+
 /* The first answer counts. From reason_role on, the user could have expected the weight
  * to be quantized. */
 const char *planner_reason(struct planner *p, struct plan_item *item,
@@ -171,9 +222,11 @@ const char *planner_reason(struct planner *p, struct plan_item *item,
         (reason = reason_parameter(p, item)))
         return reason;
     item->requested = true;
-    if ((reason = reason_role(p, item)) ||
-        (reason = weight_uses_collect(p->plan->arena, p->index, item, uses)) ||
-        (reason = reason_fixed(p, item, uses)) || (reason = reason_values(p, item)))
+    if ((reason = reason_role(p, item)))
+        return reason;
+    if ((reason = weight_uses_collect(p->plan->arena, p->index, item, uses)))
+        return reason_computed(p, item, reason);
+    if ((reason = reason_fixed(p, item, uses)) || (reason = reason_values(p, item)))
         return reason;
     return reason_choice(p, item);
 }

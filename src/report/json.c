@@ -127,6 +127,7 @@ static bool add_totals(cJSON *root, const struct nibble_report *report)
            json_count(root, "copy_bytes", report->copy_bytes) &&
            json_count(root, "sharing", report->sharing) &&
            json_count(root, "sharing_bytes", report->sharing_bytes) &&
+           json_count(root, "codes_stored", report->codes_stored) &&
            json_count(root, "missed", report->requested_but_float) &&
            json_count(root, "warnings", report->warnings) &&
            json_real(root, "estimated_snr_db", report->estimated_snr_db) &&

@@ -187,6 +187,7 @@ static bool fill_report(struct arena *arena, const struct model *model,
         .weight_count = plan->count,
         .estimated_snr_db = (double)NAN,
         .note = "",
+        .codes_stored = facts->codes_stored,
     };
     for (size_t i = 0; weights && list && i < plan->count; i++) {
         list[i] = &weights[i];

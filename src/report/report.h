@@ -14,7 +14,8 @@ struct report_facts {
     int64_t opset_before;
     int64_t opset_after;
     uint64_t bytes_after;
-    bool measured; /* the results hold errors */
+    size_t codes_stored; /* weights whose QuantizeLinear was computed */
+    bool measured;       /* the results hold errors */
     bool calibrated;
     size_t depth; /* of the model, counted in quantized weights */
 };

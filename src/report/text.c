@@ -246,6 +246,9 @@ static void put_totals(FILE *out, const struct nibble_report *report)
     if (report->elements_chosen)
         fprintf(out, "\nchosen     %.3f bits per weight for %s elements, float included",
                 report->bits_chosen, a);
+    if (report->codes_stored)
+        fprintf(out, "\nstored     %zu weight%s as the codes that QuantizeLinear makes",
+                report->codes_stored, report->codes_stored == 1 ? "" : "s");
     put_copies(out, report);
     format_bytes(a, report->weight_bytes_before);
     format_bytes(b, report->weight_bytes_after);
@@ -254,7 +257,7 @@ static void put_totals(FILE *out, const struct nibble_report *report)
     format_bytes(b, report->bytes_after);
     if (!*report->output)
         fprintf(out, "model      %s (nothing written)\n", a);
-    else if (report->quantized == 0)
+    else if (report->quantized == 0 && report->codes_stored == 0)
         fprintf(out, "model      %s, written unchanged\n", a);
     else
         fprintf(out, "model      %s -> %s, %.2f times smaller\n", a, b,

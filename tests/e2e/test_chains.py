@@ -34,7 +34,7 @@ class Chain:
         self.nodes, self.tensors = [], []
 
     def const(self, array, name):
-        tensor = numpy_helper.from_array(np.ascontiguousarray(array), name)
+        tensor = numpy_helper.from_array(np.require(array, requirements="C"), name)
         if self.as_nodes:
             self.nodes.append(build.constant(tensor))
         else:
@@ -96,6 +96,28 @@ def long(c):
     c.squeeze(wide, [0])
 
 
+def weight_norm(c):
+    """v * (g / ||v||), as PyTorch writes it."""
+    v, g = c.weight(K, N), c.const(noise((K, 1), 9).astype(np.float32), "g")
+    squares = c.add("Pow", [v, c.const(np.float32(2), "two")], "squares")
+    sums = c.add("MatMul", [squares, c.const(np.ones((N, 1), np.float32), "ones")], "sums")
+    norms = c.add("Sqrt", [sums], "norms")
+    c.add("Mul", [v, c.add("Div", [g, norms], "ratio")])
+
+
+def low_rank(c):
+    """W + a B A"""
+    product = c.add("MatMul", [c.weight(K, 4, name="B"), c.weight(4, N, name="A")], "BA")
+    scaled = c.add("Mul", [c.const(np.float32(2), "a"), product], "aBA")
+    c.add("Add", [c.weight(K, N), scaled])
+
+
+def half(c):
+    """Weights that are used in float16 and then widened again."""
+    c.add("Cast", [c.add("Cast", [c.weight(K, N)], "h", to=TensorProto.FLOAT16)],
+          to=TensorProto.FLOAT)
+
+
 FOLDED = {
     "identity": lambda c: c.add("Identity", [c.weight(K, N)]),
     "identity-twice": lambda c: c.add("Identity", [
@@ -133,10 +155,20 @@ FOLDED = {
     "cast-transpose": lambda c: c.add("Transpose", [
         c.add("Cast", [c.weight(N, K, dtype=np.float16)], "a", to=1)], perm=[1, 0]),
     "long": long,
+    "weight-norm": weight_norm,
+    "low-rank": low_rank,
+    "half": half,
+    "scaled": lambda c: c.add("Mul", [c.weight(K, N), c.const(np.float32(0.5), "a")]),
+    "expert": lambda c: c.add("Gather", [
+        c.weight(3, K, N), c.const(np.array(2), "index")], axis=0),
+    "backwards-index": lambda c: c.squeeze(c.add("Gather", [
+        c.weight(K, 3, N), c.const(np.array([-1]), "index")], "a", axis=1), [1]),
 }
 NEWER = {"slice-steps": (10, lambda c: c.slice(c.weight(96, N), [1], [96], [0], steps=[2])),
          "unsqueeze-negative": (11, lambda c: c.squeeze(
              c.unsqueeze(c.weight(K, N), [-1], "a"), [-1])),
+         "slice-backwards": (10, lambda c: c.slice(
+             c.weight(K, N), [-1], [-K - 1], [0], steps=[-1])),
          "slice-axes-negative": (10, lambda c: c.slice(c.weight(K, 50), [-45], [-5], [-1]))}
 # What becomes of these is named after the source, and what the MatMul takes in `plain`:
 # consumers of an Identity are pointed to its source, and codes are stored transposed.
@@ -271,12 +303,6 @@ def chained(name, opset=13):
     return build_chain(name, opset)
 
 
-def backwards():
-    chain = Chain(13)
-    chain.slice(chain.weight(K, N), [-1], [-K - 1], [0], steps=[-1])
-    return kept(chain)
-
-
 def cut_at_run_time():
     chain = Chain(13)
     chain.add("Slice", [chain.weight(60, N), "from", chain.ints([60]), chain.ints([0])])
@@ -315,7 +341,6 @@ KEPT = {
                                     outputs=[info("Z", rank=2)]),
     "cut at run time": cut_at_run_time,
     "overridable": overridable,
-    "backwards": backwards,
     "no weight": no_weight,
 }
 
@@ -353,6 +378,44 @@ def test_small_results_stay(least, done, run, tmp_path):
     assert finished.returncode == 0
     before, after = (tmp_path / "in.onnx").read_bytes(), (tmp_path / "out.onnx").read_bytes()
     assert (before != after) == bool(done)
+
+
+# ---- codes that QuantizeLinear makes ------------------------------------------------
+
+@pytest.mark.parametrize("zero", [np.int8, np.uint8])
+def test_codes_of_quantize_linear(zero, quantize, run):
+    """They are stored as they are: nothing is rounded twice. ONNX Runtime is the oracle."""
+    chain = Chain(13)
+    scale = chain.const((np.abs(noise((N,), 3)) / 40).astype(np.float32), "scale")
+    zeros = chain.const(np.full(N, 7, zero), "zeros")
+    chain.add("QuantizeLinear", [chain.weight(K, N), scale, zeros], "codes", axis=1)
+    chain.add("DequantizeLinear", ["codes", scale, zeros], axis=1)
+    model = matmul(chain)
+    result = quantize(model, *SCHEME.options())
+    codes, = [t for t in result.load().graph.initializer if t.name == "codes"]
+    wanted = build.model(chain.nodes, [], [info("codes", helper.np_dtype_to_tensor_dtype(
+        np.dtype(zero)), rank=2)], chain.tensors, 13)
+    wanted = runtime.run_ort(wanted.SerializeToString(), [{}], False)[0][0]
+    assert np.array_equal(numpy_helper.to_array(codes), wanted)
+    assert [n.op_type for n in result.load().graph.node] == ["DequantizeLinear", "MatMul"]
+    assert result.report["codes_stored"] == 1 and result.report["quantized"] == 0
+    assert result.output.stat().st_size < result.model.stat().st_size / 2
+    before, after = (runtime.run_ort(path, FEEDS, False) for path in (result.model, result.output))
+    assert np.array_equal(before[0][0], after[0][0])
+    strict = run("quantize", result.model, "-o", result.output, "--strict", *SCHEME.options()[-2:])
+    assert strict.returncode == 0 and b"unchanged" not in strict.stdout + strict.stderr
+
+
+def test_codes_that_others_need(quantize):
+    """The float weight has another use, so its codes would only come on top."""
+    chain = Chain(13)
+    scale = chain.const(np.float32(0.1), "scale")
+    chain.add("QuantizeLinear", [chain.weight(K, N), scale], "codes")
+    chain.add("DequantizeLinear", ["codes", scale])
+    model = matmul(chain, [node("Neg", ["P"], "Z")], (), [info("Z", rank=2)])
+    result = quantize(model, *SCHEME.options())
+    assert result.report["codes_stored"] == 0
+    assert result.output.read_bytes() == result.model.read_bytes()
 
 
 # ---- weights that stay float --------------------------------------------------------

@@ -1,11 +1,8 @@
 /* DequantizeLinear and QuantizeLinear. */
-#include "compare/evaluate_operators.h"
+#include "constants/evaluate_operators.h"
 #include "onnx/node.h"
-#include "onnx/tensor.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* How the elements of an array see the parameters of its groups. */
 struct grouping {
@@ -67,26 +64,49 @@ bool dequantize(struct array *codes, const struct array *scales,
 static bool take_parameters(struct node_call *c, struct array *x, struct array *scales,
                             struct array *zeros, size_t *axis)
 {
-    *zeros = (struct array){0};
-    bool ok = call_input(c, 0, x) && call_input(c, 1, scales) &&
-              (!call_has(c, 2) || call_input(c, 2, zeros));
+    bool ok = call_array(c, 0, x) && call_array(c, 1, scales) &&
+              (!call_has(c, 2) || call_array(c, 2, zeros));
     if (!call_axis(node_int(c->node, "axis", 1), x->rank, axis))
         *axis = 0; /* one scale for all needs none */
     return ok;
 }
 
-bool evaluate_dequantize_linear(struct node_call *c, struct array *out)
+/* In a dry evaluation: the dims of the input, with that type. */
+static bool give_shape(struct node_call *c, int data_type, struct constant *out)
 {
-    struct array scales = {0}, zeros = {0};
+    struct constant from;
+    return call_input(c, 0, &from) &&
+           constant_shape(out, data_type, from.dims, from.rank, c->e->limit);
+}
+
+static int type_of_input(struct node_call *c, size_t index)
+{
+    const struct value *value = input_value(c->scope, c->node, index);
+    struct constant of;
+    return value && evaluate_shape_of(c->e, value, &of) ? of.data_type : DATA_UNDEFINED;
+}
+
+bool evaluate_dequantize_linear(struct node_call *c, struct constant *out)
+{
+    struct array x = {0}, scales = {0}, zeros = {0};
     size_t axis;
     int64_t block = node_int(c->node, "block_size", 0);
+    int type = type_of_input(c, 1);
+    if (!data_type_is_float(type) || block < 0)
+        return false;
+    if (c->e->dry)
+        return give_shape(c, type, out);
     bool ok =
-        take_parameters(c, out, &scales, &zeros, &axis) && block >= 0 &&
-        dequantize(out, &scales, call_has(c, 2) ? &zeros : NULL, axis, (uint64_t)block);
+        take_parameters(c, &x, &scales, &zeros, &axis) &&
+        dequantize(&x, &scales, call_has(c, 2) ? &zeros : NULL, axis, (uint64_t)block) &&
+        call_give(c, out, type, &x);
+    array_free(&x);
     array_free(&scales);
     array_free(&zeros);
     return ok;
 }
+
+/* ---- QuantizeLinear ----------------------------------------------------- */
 
 /* x / scale plus the zero point, as a code of the type. */
 static float encode(int type, float x, float zero)
@@ -102,34 +122,58 @@ static float encode(int type, float x, float zero)
 
 static int code_type(struct node_call *c)
 {
-    const struct value *zero = input_value(c->scope, c->node, 2);
-    const Onnx__TensorProto *tensor = zero ? value_constant(zero) : NULL;
     int type = (int)node_int(c->node, "output_dtype", 0);
-    return tensor ? tensor->data_type : type ? type : DATA_UINT8;
+    if (call_has(c, 2))
+        return type_of_input(c, 2);
+    return type ? type : DATA_UINT8;
 }
 
-/* Codes that are made when the model runs: (x / scale) rounded, plus the zero point. */
-bool evaluate_quantize_linear(struct node_call *c, struct array *out)
+/* Whether codes of the type can be made: integers of at most 16 bits, and floats of 16.
+ */
+static bool is_code_type(int type)
 {
-    struct array scales = {0}, zeros = {0};
+    unsigned bits = data_type_bits(type);
+    const char *name = data_type_name(type);
+    bool real = data_type_is_float(type) && bits == 16;
+    return real || (bits > 0 && bits <= 16 && (*name == 'i' || *name == 'u'));
+}
+
+static void make_codes(struct array *x, const struct grouping *g,
+                       const struct array *scales, const struct array *zeros, int type)
+{
+    for (uint64_t i = 0; i < x->count; i++) {
+        uint64_t step = 0, inner = g->single ? 1 : g->inner, run = i / inner;
+        uint64_t at =
+            g->single ? 0 : group_at(g, run / g->length, run % g->length, &step);
+        at += !g->single && step ? i % inner : 0;
+        float zero = zeros->count ? zeros->values[at] : 0;
+        x->values[i] = encode(type, x->values[i] / scales->values[at], zero);
+    }
+}
+
+/* (x / scale) rounded, plus the zero point. */
+bool evaluate_quantize_linear(struct node_call *c, struct constant *out)
+{
+    struct array x = {0}, scales = {0}, zeros = {0};
     struct grouping g;
     size_t axis;
     int64_t block = node_int(c->node, "block_size", 0);
     int type = code_type(c);
-    unsigned bits = data_type_bits(type);
-    bool ok = bits > 0 && bits <= 16 && (!data_type_is_float(type) || bits == 16) &&
-              block >= 0 && take_parameters(c, out, &scales, &zeros, &axis) &&
-              group(out, &scales, axis, (uint64_t)block, &g) &&
+    if (!is_code_type(type) || block < 0)
+        return false;
+    if (c->e->dry)
+        return give_shape(c, type, out);
+    bool ok = take_parameters(c, &x, &scales, &zeros, &axis) &&
+              group(&x, &scales, axis, (uint64_t)block, &g) &&
               (zeros.count == 0 || zeros.count == scales.count);
-    for (uint64_t i = 0; ok && i < out->count; i++) {
-        uint64_t step, inner = g.single ? 1 : g.inner, run = i / inner;
-        uint64_t at = g.single ? 0 : group_at(&g, run / g.length, run % g.length, &step);
-        at += !g.single && step ? i % inner : 0;
-        float zero = zeros.count ? zeros.values[at] : 0;
-        out->values[i] = encode(type, out->values[i] / scales.values[at], zero);
+    uint64_t count = x.count;
+    if (ok) {
+        make_codes(&x, &g, &scales, &zeros, type);
+        ok = call_give(c, out, type, &x);
     }
     if (ok) /* from here on it is what stands for the weight */
-        c->e->codes = (struct source){c->e->real.name, data_type_name(type), out->count};
+        c->e->codes = (struct source){c->e->real.name, data_type_name(type), count};
+    array_free(&x);
     array_free(&scales);
     array_free(&zeros);
     return ok;
