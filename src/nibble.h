@@ -22,7 +22,9 @@
  *   10 log10(sum x^2 / sum (x - x')^2), where x are the weight's elements and x' are the
  *   numbers that its codes stand for.
  *
- * The library never prints, never exits and keeps no global state. Several threads may
+ * The library never prints, never exits and keeps no global state. It works with 128 KiB
+ * of stack, and with fewer threads if the system refuses them. Writing beyond a limit on
+ * the size of files is an error if the program ignores SIGXFSZ. Several threads may
  * call it at once. Memory stays bounded whatever the size of the model: the library maps
  * the file and reads weights piece by piece. The output depends on the model and the
  * options only. It does not depend on the CPU or on the number of threads.

@@ -34,7 +34,8 @@ void progress_show(void *progress, uint64_t done, uint64_t total);
 void progress_clear(struct progress *progress);
 
 /* Makes SIGINT, SIGTERM and SIGHUP set the returned flag, unless they are ignored
- * already. Makes writing to a closed pipe an error, which does not kill the process. */
+ * already. Makes it an error, not a signal, to write to a closed pipe or beyond a limit
+ * on the size of files. */
 const volatile int *signals_catch(void);
 
 /* Dies of the caught signal, if there is one. */

@@ -33,7 +33,7 @@ bool fd_write_all(int fd, const char *data, size_t size, const char *path,
 static bool copy_rest(int in, int out, const char *path, const volatile int *cancel,
                       struct error *err)
 {
-    char buffer[64 << 10];
+    char buffer[16 << 10];
     for (;;) {
         if (cancelled(cancel, err))
             return false;

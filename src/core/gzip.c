@@ -8,7 +8,10 @@
 #include <unistd.h>
 #include <zlib.h>
 
-enum { GZIP_BUFFER = 64 << 10 };
+enum {
+    GZIP_BUFFER = 64 << 10, /* of zlib, on the heap */
+    COPY_BUFFER = 16 << 10, /* ours, on the stack */
+};
 
 /* Opens zlib's stream on a duplicate of fd, so that closing it leaves fd open. */
 static gzFile stream_open(int fd, const char *mode, struct error *err)
@@ -28,7 +31,7 @@ static gzFile stream_open(int fd, const char *mode, struct error *err)
 bool gzip_inflate(int in, int out, const char *path, const volatile int *cancel,
                   struct error *err)
 {
-    char buffer[GZIP_BUFFER];
+    char buffer[COPY_BUFFER];
     int n = 0, code = Z_OK;
     gzFile stream = NULL;
     if (lseek(in, 0, SEEK_SET) == 0)
@@ -52,7 +55,7 @@ bool gzip_inflate(int in, int out, const char *path, const volatile int *cancel,
 bool gzip_deflate(int in, int out, const char *path, const volatile int *cancel,
                   struct error *err)
 {
-    char buffer[GZIP_BUFFER];
+    char buffer[COPY_BUFFER];
     ssize_t n = 0;
     gzFile stream = NULL;
     if (lseek(in, 0, SEEK_SET) == 0)

@@ -280,7 +280,7 @@ bool output_resize(struct output *output, uint64_t size, struct error *err)
 /* Copies the finished temporary file to a stream. */
 static bool stream_out(struct output *output, struct error *err)
 {
-    char buffer[64 << 10];
+    char buffer[16 << 10];
     off_t offset = 0;
     for (;;) {
         ssize_t n = pread(output->fd, buffer, sizeof buffer, offset);

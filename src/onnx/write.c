@@ -15,7 +15,7 @@ struct stream {
     struct error *err;
     uint64_t offset; /* the offset of buffer[0] in the file */
     size_t used;
-    uint8_t buffer[64 << 10];
+    uint8_t buffer[16 << 10];
 };
 
 static void stream_flush(struct stream *stream)

@@ -196,16 +196,19 @@ static void exact_group(struct exact *e, const struct quant_scheme *scheme, floa
     keep_better(e, scheme->scale_type, best.scale, best.zero, &error, scale, zero);
 }
 
+_Static_assert(sizeof(struct exact) <= FIT_SCRATCH, "scratch");
+
 enum quant_fit fit_exact(const struct fit *fit, const struct matrix *matrix, size_t from,
                          size_t count, float *scales, uint8_t *zeros)
 {
-    struct exact e = {.type = quant_type_info(fit->scheme->type)};
+    struct exact *e = fit->scratch;
     if (gather_length(matrix) > EXACT_MAX)
         return fit_search(fit, matrix, from, count, scales, zeros);
+    e->type = quant_type_info(fit->scheme->type);
     enum quant_fit result = fit_rtn(fit, matrix, from, count, scales, zeros);
     for (size_t k = 0; k < count && result == QUANT_FIT_OK; k++) {
-        exact_gather(&e, fit, matrix, from + k);
-        exact_group(&e, fit->scheme, &scales[k], &zeros[k]);
+        exact_gather(e, fit, matrix, from + k);
+        exact_group(e, fit->scheme, &scales[k], &zeros[k]);
     }
     return result;
 }

@@ -5,6 +5,9 @@
 #include "quant/ranges.h"
 #include "quant/rtn.h"
 
+#include <stddef.h>
+#include <stdlib.h>
+
 enum { RUN_GROUPS = 256 }; /* groups fitted at once if runs are long */
 
 /* ---- round to nearest ----------------------------------------------- */
@@ -71,6 +74,37 @@ static enum quant_fit fit_nothing(const struct fit *fit, size_t count, float *sc
     return result;
 }
 
+static enum quant_fit fit_groups(const struct fit *fit, size_t group, size_t end,
+                                 float *scales, uint8_t *zeros)
+{
+    enum quant_fit result = QUANT_FIT_OK;
+    while (group < end && result != QUANT_FIT_NOT_FINITE) {
+        struct matrix matrix = matrix_of_group(fit->shape, group);
+        size_t from = group - matrix.group;
+        size_t n = size_min(matrix_groups(&matrix) - from, end - group);
+        result = fit_worse(
+            result, methods[fit->scheme->method](fit, &matrix, from, n, scales, zeros));
+        scales += n;
+        zeros += n;
+        group += n;
+    }
+    return result;
+}
+
+/* Where memory has run out, the stack is the last resort. So a fit can't fail. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wframe-larger-than="
+__attribute__((noinline)) static enum quant_fit fit_on_stack(struct fit *fit,
+                                                             size_t group, size_t end,
+                                                             float *scales,
+                                                             uint8_t *zeros)
+{
+    _Alignas(max_align_t) char scratch[FIT_SCRATCH];
+    fit->scratch = scratch;
+    return fit_groups(fit, group, end, scales, zeros);
+}
+#pragma GCC diagnostic pop
+
 enum quant_fit quant_fit_weighted(const struct kernels *kernels,
                                   const struct quant_scheme *scheme,
                                   struct quant_source source,
@@ -78,22 +112,18 @@ enum quant_fit quant_fit_weighted(const struct kernels *kernels,
                                   const struct quant_shape *shape, size_t first,
                                   size_t count, float *scales, uint8_t *zeros)
 {
-    const struct fit fit = {kernels, scheme, source, shape, importance};
+    struct fit fit = {kernels, scheme, source, shape, importance, NULL};
     size_t each = shape->block == 0 ? 1 : shape->inner;
     size_t group = first * each, end = (first + count) * each;
-    enum quant_fit result = QUANT_FIT_OK;
     if (quant_elements(shape) == 0)
         return fit_nothing(&fit, end - group, scales, zeros);
-    while (group < end && result != QUANT_FIT_NOT_FINITE) {
-        struct matrix matrix = matrix_of_group(shape, group);
-        size_t from = group - matrix.group;
-        size_t n = size_min(matrix_groups(&matrix) - from, end - group);
-        result = fit_worse(
-            result, methods[scheme->method](&fit, &matrix, from, n, scales, zeros));
-        scales += n;
-        zeros += n;
-        group += n;
-    }
+    if (scheme->method == QUANT_RTN)
+        return fit_groups(&fit, group, end, scales, zeros);
+    fit.scratch = malloc(FIT_SCRATCH);
+    if (!fit.scratch)
+        return fit_on_stack(&fit, group, end, scales, zeros);
+    enum quant_fit result = fit_groups(&fit, group, end, scales, zeros);
+    free(fit.scratch);
     return result;
 }
 

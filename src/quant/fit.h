@@ -15,7 +15,12 @@ struct fit {
     struct quant_source source;
     const struct quant_shape *shape;
     const struct quant_importance *importance; /* NULL: all elements count once */
+    void *scratch;                             /* FIT_SCRATCH bytes for the method */
 };
+
+/* The search has large arrays. They are not on the stack, which threads of other programs
+ * may have little of: 128 KiB with musl. */
+enum { FIT_SCRATCH = 236 << 10 };
 
 /* Fits `count` groups of a matrix. The first one is number `from` of the matrix. */
 typedef enum quant_fit fit_method(const struct fit *fit, const struct matrix *matrix,

@@ -69,26 +69,26 @@ static size_t longest_short_group(const struct scale_search *s)
 enum quant_fit fit_search(const struct fit *fit, const struct matrix *matrix, size_t from,
                           size_t count, float *scales, uint8_t *zeros)
 {
-    struct scale_search s;
+    struct scale_search *s = fit->scratch;
     enum quant_fit result = fit_rtn(fit, matrix, from, count, scales, zeros);
     if (result != QUANT_FIT_OK)
         return result;
-    s.fit = fit;
-    s.matrix = matrix;
-    s.type = quant_type_info(fit->scheme->type);
-    s.steps = (float)(s.type->hi - s.type->lo);
-    s.middle = (float)(1 << (s.type->bits - 1));
-    s.limit = s.type->bits == 4 ? LIMIT_4BIT : LIMIT_8BIT;
-    s.step = 0;
-    s.length = gather_length(matrix);
-    s.series = search_series(s.type, s.length);
+    s->fit = fit;
+    s->matrix = matrix;
+    s->type = quant_type_info(fit->scheme->type);
+    s->steps = (float)(s->type->hi - s->type->lo);
+    s->middle = (float)(1 << (s->type->bits - 1));
+    s->limit = s->type->bits == 4 ? LIMIT_4BIT : LIMIT_8BIT;
+    s->step = 0;
+    s->length = gather_length(matrix);
+    s->series = search_series(s->type, s->length);
     if (fit->importance)
-        search_weighted(&s, from, count, scales, zeros);
-    else if (s.length > UINT32_MAX)
+        search_weighted(s, from, count, scales, zeros);
+    else if (s->length > UINT32_MAX)
         return QUANT_FIT_OK; /* more than a histogram can count: keep round to nearest */
-    else if (s.length > longest_short_group(&s))
-        search_histograms(&s, from, count, scales, zeros);
+    else if (s->length > longest_short_group(s))
+        search_histograms(s, from, count, scales, zeros);
     else
-        search_short(&s, from, count, scales, zeros);
+        search_short(s, from, count, scales, zeros);
     return QUANT_FIT_OK;
 }

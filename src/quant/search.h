@@ -45,6 +45,17 @@ struct scale_search {
     int16_t integers[MAX_INTEGERS];
 };
 
+/* Behind it, fit->scratch has room for what another way to search needs. */
+#define SEARCH_FITS(type)                                                       \
+    _Static_assert(sizeof(struct scale_search) + sizeof(type) <= FIT_SCRATCH && \
+                       sizeof(struct scale_search) % _Alignof(type) == 0,       \
+                   "scratch")
+
+static inline void *search_rest(struct scale_search *s)
+{
+    return s + 1;
+}
+
 /* ---- trials: search_trials.c ---------------------------------------- */
 
 /* The first scales for groups of that length. */

@@ -70,18 +70,20 @@ static bool is_certain(const struct scale_search *s, const struct histogram *h,
     return true;
 }
 
+SEARCH_FITS(struct histogram);
+
 /* Searches one group. If the result is certain to be better, writes it and returns
  * true. */
-static bool search_group(const struct scale_search *s, const struct binning *binning,
+static bool search_group(struct scale_search *s, const struct binning *binning,
                          const uint32_t *counts, float *scale, uint8_t *zero,
                          struct search_tile *t)
 {
-    struct histogram h;
+    struct histogram *h = search_rest(s);
     struct candidates candidates;
-    histogram_make(&h, binning, (float)(uint8_t)(*zero - s->type->lo), counts);
-    search_one(s, &h, scale, zero, t);
+    histogram_make(h, binning, (float)(uint8_t)(*zero - s->type->lo), counts);
+    search_one(s, h, scale, zero, t);
     candidates_make(s, &candidates, t, 1, scale, zero);
-    if (s->type->bits != 4 || !is_certain(s, &h, &candidates))
+    if (s->type->bits != 4 || !is_certain(s, h, &candidates))
         return false;
     candidates_select(s, &candidates, 0, candidates.count - 1, scale, zero);
     return true;

@@ -130,29 +130,34 @@ static size_t best_candidate(struct weighted_group *w, const struct scale_search
     return best;
 }
 
+SEARCH_FITS(struct weighted_group);
+
 void search_weighted(struct scale_search *s, size_t from, size_t count, float *scales,
                      uint8_t *zeros)
 {
-    struct weighted_group w = {.fit = s->fit, .matrix = s->matrix, .length = s->length};
+    struct weighted_group *w = search_rest(s);
     struct search_tile *t = &s->tile[0];
     struct candidates candidates;
+    w->fit = s->fit;
+    w->matrix = s->matrix;
+    w->length = s->length;
     s->step = 1;
     if (s->type->bits == 4) {
         s->series = series_4bit;
         s->series.more_zeros = s->length <= SHORT_GROUP;
     }
     for (size_t k = 0; k < count; k++) {
-        w.group = from + k;
-        w.held = 0;
-        measure_importance(&w);
+        w->group = from + k;
+        w->held = 0;
+        measure_importance(w);
         search_begin(s, t, 1, scales + k, zeros + k);
         for (size_t stage = 0; stage < search_stages; stage++) {
             search_stage_trials(s, t, stage);
-            if (t->trials != 0 && w.most > 0)
-                all_trials(&w, s->steps, t);
+            if (t->trials != 0 && w->most > 0)
+                all_trials(w, s->steps, t);
         }
         candidates_make(s, &candidates, t, 1, scales + k, zeros + k);
-        candidates_select(s, &candidates, 0, best_candidate(&w, s, &candidates),
+        candidates_select(s, &candidates, 0, best_candidate(w, s, &candidates),
                           scales + k, zeros + k);
     }
 }

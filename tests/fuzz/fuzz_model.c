@@ -9,7 +9,7 @@
  *         -Dc_args=-fsanitize=fuzzer-no-link
  *     meson compile -C build/fuzz libnibble.a
  *     clang -g -fsanitize=fuzzer,address,undefined -Isrc tests/fuzz/fuzz_model.c \
- *         build/fuzz/src/libnibble.a -lprotobuf-c -lz -lcjson -lm -fopenmp -o
+ *         build/fuzz/src/libnibble.a -lprotobuf-c -lz -lcjson -lm -pthread -o
  * build/fuzz/model python3 tests/fuzz/corpus.py build/fuzz/corpus build/fuzz/model
  * -max_len=65536 -timeout=20 build/fuzz/corpus
  *

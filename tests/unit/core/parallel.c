@@ -3,7 +3,13 @@
 #include "core/parallel.h"
 #include "support.h"
 
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { MOST = 5000, WORKERS = 64 };
@@ -88,12 +94,63 @@ static void test_threads(void **state)
     assert_int_equal(parallel_threads(1024, SIZE_MAX), 1024);
 }
 
+/* ---- threads that the system refuses ----------------------------------- */
+
+static int allowed = INT_MAX;
+
+/* Stands in for the system's function, as everywhere in this program. */
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                   void *(*function)(void *), void *data)
+{
+    int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    void *address = dlsym(RTLD_NEXT, "pthread_create");
+    memcpy(&real, &address, sizeof real);
+    return allowed-- > 0 ? real(thread, attributes, function, data) : EAGAIN;
+}
+
+static void test_refused_threads(void **state)
+{
+    (void)state;
+    for (int most = 0; most < 4; most++) {
+        struct work *work = work_new(4, MOST);
+        allowed = most;
+        assert_true(parallel_for(MOST, 4, visit, work));
+        allowed = INT_MAX;
+        for (size_t i = 0; i < MOST; i++)
+            assert_int_equal(work->seen[i], 1);
+        assert_false(work->bad_worker);
+    }
+}
+
+static bool mask_of(void *context, size_t index, int worker)
+{
+    sigset_t mask;
+    (void)index;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    if (worker > 0 && (!sigismember(&mask, SIGTERM) || sigismember(&mask, SIGBUS)))
+        atomic_store((atomic_bool *)context, true);
+    usleep(100);
+    return true;
+}
+
+/* Signals go to the threads of the caller, whose mask stays as it was. */
+static void test_signals(void **state)
+{
+    (void)state;
+    sigset_t before, after;
+    atomic_bool wrong = false;
+    pthread_sigmask(SIG_SETMASK, NULL, &before);
+    assert_true(parallel_for(100, 3, mask_of, &wrong));
+    pthread_sigmask(SIG_SETMASK, NULL, &after);
+    assert_false(wrong);
+    assert_int_equal(sigismember(&before, SIGTERM), sigismember(&after, SIGTERM));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_every_index_once),
-        TEST(test_stops),
-        TEST(test_threads),
+        TEST(test_every_index_once), TEST(test_stops),   TEST(test_threads),
+        TEST(test_refused_threads),  TEST(test_signals),
     };
     return RUN(tests);
 }

@@ -1,0 +1,89 @@
+"""A machine with little of everything: stack, threads, memory, descriptors, and space. The program
+does its work with less, or ends with a clear error and leaves the old output as it was."""
+
+import errno
+import os
+import pathlib
+import resource
+import shutil
+import tempfile
+
+import pytest
+
+import models
+
+METHODS = [["--method", "rtn"], ["--method", "search"], ["--method", "exact"],
+           ["--type", "uint8"], ["--per-tensor"], ["--bits-per-weight", "5"],
+           ["--decode", "load", "--external-data"]]
+
+
+@pytest.fixture
+def wide(folder):
+    """Weights with long rows and with long columns."""
+    weights = {"rows": models.integers(64, 8192), "columns": models.integers(8192, 64)}
+    (folder / "wide.onnx").write_bytes(models.chain(weights).SerializeToString())
+    return "wide.onnx"
+
+
+def limit(kind, value):
+    return lambda: resource.setrlimit(kind, (value, value))
+
+
+def run(nibble, *arguments, before):
+    process = nibble.start(*arguments, preexec_fn=before)
+    _, text = process.communicate(timeout=120)
+    return process.returncode, text.decode()
+
+
+@pytest.mark.parametrize("options", METHODS, ids=" ".join)
+def test_small_stack(nibble, wide, options):
+    """128 KiB are musl's default for threads."""
+    status, text = run(nibble, wide, "-o", "out.onnx", "-q", *options,
+                       before=limit(resource.RLIMIT_STACK, 128 << 10))
+    assert (status, text) == (0, "")
+    status, text = run(nibble, wide, "-o", "out.onnx.gz", "-q",
+                       before=limit(resource.RLIMIT_STACK, 128 << 10))
+    assert (status, text) == (0, "")
+
+
+@pytest.mark.parametrize("out", ["out.onnx", "out.onnx.gz"])
+def test_limit_of_file_size(nibble, folder, wide, out):
+    (folder / out).write_text("old")
+    for limited in [100, 5000, 200000]:
+        status, text = run(nibble, wide, "-o", out, "-q",
+                           before=limit(resource.RLIMIT_FSIZE, limited))
+        assert status == 1 and os.strerror(errno.EFBIG) in text
+        assert (folder / out).read_text() == "old"
+        assert sorted(os.listdir(folder)) == sorted(["model.onnx", out, wide])
+
+
+def no_threads():
+    """A limit of processes does not hold for root."""
+    resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+    if os.geteuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+
+
+def test_no_threads(nibble, folder, wide):
+    with tempfile.TemporaryDirectory() as open_folder:
+        os.chmod(open_folder, 0o777)
+        model = shutil.copy(folder / wide, open_folder)
+        one, many = f"{open_folder}/one.onnx", f"{open_folder}/many.onnx"
+        assert nibble(model, "-o", one, "-q", "--threads", "1").status == 0
+        status, text = run(nibble, model, "-o", many, "-q", "--threads", "16",
+                           before=no_threads)
+        assert (status, text) == (0, "")
+        assert pathlib.Path(many).read_bytes() == pathlib.Path(one).read_bytes()
+
+
+@pytest.mark.parametrize("megabytes", [10, 16, 24, 40])
+def test_little_memory(nibble, folder, wide, megabytes):
+    (folder / "out.onnx").write_text("old")
+    status, text = run(nibble, wide, "-o", "out.onnx", "-q", "--threads", "2",
+                       before=limit(resource.RLIMIT_AS, megabytes << 20))
+    assert status in (0, 1, 127)
+    if status != 0:
+        assert (folder / "out.onnx").read_text() == "old"
+        assert "emory" in text
+    assert sorted(os.listdir(folder)) == ["model.onnx", "out.onnx", wide]
