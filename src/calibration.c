@@ -156,6 +156,7 @@ void nibble_calibration_free(struct nibble_calibration *c)
     if (!c)
         return;
     trying_free(c->trying);
+    choice_table_free(c->table);
     map_free(&c->costs);
     arena_destroy(c->arena);
     observer_free(&c->observer);
@@ -208,11 +209,19 @@ enum nibble_status nibble_calibration_instrument(const struct nibble_calibration
 
 /* ---- runs and solutions ------------------------------------------------ */
 
+/* What choices cost is out of date. */
+static void forget_table(struct nibble_calibration *c)
+{
+    choice_table_free(c->table);
+    c->table = NULL;
+}
+
 enum nibble_status nibble_calibration_observe(struct nibble_calibration *c,
                                               const struct nibble_array *arrays,
                                               size_t count, struct nibble_error *error)
 {
     struct error err = {0};
+    forget_table(c);
     observer_run(&c->observer, c->algebra, arrays, count, c->options.threads, &err);
     return public_error(&err, error);
 }
@@ -235,6 +244,7 @@ enum nibble_status nibble_calibration_load(struct nibble_calibration *c, const c
                                            struct nibble_error *error)
 {
     struct error err = {0};
+    forget_table(c);
     if (is_named(path, &err))
         stats_load(path, &c->observer.statistics, c->identity, c->options.cancel, &err);
     return public_error(&err, error);

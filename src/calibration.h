@@ -4,7 +4,7 @@
 
 #include "calibrate/observe.h"
 #include "calibrate/solutions.h"
-#include "choose.h"
+#include "choice_table.h"
 
 /* The model with its plan, read anew by each call that needs it. */
 struct session {
@@ -26,9 +26,10 @@ struct nibble_calibration {
     uint64_t identity;
     struct algebra *algebra;
     struct observer observer;
-    struct trying *trying; /* calibration_trials.c; NULL: no trials */
-    struct map costs;      /* of weights by plan_key: double, */
-    struct arena *arena;   /* and keys and numbers are in here */
+    struct trying *trying;      /* calibration_trials.c; NULL: no trials */
+    struct map costs;           /* of weights by plan_key: double, */
+    struct arena *arena;        /* and keys and numbers are in here */
+    struct choice_table *table; /* what choices cost, as far as is known; or NULL */
 };
 
 /* Reads the calibration's model; checks that it is the same. */

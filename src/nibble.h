@@ -241,8 +241,10 @@ struct nibble_options {
     size_t block_size;
     /* 0, or an upper bound on the average bits per weight, at most 64. The library then
      * chooses type and granularity for each weight: 4 bits in the default granularity or
-     * in blocks of 128, 64 or 32, 8 bits, or float. Among all choices within the bound it
-     * takes one with nearly the least sum, over the weights, of noise / signal.
+     * in blocks of 128, 64 or 32, 8 bits, or float. With calibration there are two more
+     * kinds: one scale per channel, where that makes no weight slower, and blocks of 64
+     * or 32 with zero points. Among all choices within the bound it takes one with nearly
+     * the least sum, over the weights, of noise / signal.
      *
      * The average counts codes, scales and zero points. It also counts the values of
      * weights that stay float by choice. It is taken over the weights that at least one

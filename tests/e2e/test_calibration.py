@@ -82,6 +82,46 @@ def test_without_data(mlp, tmp_path):
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
+def test_choices_are_measured_again(mlp, tmp_path):
+    """What choices cost is measured once, but again after more data, and for other options."""
+    asked = {"min_elements": 16, "bits_per_weight": 4.9, "scale_type": 1}
+    for step, more in enumerate([{}, {"exclude": "w2"}, {"symmetry": 1}, {}, {"observe": True}]):
+        if step == 0:
+            made, fresh = observed(mlp), observed(mlp)
+        if more.pop("observe", False):
+            for handle in (made, fresh):
+                handle.observe({"x": np.random.default_rng(9).normal(size=(4000, K)).astype(np.float32) * 9})
+        made.quantize(tmp_path / "again.onnx", **asked, **more)
+        fresh.save(tmp_path / "s.safetensors")
+        other = Calibration(mlp, min_elements=16)
+        other.load(tmp_path / "s.safetensors")
+        other.quantize(tmp_path / "new.onnx", **asked, **more)
+        assert (tmp_path / "again.onnx").read_bytes() == (tmp_path / "new.onnx").read_bytes()
+
+
+def test_zero_points_in_small_blocks(tmp_path):
+    """With data, blocks that lie to one side of zero get types with zero points, which take no more room."""
+    rng, size = np.random.default_rng(0), 128
+    skewed = rng.uniform(-0.2, 1, size=(size // 32, 1, size)) + rng.normal(size=(size // 32, 32, size)) * 0.1
+    even = rng.choice([-1.0, 1.0], size=(size, size)) * rng.uniform(0.9, 1, size=(size, size))
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "skewed"], ["y"]), helper.make_node("MatMul", ["y", "even"], ["z"])],
+        "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", size])],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["n", size])],
+        [numpy_helper.from_array(value.reshape(size, size).astype(np.float32), name)
+         for name, value in (("skewed", skewed), ("even", even))])
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), path)
+    made = Calibration(path)
+    made.observe({"x": rng.normal(size=(600, size)).astype(np.float32)})
+    made.quantize(tmp_path / "q.onnx", bits_per_weight=4.63, scale_type=1)
+    kinds = {t.name: t.data_type for t in onnx.load(tmp_path / "q.onnx").graph.initializer}
+    assert kinds["skewed_uint4"] == TensorProto.UINT4 and kinds["even_int4"] == TensorProto.INT4
+    quantize(path, tmp_path / "q.onnx", bits_per_weight=4.63, scale_type=1)  # as ever without data
+    kinds = {t.name: t.data_type for t in onnx.load(tmp_path / "q.onnx").graph.initializer}
+    assert kinds["skewed_int4"] == TensorProto.INT4
+
+
 @pytest.mark.parametrize("change, message", [
     (lambda run: run.pop("r"), "'r' is missing, an output of the instrumented model"),
     (lambda run: run.pop("x"), "'x' is missing, an input of the model"),
