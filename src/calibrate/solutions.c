@@ -38,6 +38,7 @@ struct solving {
     size_t job_count;
     struct map by_key;
     struct error *errors, *err; /* by worker */
+    int outer, inner;           /* threads for jobs, and for the tiles of one job */
 };
 
 /* ---- jobs -------------------------------------------------------------- */
@@ -204,12 +205,11 @@ static bool join_sites(const struct job *job, struct sums *sums, struct error *e
 }
 
 static bool solve_groups(const struct solving *s, const struct job *job,
-                         const struct sums *sums, const struct moment_buffers *buffers,
-                         struct error *err)
+                         const struct sums *sums, struct error *err)
 {
-    const struct solver solver = {s->options->algebra, s->options->kernels};
+    const struct solver solver = {s->options->algebra, s->options->kernels, s->inner};
     for (size_t g = 0; g < sums->groups; g++) {
-        struct moments moments = sums_moments(sums, g, buffers);
+        struct moments moments = sums_moments(sums, g);
         struct factor factor;
         if (cancelled(s->options->cancel, err) ||
             !factor_make(solver.algebra, &moments, job->centered, &factor, err))
@@ -242,48 +242,47 @@ static bool do_job(void *context, size_t index, int worker)
     struct error *err = &s->errors[worker];
     struct sums joined = {0};
     const struct sums *sums = job->sites ? &joined : job->sums;
-    struct moment_buffers buffers;
-    bool ok = moment_buffers_make(job->sums, &buffers) || error_memory(err);
+    bool ok = true;
     for (const struct task *task = job->tasks; ok && task; task = task->next)
         ok =
             solution_make(&task->weight, task->bias, task->solution) || error_memory(err);
     if (ok && job->sites)
         ok = join_sites(job, &joined, err);
-    ok = ok && solve_groups(s, job, sums, &buffers, err);
+    ok = ok && solve_groups(s, job, sums, err);
     for (const struct task *task = job->tasks; ok && task; task = task->next) {
         task->item->solution = task->solution;
         ok = give_back(task->item->source, err);
     }
     free(joined.first);
     free(joined.second);
-    moment_buffers_free(&buffers);
     return ok;
 }
 
-/* Each thread has two matrices of its own: not more of them than fit the room. */
-static int solving_threads(const struct solving *s)
+/* Each job has a matrix of its own. Where these are too large to have one for each
+ * thread, or jobs are few, a job has all threads. */
+static void set_threads(struct solving *s)
 {
-    const double room = 256 << 20;
-    int threads = parallel_threads(s->options->threads, s->job_count);
-    threads = algebra_threads(s->options->algebra, threads);
+    const double room = 128 << 20;
+    int all = algebra_threads(s->options->algebra,
+                              parallel_threads(s->options->threads, SIZE_MAX));
     double largest = 1;
     for (size_t i = 0; i < s->job_count; i++) {
         double n = (double)s->jobs[i].sums->inputs;
-        largest = n * n * 16 > largest ? n * n * 16 : largest;
+        largest = n * n * 8 > largest ? n * n * 8 : largest;
     }
-    if (threads > room / largest)
-        threads = (int)(room / largest);
-    return threads > 1 ? threads : 1;
+    bool each = s->job_count >= (size_t)all && largest * all <= room;
+    s->outer = each ? all : 1;
+    s->inner = each ? 1 : all;
 }
 
 static bool do_jobs(struct solving *s)
 {
-    int threads = solving_threads(s);
-    s->errors = calloc((size_t)threads, sizeof *s->errors);
+    set_threads(s);
+    s->errors = calloc((size_t)s->outer, sizeof *s->errors);
     if (!s->errors)
         return error_memory(s->err);
-    bool ok = parallel_for(s->job_count, threads, do_job, s);
-    for (int i = 0; !ok && i < threads; i++)
+    bool ok = parallel_for(s->job_count, s->outer, do_job, s);
+    for (int i = 0; !ok && i < s->outer; i++)
         if (s->errors[i].status != STATUS_OK)
             error_set(s->err, s->errors[i].status, "%s", s->errors[i].message);
     free(s->errors);

@@ -2,6 +2,7 @@
  * they do not depend on the number of threads. */
 #include "calibrate/statistics.h"
 #include "core/arena.h"
+#include "solve/triangle.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,12 +75,14 @@ const struct sums *statistics_find(const struct statistics *s, const char *key)
 
 bool sums_begin(struct sums *sums, struct error *err)
 {
-    size_t firsts, seconds;
+    size_t firsts, seconds, square;
     if (sums->second)
         return true;
-    if (__builtin_mul_overflow(sums->groups, sums->inputs, &firsts) ||
-        __builtin_mul_overflow(firsts, sums->inputs, &seconds))
+    if (__builtin_mul_overflow(sums->inputs, sums->inputs, &square) ||
+        __builtin_mul_overflow(sums->groups, sums->inputs, &firsts) ||
+        __builtin_mul_overflow(sums->groups, square, &seconds))
         return error_memory(err);
+    seconds = sums->groups * triangle_size(sums->inputs);
     sums->first = calloc(firsts, sizeof *sums->first);
     sums->second = sums->first ? calloc(seconds, sizeof *sums->second) : NULL;
     return sums->second || error_memory(err);
@@ -106,9 +109,9 @@ static void add_first(double *first, const double *x, size_t count, size_t n)
 static void add_piece(const struct algebra *algebra, struct sums *sums, const double *t,
                       const double *x, size_t count)
 {
-    const size_t n = sums->inputs;
+    const size_t n = sums->inputs, size = triangle_size(n);
     for (size_t g = 0; g < sums->groups; g++, x += count * n) {
-        algebra_gram(algebra, count, n, x, sums->second + g * n * n);
+        algebra_gram(algebra, count, n, x, sums->second + g * size);
         add_first(sums->first + g * n, x, count, n);
         if (!t)
             continue;
@@ -161,7 +164,8 @@ bool sums_add(const struct algebra *algebra, struct sums *sums, const struct row
 
 bool sums_join(struct sums *sums, const struct sums *other, struct error *err)
 {
-    const size_t firsts = sums->groups * sums->inputs, seconds = firsts * sums->inputs;
+    const size_t firsts = sums->groups * sums->inputs;
+    const size_t seconds = sums->groups * triangle_size(sums->inputs);
     if (!other->second)
         return true;
     if (!sums_begin(sums, err))
@@ -174,66 +178,13 @@ bool sums_join(struct sums *sums, const struct sums *other, struct error *err)
     return true;
 }
 
-/* Sums depend on their order in the last bits. Codes should not. */
-static double single(double value)
-{
-    return (double)(float)value;
-}
-
-bool moment_buffers_make(const struct sums *sums, struct moment_buffers *b)
+struct moments sums_moments(const struct sums *sums, size_t group)
 {
     const size_t n = sums->inputs;
-    *b = (struct moment_buffers){.covariance = malloc(n * n * sizeof *b->covariance),
-                                 .mean = malloc(n * sizeof *b->mean)};
-    if (sums->cross) {
-        b->cross = malloc(n * n * sizeof *b->cross);
-        b->target = malloc(n * sizeof *b->target);
-    }
-    return b->covariance && b->mean && (!sums->cross || (b->cross && b->target));
-}
-
-void moment_buffers_free(struct moment_buffers *b)
-{
-    free(b->covariance);
-    free(b->mean);
-    free(b->cross);
-    free(b->target);
-    *b = (struct moment_buffers){0};
-}
-
-static void set_cross(const struct sums *sums, size_t group,
-                      const struct moment_buffers *b)
-{
-    const size_t n = sums->inputs;
-    const double *first = sums->first + group * n, *cross = sums->cross + group * n * n;
-    const double *target = sums->target + group * n;
-    for (size_t i = 0; i < n; i++)
-        b->target[i] = single(target[i] / sums->rows);
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < n; j++)
-            b->cross[i * n + j] =
-                single(cross[i * n + j] / sums->rows -
-                       target[i] / sums->rows * (first[j] / sums->rows));
-}
-
-struct moments sums_moments(const struct sums *sums, size_t group,
-                            const struct moment_buffers *b)
-{
-    const size_t n = sums->inputs;
-    const double *first = sums->first + group * n, *second = sums->second + group * n * n;
-    for (size_t i = 0; i < n; i++)
-        b->mean[i] = single(first[i] / sums->rows);
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = i; j < n; j++)
-            b->covariance[i * n + j] =
-                single(second[i * n + j] / sums->rows -
-                       first[i] / sums->rows * (first[j] / sums->rows));
-    if (sums->cross)
-        set_cross(sums, group, b);
     return (struct moments){.inputs = n,
                             .rows = sums->rows,
-                            .covariance = b->covariance,
-                            .mean = b->mean,
-                            .cross = sums->cross ? b->cross : NULL,
-                            .target_mean = sums->cross ? b->target : NULL};
+                            .second = sums->second + group * triangle_size(n),
+                            .first = sums->first + group * n,
+                            .cross = sums->cross ? sums->cross + group * n * n : NULL,
+                            .target = sums->target ? sums->target + group * n : NULL};
 }

@@ -11,7 +11,7 @@ struct sums {
     const char *key;
     size_t groups, inputs;
     double rows;
-    double *second; /* [groups][inputs][inputs], upper triangles of x xT; NULL: no rows */
+    double *second; /* [groups]: triangles of x xT (solve/triangle.h); NULL: no rows */
     double *first;  /* [groups][inputs] of x */
     /* Where there is another row t for each, from before layers were quantized; or NULL.
      */
@@ -50,13 +50,7 @@ bool sums_add_pair(const struct algebra *algebra, struct sums *sums,
 /* Adds other sums of the same shape. */
 bool sums_join(struct sums *sums, const struct sums *other, struct error *err);
 
-/* The moments of one group, in buffers of their own. False when out of memory. */
-struct moment_buffers {
-    double *covariance, *mean, *cross, *target;
-};
-bool moment_buffers_make(const struct sums *sums, struct moment_buffers *buffers);
-void moment_buffers_free(struct moment_buffers *buffers);
-struct moments sums_moments(const struct sums *sums, size_t group,
-                            const struct moment_buffers *buffers);
+/* The moments of one group, which the sums must outlive. */
+struct moments sums_moments(const struct sums *sums, size_t group);
 
 #endif

@@ -1,8 +1,10 @@
-/* Statistics as tensors: for each site its rows, means and covariances. In double, so
- * that what several files add up to makes the same codes as all of the data at once. */
+/* Statistics as tensors. Covariances are in float32, as they are solved
+ * (solve/moments.h). What is in double there decides scales and biases: these are the
+ * same, whatever files the data are in. */
 #include "calibrate/stats_file.h"
 #include "calibrate/safetensors.h"
 #include "core/arena.h"
+#include "solve/triangle.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -10,11 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum part { ROWS, MEAN, COVARIANCE, PARTS };
+enum part { ROWS, MEAN, VARIANCE, COVARIANCE, PARTS };
 
-static const char *const suffixes[PARTS] = {".rows", ".mean", ".covariance"};
+static const char *const suffixes[PARTS] = {".rows", ".mean", ".variance", ".covariance"};
 static const char format[] = "nibble statistics 1";
 
+/* Of elements, in a file. */
 static size_t triangle(size_t n)
 {
     return n % 2 ? (n + 1) / 2 * n : n / 2 * (n + 1);
@@ -26,17 +29,22 @@ static size_t triangle(size_t n)
 struct saving {
     const struct sums **sums; /* those that have rows */
     double *row;
+    float *values;
     double rows;
     size_t group, input; /* of the next row of a triangle */
 };
 
-static const void *mean_piece(struct saving *s, const struct sums *sums, uint64_t offset,
-                              size_t *size)
+/* Means or variances of one group. */
+static const void *wide_piece(struct saving *s, const struct sums *sums, bool variance,
+                              uint64_t offset, size_t *size)
 {
     const size_t n = sums->inputs;
-    const double *first = sums->first + offset / sizeof *s->row;
-    for (size_t k = 0; k < n; k++)
-        s->row[k] = first[k] / sums->rows;
+    const struct moments m = sums_moments(sums, offset / (n * sizeof *s->row));
+    for (size_t k = 0; k < n; k++) {
+        double mean = m.first[k] / m.rows;
+        double square = m.second[triangle_row(n, k) + k] / m.rows;
+        s->row[k] = variance ? square - mean * mean : mean;
+    }
     *size = n * sizeof *s->row;
     return s->row;
 }
@@ -44,21 +52,19 @@ static const void *mean_piece(struct saving *s, const struct sums *sums, uint64_
 static const void *covariance_piece(struct saving *s, const struct sums *sums,
                                     uint64_t offset, size_t *size)
 {
-    const size_t n = sums->inputs;
     if (offset == 0)
         s->group = s->input = 0;
-    const size_t i = s->input;
-    const double *first = sums->first + s->group * n;
-    const double *second = sums->second + (s->group * n + i) * n;
-    for (size_t j = i; j < n; j++)
-        s->row[j - i] =
-            second[j] / sums->rows - first[i] / sums->rows * (first[j] / sums->rows);
-    *size = (n - i) * sizeof *s->row;
-    if (++s->input == n) {
+    const size_t count = sums->inputs - s->input;
+    const struct moments moments = sums_moments(sums, s->group);
+    moments_covariance(&moments, s->input, s->row);
+    for (size_t k = 0; k < count; k++)
+        s->values[k] = (float)s->row[k];
+    *size = count * sizeof *s->values;
+    if (++s->input == sums->inputs) {
         s->input = 0;
         s->group++;
     }
-    return s->row;
+    return s->values;
 }
 
 static const void *piece(void *context, size_t index, uint64_t offset, size_t *size)
@@ -67,7 +73,8 @@ static const void *piece(void *context, size_t index, uint64_t offset, size_t *s
     const struct sums *sums = s->sums[index / PARTS];
     switch ((enum part)(index % PARTS)) {
     case MEAN:
-        return mean_piece(s, sums, offset, size);
+    case VARIANCE:
+        return wide_piece(s, sums, index % PARTS == VARIANCE, offset, size);
     case COVARIANCE:
         return covariance_piece(s, sums, offset, size);
     default:
@@ -80,11 +87,11 @@ static const void *piece(void *context, size_t index, uint64_t offset, size_t *s
 static bool describe(struct arena *arena, const struct sums *sums,
                      struct file_tensor tensors[PARTS])
 {
-    const size_t dims[PARTS] = {1, sums->inputs, triangle(sums->inputs)};
+    const size_t dims[PARTS] = {1, sums->inputs, sums->inputs, triangle(sums->inputs)};
     for (enum part p = 0; p < PARTS; p++) {
         tensors[p] = (struct file_tensor){
             .name = arena_printf(arena, "%s%s", sums->key, suffixes[p]),
-            .dtype = TENSOR_F64,
+            .dtype = p == COVARIANCE ? TENSOR_F32 : TENSOR_F64,
             .dims = {p == ROWS ? 1 : sums->groups, dims[p]}};
         if (!tensors[p].name)
             return false;
@@ -113,11 +120,13 @@ bool stats_save(const char *path, const struct statistics *statistics, uint64_t 
         s.sums[count] = sums;
         ok = describe(arena, sums, tensors + PARTS * count++);
     }
-    ok = ok && (s.row = malloc(longest * sizeof *s.row));
+    ok = ok && (s.row = malloc(longest * sizeof *s.row)) &&
+         (s.values = malloc(longest * sizeof *s.values));
     ok = ok ? safetensors_write(path, metadata, sizeof metadata / sizeof *metadata,
                                 tensors, count * PARTS, piece, &s, err)
             : error_memory(err);
     free(s.row);
+    free(s.values);
     free(s.sums);
     free(tensors);
     arena_destroy(arena);
@@ -172,9 +181,11 @@ static bool check_site(const struct safetensors *file,
                        struct error *err)
 {
     const struct file_tensor *rows = site->parts[ROWS], *mean = site->parts[MEAN],
+                             *variance = site->parts[VARIANCE],
                              *covariance = site->parts[COVARIANCE];
-    if (!rows || !covariance || rows->dims[0] != 1 || rows->dims[1] != 1 ||
+    if (!rows || !variance || !covariance || rows->dims[0] != 1 || rows->dims[1] != 1 ||
         mean->dims[0] == 0 || mean->dims[1] == 0 || mean->dims[1] > UINT32_MAX ||
+        variance->dims[0] != mean->dims[0] || variance->dims[1] != mean->dims[1] ||
         covariance->dims[0] != mean->dims[0] ||
         covariance->dims[1] != triangle(mean->dims[1]))
         return wrong(file, site->key, "lacks a part, or its parts do not fit", err);
@@ -184,7 +195,7 @@ static bool check_site(const struct safetensors *file,
     if (sums && (sums->groups != mean->dims[0] || sums->inputs != mean->dims[1]))
         return wrong(file, site->key, "has another shape than its weight wants", err);
     return all_finite(file, rows, err) && all_finite(file, mean, err) &&
-           all_finite(file, covariance, err);
+           all_finite(file, variance, err) && all_finite(file, covariance, err);
 }
 
 static bool add_site(struct statistics *statistics, const struct loaded *site,
@@ -197,15 +208,17 @@ static bool add_site(struct statistics *statistics, const struct loaded *site,
     if (!sums || !sums_begin(sums, err))
         return false;
     size_t at = 0;
-    for (size_t g = 0; g < groups; g++)
-        for (size_t i = 0; i < n; i++) {
-            double mean_i = file_tensor_value(mean, g * n + i);
-            double *second = sums->second + (g * n + i) * n;
-            sums->first[g * n + i] += rows * mean_i;
-            for (size_t j = i; j < n; j++)
-                second[j] += rows * (file_tensor_value(site->parts[COVARIANCE], at++) +
-                                     mean_i * file_tensor_value(mean, g * n + j));
-        }
+    for (size_t i = 0; i < groups * n; i++) {
+        double mean_i = file_tensor_value(mean, i), square;
+        double *second = sums->second + i / n * triangle_size(n) + triangle_row(n, i % n);
+        sums->first[i] += rows * mean_i;
+        square = file_tensor_value(site->parts[VARIANCE], i) + mean_i * mean_i;
+        second[i % n] += rows * square;
+        at++; /* the diagonal again */
+        for (size_t j = i % n + 1; j < n; j++)
+            second[j] += rows * (file_tensor_value(site->parts[COVARIANCE], at++) +
+                                 mean_i * file_tensor_value(mean, i - i % n + j));
+    }
     sums->rows += rows;
     return true;
 }

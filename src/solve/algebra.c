@@ -1,6 +1,7 @@
 /* OpenBLAS by the Fortran names of BLAS and LAPACK, whose matrices are stored column by
  * column: a row-major matrix is the transpose of what they see. */
 #include "solve/algebra.h"
+#include "solve/triangle.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -10,9 +11,6 @@ typedef void gemm_fn(const char *transa, const char *transb, const int *m, const
                      const int *k, const double *alpha, const double *a, const int *lda,
                      const double *b, const int *ldb, const double *beta, double *c,
                      const int *ldc);
-typedef void syrk_fn(const char *uplo, const char *trans, const int *n, const int *k,
-                     const double *alpha, const double *a, const int *lda,
-                     const double *beta, double *c, const int *ldc);
 typedef void potrf_fn(const char *uplo, const int *n, double *a, const int *lda,
                       int *info);
 typedef void triangle_fn(const char *side, const char *uplo, const char *trans,
@@ -25,7 +23,6 @@ typedef void set_threads_fn(int count);
 struct algebra {
     void *library;
     gemm_fn *gemm;
-    syrk_fn *syrk;
     potrf_fn *potrf;
     triangle_fn *trmm, *trsm;
     get_threads_fn *get_threads;
@@ -56,9 +53,8 @@ static bool load(struct algebra *a, struct error *err)
                          "calibration needs OpenBLAS, which is not there: install it "
                          "(Debian: apt-get install libopenblas0-pthread)\n%s",
                          dlerror());
-    return find(a, "dgemm_", &a->gemm, err) && find(a, "dsyrk_", &a->syrk, err) &&
-           find(a, "dpotrf_", &a->potrf, err) && find(a, "dtrmm_", &a->trmm, err) &&
-           find(a, "dtrsm_", &a->trsm, err) &&
+    return find(a, "dgemm_", &a->gemm, err) && find(a, "dpotrf_", &a->potrf, err) &&
+           find(a, "dtrmm_", &a->trmm, err) && find(a, "dtrsm_", &a->trsm, err) &&
            find(a, "openblas_get_num_threads", &a->get_threads, err) &&
            find(a, "openblas_get_parallel", &a->get_parallel, err) &&
            find(a, "openblas_set_num_threads", &a->set_threads, err);
@@ -123,9 +119,14 @@ void algebra_multiply(const struct algebra *algebra, size_t rows, size_t columns
 void algebra_gram(const struct algebra *algebra, size_t rows, size_t n, const double *x,
                   double *h)
 {
-    const int order = (int)n, k = (int)rows;
-    if (rows > 0 && n > 0)
-        algebra->syrk("L", "N", &order, &k, &one, x, &order, &one, h, &order);
+    const int k = (int)rows, stride = (int)n;
+    for (size_t first = 0; rows > 0 && first < n; first += TRIANGLE_PANEL) {
+        const size_t width = n - first;
+        const int m = (int)width,
+                  count = (int)(width < TRIANGLE_PANEL ? width : TRIANGLE_PANEL);
+        algebra->gemm("N", "T", &m, &count, &k, &one, x + first, &stride, x + first,
+                      &stride, &one, h + triangle_panel(n, first), &m);
+    }
 }
 
 bool algebra_factor(const struct algebra *algebra, size_t n, double *h)

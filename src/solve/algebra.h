@@ -28,7 +28,7 @@ void algebra_multiply(const struct algebra *algebra, size_t rows, size_t columns
                       size_t outputs, const double *a, size_t lda, const double *b,
                       double *c);
 
-/* The upper triangle of h[n][n] += x[rows][n]^T * x. */
+/* h += x[rows][n]^T * x, as a triangle (triangle.h). */
 void algebra_gram(const struct algebra *algebra, size_t rows, size_t n, const double *x,
                   double *h);
 

@@ -12,12 +12,12 @@ enum { DAMPING_TRIES = 10 };
 
 /* ---- H ---------------------------------------------------------------- */
 
-static double entry(const struct factor *f, size_t i, size_t j)
+/* Row i from the diagonal on. */
+static void read_row(const struct factor *f, size_t i, double *row)
 {
-    const struct moments *m = f->moments;
-    double value =
-        i < j ? m->covariance[i * f->inputs + j] : m->covariance[j * f->inputs + i];
-    return f->centered ? value : value + m->mean[i] * m->mean[j];
+    moments_covariance(f->moments, i, row);
+    for (size_t j = i; !f->centered && j < f->inputs; j++)
+        row[j - i] += f->mean[i] * f->mean[j];
 }
 
 /* Few rows say little about how inputs go together. */
@@ -29,12 +29,16 @@ static double shrinking(const struct moments *m)
 
 static bool set_diagonal(struct factor *f, struct error *err)
 {
+    const struct moments *m = f->moments;
     double sum = 0;
     for (size_t i = 0; i < f->inputs; i++) {
-        double value = entry(f, i, i);
-        if (!isfinite(value) || !isfinite(f->moments->mean[i]))
+        double mean = moments_mean(m, i), value = moments_variance(m, i);
+        value += f->centered ? 0 : mean * mean;
+        if (!isfinite(value) || !isfinite(mean))
             return error_set(err, STATUS_MALFORMED,
                              "calibration data hold NaN, infinity or values too large");
+        f->mean[i] = mean;
+        f->target[i] = m->cross ? moments_target(m, i) : mean;
         f->raw[i] = value > 0 ? value : 0;
         sum += f->raw[i];
     }
@@ -73,30 +77,37 @@ static bool set_order(struct factor *f)
     for (size_t i = 0; i < f->inputs; i++)
         ranked[i] = (struct ranked){f->raw[i], (uint32_t)i};
     qsort(ranked, f->inputs, sizeof *ranked, by_importance);
-    for (size_t i = 0; i < f->inputs; i++)
+    for (size_t i = 0; i < f->inputs; i++) {
         f->order[i] = ranked[i].input;
+        f->place[ranked[i].input] = (uint32_t)i;
+    }
     free(ranked);
     return true;
 }
 
 /* ---- the factor ------------------------------------------------------- */
 
-static void set_lower(struct factor *f)
+static void set_lower(struct factor *f, double *row)
 {
     const double keep = 1 - f->shrink;
-    for (size_t i = 0; i < f->inputs; i++) {
-        double *row = f->lower + i * f->inputs;
-        for (size_t j = 0; j < i; j++)
-            row[j] = keep * entry(f, f->order[i], f->order[j]);
-        row[i] = f->importance[f->order[i]];
+    const size_t n = f->inputs;
+    for (size_t i = 0; i < n; i++) {
+        const size_t at = f->place[i];
+        read_row(f, i, row);
+        for (size_t j = i + 1; j < n; j++) {
+            const size_t other = f->place[j];
+            const size_t to = at > other ? at * n + other : other * n + at;
+            f->lower[to] = keep * row[j - i];
+        }
+        f->lower[at * n + at] = f->importance[i];
     }
 }
 
-static void factor_lower(const struct algebra *algebra, struct factor *f)
+static void factor_lower(const struct algebra *algebra, struct factor *f, double *row)
 {
     for (int tries = 0; tries < DAMPING_TRIES; tries++, f->damping *= 2) {
         set_importance(f);
-        set_lower(f);
+        set_lower(f, row);
         if (algebra_factor(algebra, f->inputs, f->lower))
             return;
     }
@@ -104,33 +115,73 @@ static void factor_lower(const struct algebra *algebra, struct factor *f)
     f->lower = NULL;
 }
 
+/* E[target xT] - H, both centered or both not. */
+static void set_change(struct factor *f, double *row)
+{
+    const size_t n = f->inputs;
+    for (size_t i = 0; i < n; i++) {
+        double *to = f->change + f->place[i] * n;
+        moments_cross(f->moments, i, row);
+        for (size_t j = 0; j < n; j++)
+            to[f->place[j]] = f->centered ? row[j] : row[j] + f->target[i] * f->mean[j];
+    }
+    for (size_t i = 0; i < n; i++) {
+        const size_t at = f->place[i];
+        read_row(f, i, row);
+        f->change[at * n + at] -= *row;
+        for (size_t j = i + 1; j < n; j++) {
+            f->change[at * n + f->place[j]] -= row[j - i];
+            f->change[f->place[j] * n + at] -= row[j - i];
+        }
+    }
+}
+
+static bool factor_alloc(struct factor *f)
+{
+    const size_t n = f->inputs;
+    f->order = malloc(n * sizeof *f->order);
+    f->place = malloc(n * sizeof *f->place);
+    f->lower = malloc(n * n * sizeof *f->lower);
+    f->importance = malloc(n * sizeof *f->importance);
+    f->raw = malloc(n * sizeof *f->raw);
+    f->mean = malloc(n * sizeof *f->mean);
+    f->target = malloc(n * sizeof *f->target);
+    if (f->moments->cross)
+        f->change = malloc(n * n * sizeof *f->change);
+    return f->order && f->place && f->lower && f->importance && f->raw && f->mean &&
+           f->target && (f->change || !f->moments->cross);
+}
+
 bool factor_make(const struct algebra *algebra, const struct moments *moments,
                  bool centered, struct factor *f, struct error *err)
 {
-    const size_t n = moments->inputs;
+    double *row = malloc(moments->inputs * sizeof *row);
     *f = (struct factor){.moments = moments,
-                         .inputs = n,
+                         .inputs = moments->inputs,
                          .centered = centered,
-                         .shrink = shrinking(moments),
-                         .order = malloc(n * sizeof *f->order),
-                         .lower = malloc(n * n * sizeof *f->lower),
-                         .importance = malloc(n * sizeof *f->importance),
-                         .raw = malloc(n * sizeof *f->raw)};
-    bool ok = f->order && f->lower && f->importance && f->raw;
-    ok = ok ? set_diagonal(f, err) && (set_order(f) || error_memory(err))
-            : error_memory(err);
-    if (ok)
-        factor_lower(algebra, f);
-    else
+                         .shrink = shrinking(moments)};
+    bool ok = (row && factor_alloc(f)) || error_memory(err);
+    ok = ok && set_diagonal(f, err) && (set_order(f) || error_memory(err));
+    if (ok) {
+        factor_lower(algebra, f, row);
+        if (f->change)
+            set_change(f, row);
+    } else {
         factor_free(f);
+    }
+    free(row);
     return ok;
 }
 
 void factor_free(struct factor *f)
 {
     free(f->order);
+    free(f->place);
     free(f->lower);
     free(f->importance);
     free(f->raw);
+    free(f->mean);
+    free(f->target);
+    free(f->change);
     *f = (struct factor){0};
 }

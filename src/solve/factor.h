@@ -4,19 +4,10 @@
 #define NIBBLE_SOLVE_FACTOR_H
 
 #include "solve/algebra.h"
+#include "solve/moments.h"
 
+#include <stdbool.h>
 #include <stdint.h>
-
-/* What `rows` inputs x of a layer were like. Where the layers before it are quantized
- * already, x are the inputs that those give, and `target` those of the float model. */
-struct moments {
-    size_t inputs;
-    double rows;
-    const double *covariance; /* [inputs][inputs], upper triangle: E[x xT] - mean meanT */
-    const double *mean;
-    const double *cross; /* NULL, or all of E[target xT] - target_mean meanT */
-    const double *target_mean;
-};
 
 /* Of H, which is the covariance, or E[x xT] where nothing corrects what quantizing does
  * to the mean of the output. */
@@ -27,9 +18,13 @@ struct factor {
     /* Inputs from the least important to the most important one; row and column k of
      * `lower` are those of input order[k]. Quantized from the last to the first. */
     uint32_t *order;
+    uint32_t *place;    /* of each input in that order */
     double *lower;      /* L L^T = H, shrunk and damped; NULL where it has none */
     double *importance; /* the diagonal of that, input by input */
     double *raw;        /* the diagonal of H */
+    double *mean;       /* of x, input by input */
+    double *target;     /* of what outputs are to be made of: mean, or the target's */
+    double *change;     /* E[target xT] - H in that order; NULL: there is no target */
     double shrink, damping;
 };
 

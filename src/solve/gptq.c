@@ -24,13 +24,15 @@ static void one_input(const struct factor *f, const struct gptq_tile *t, size_t 
 {
     const size_t n = t->outputs, at = k * n, block = t->block[f->order[k]] * n;
     const double *lower = f->lower + k * f->inputs, own = lower[k], inverse = 1 / own;
-    double *restrict left = t->weights + at, *restrict code = t->codes + at;
+    double *restrict left = t->weights + at;
+    int16_t *restrict codes = t->codes + at;
     const double *restrict pull = t->pull + at, *restrict scale = t->scales + block;
     for (size_t m = 0; m < n; m++) {
-        double wanted = left[m] + pull[m] * inverse, miss;
-        code[m] = nearest(wanted / scale[m], t->least[block + m], t->most[block + m]);
-        miss = (wanted - code[m] * scale[m]) * own;
-        left[m] -= code[m] * scale[m];
+        double wanted = left[m] + pull[m] * inverse;
+        double code = nearest(wanted / scale[m], t->least[block + m], t->most[block + m]);
+        double miss = (wanted - code * scale[m]) * own;
+        codes[m] = (int16_t)code;
+        left[m] -= code * scale[m];
         t->noise[m] += miss * miss;
     }
     for (size_t j = first; j < k; j++) {
@@ -70,7 +72,7 @@ void gptq_nearest(const struct factor *f, const struct gptq_tile *t)
         for (size_t m = 0; m < t->outputs; m++) {
             double scale = t->scales[block + m], *left = &t->weights[at + m];
             double code = nearest(*left / scale, t->least[block + m], t->most[block + m]);
-            t->codes[at + m] = code;
+            t->codes[at + m] = (int16_t)code;
             *left -= code * scale;
         }
     }

@@ -13,7 +13,7 @@ struct gptq_tile {
     const double *scales;       /* by block */
     const double *least, *most; /* of codes beside the zero point; by block */
     double *weights;            /* by input; become what is left: weights - values */
-    double *codes;              /* by input; beside the zero point */
+    int16_t *codes;             /* by input; beside the zero point */
     double *pull;               /* by input; zeroed: what earlier errors ask for */
     double *noise;              /* [outputs]: errors under the damped H are added */
 };

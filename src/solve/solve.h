@@ -36,6 +36,7 @@ struct solution {
 struct solver {
     const struct algebra *algebra;
     const struct kernels *kernels;
+    int threads; /* for one weight */
 };
 
 /* Whether each scale belongs to one output alone, which is what can be solved. */
@@ -52,9 +53,9 @@ bool solve_group(const struct solver *solver, const struct solve_weight *weight,
                  struct error *err);
 
 /* What the weights w[inputs][outputs], by input of the factor's order, would have to be
- * so that the inputs which the layer has now give what it gave before: for factors
- * whose moments have `cross`. Both scratches: as large as w. */
+ * so that the inputs which the layer has now give what it gave before: for factors with
+ * `change` and `lower`. The scratch is as large as w. */
 void solve_target(const struct algebra *algebra, const struct factor *factor,
-                  size_t outputs, double *w, double *scratch, double *panel);
+                  size_t outputs, double *w, double *scratch);
 
 #endif

@@ -1,6 +1,7 @@
 /* Tests of solving: against GPTQ as its paper writes it, with the inverse; against every
  * code there is, where inputs are few; errors, biases and targets against plain sums. */
 #include "solve/solve.h"
+#include "solve/triangle.h"
 #include "support.h"
 
 #include <math.h>
@@ -45,7 +46,7 @@ static double normal(void)
 struct inputs {
     size_t n, rows;
     double *x, *t; /* [rows][n]: what a layer gets, and what it got before */
-    double *covariance, *cross, *mean, *target_mean;
+    double *covariance, *cross, *mean, *target_mean, *sums_cross;
     struct moments moments;
 };
 
@@ -74,33 +75,107 @@ static struct inputs *make_inputs(size_t n, size_t rows, size_t dead)
     return in;
 }
 
+/* The sums, as calibrate makes them. */
+static void set_sums(struct inputs *in)
+{
+    const size_t n = in->n;
+    double *second = hold(triangle_size(n) * sizeof *second);
+    double *first = hold(n * sizeof *first), *target = hold(n * sizeof *target);
+    in->sums_cross = hold(n * n * sizeof *in->sums_cross);
+    for (size_t r = 0; r < in->rows; r++)
+        for (size_t i = 0; i < n; i++) {
+            const double *x = in->x + r * n, *t = in->t + r * n;
+            first[i] += x[i];
+            target[i] += t[i];
+            for (size_t j = 0; j < n; j++)
+                in->sums_cross[i * n + j] += t[i] * x[j];
+            for (size_t j = i; j < n; j++)
+                second[triangle_row(n, i) + j] += x[i] * x[j];
+        }
+    in->moments = (struct moments){.inputs = n,
+                                   .rows = (double)in->rows,
+                                   .second = second,
+                                   .first = first,
+                                   .target = target};
+}
+
+/* What the rows themselves say, and that the moments say the same, but for float32. */
 static void set_moments(struct inputs *in)
 {
     const size_t n = in->n;
+    const double rows = (double)in->rows;
+    set_sums(in);
     in->covariance = hold(n * n * sizeof *in->covariance);
     in->cross = hold(n * n * sizeof *in->cross);
     in->mean = hold(n * sizeof *in->mean);
     in->target_mean = hold(n * sizeof *in->target_mean);
-    for (size_t r = 0; r < in->rows; r++)
-        for (size_t i = 0; i < n; i++) {
-            in->mean[i] += in->x[r * n + i] / (double)in->rows;
-            in->target_mean[i] += in->t[r * n + i] / (double)in->rows;
-        }
-    for (size_t r = 0; r < in->rows; r++)
-        for (size_t i = 0; i < n; i++)
-            for (size_t j = 0; j < n; j++) {
-                double x = in->x[r * n + j] - in->mean[j];
-                in->cross[i * n + j] +=
-                    (in->t[r * n + i] - in->target_mean[i]) * x / (double)in->rows;
-                if (j >= i)
-                    in->covariance[i * n + j] +=
-                        (in->x[r * n + i] - in->mean[i]) * x / (double)in->rows;
+    in->moments.cross = in->sums_cross;
+    for (size_t i = 0; i < n; i++) {
+        double x = in->moments.first[i] / rows, t = in->moments.target[i] / rows;
+        in->mean[i] = moments_mean(&in->moments, i);
+        in->target_mean[i] = moments_target(&in->moments, i);
+        moments_covariance(&in->moments, i, in->covariance + i * n + i);
+        moments_cross(&in->moments, i, in->cross + i * n);
+        assert_true(fabs(in->mean[i] - x) <= 1e-7 * fabs(x));
+        assert_true(fabs(in->target_mean[i] - t) <= 1e-7 * fabs(t));
+        assert_true(moments_variance(&in->moments, i) == in->covariance[i * n + i]);
+        for (size_t j = 0; j < n; j++) {
+            double cross = 0, covariance = 0, size = 0;
+            for (size_t r = 0; r < in->rows; r++) {
+                const double *a = in->x + r * n, *b = in->t + r * n;
+                double y = in->moments.first[j] / rows;
+                cross += (b[i] - t) * (a[j] - y) / rows;
+                covariance += (a[i] - x) * (a[j] - y) / rows;
+                size += (fabs(a[i] * a[j]) + fabs(b[i] * a[j])) / rows;
             }
-    in->moments = (struct moments){.inputs = n,
-                                   .rows = (double)in->rows,
-                                   .covariance = in->covariance,
-                                   .mean = in->mean,
-                                   .target_mean = in->target_mean};
+            assert_true(fabs(in->cross[i * n + j] - cross) <= 1e-6 * size);
+            if (j >= i)
+                assert_true(fabs(in->covariance[i * n + j] - covariance) <= 1e-6 * size);
+        }
+    }
+    in->moments.cross = NULL;
+}
+
+/* Each element has a place of its own, and rows are contiguous. */
+static void test_triangle(void **state)
+{
+    static const size_t sizes[] = {1, 2, 63, 64, 65, 128, 200, 321};
+    (void)state;
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        const size_t n = sizes[s], size = triangle_size(n);
+        char *seen = hold(size);
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = i; j < n; j++) {
+                size_t at = triangle_row(n, i) + j;
+                assert_true(at < size && !seen[at]++);
+            }
+        assert_true(size <= n * (n + TRIANGLE_PANEL) / 2 || n < TRIANGLE_PANEL);
+    }
+}
+
+/* The sum of products, however many panels there are. */
+static void test_gram(void **state)
+{
+    static const size_t sizes[] = {1, 24, 64, 65, 150};
+    enum { GRAM_ROWS = 7 };
+    (void)state;
+    NEEDS_ALGEBRA();
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        const size_t n = sizes[s];
+        double *x = hold(GRAM_ROWS * n * sizeof *x);
+        double *h = hold(triangle_size(n) * sizeof *h);
+        for (size_t i = 0; i < GRAM_ROWS * n; i++)
+            x[i] = normal();
+        algebra_gram(algebra, GRAM_ROWS, n, x, h);
+        algebra_gram(algebra, GRAM_ROWS, n, x, h);
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = i; j < n; j++) {
+                double sum = 0;
+                for (size_t r = 0; r < GRAM_ROWS; r++)
+                    sum += 2 * x[r * n + i] * x[r * n + j];
+                assert_true(fabs(h[triangle_row(n, i) + j] - sum) < 1e-12);
+            }
+    }
 }
 
 /* ---- weights ----------------------------------------------------------- */
@@ -158,7 +233,7 @@ static size_t at_element(const struct solve_weight *w, size_t g, size_t n, size_
 static struct solution solve(const struct solve_weight *w, const struct inputs *in,
                              bool centered, struct factor *factor)
 {
-    const struct solver solver = {algebra, quant_kernels(NULL)};
+    const struct solver solver = {algebra, quant_kernels(NULL), 2};
     struct error err = {0};
     struct solution s;
     assert_true(solve_suits(w));
@@ -409,7 +484,7 @@ static void test_suits(void **state)
 
 static void test_not_finite(void **state)
 {
-    const struct solver solver = {algebra, quant_kernels(NULL)};
+    const struct solver solver = {algebra, quant_kernels(NULL), 2};
     struct error err = {0};
     struct factor f;
     struct solution s;
@@ -425,7 +500,7 @@ static void test_not_finite(void **state)
     assert_int_equal(s.fit, QUANT_FIT_NOT_FINITE);
     solution_free(&s);
     factor_free(&f);
-    in->covariance[0] = NAN;
+    ((double *)(uintptr_t)in->moments.second)[0] = NAN;
     assert_false(factor_make(algebra, &in->moments, true, &f, &err));
     assert_failed(&err, STATUS_MALFORMED, "NaN");
 }
@@ -444,13 +519,13 @@ static void test_target(void **state)
         struct error err = {0};
         struct factor f;
         double h[MOST][MOST];
-        double w[MOST * 5], before[MOST * 5], scratch[MOST * 5], panel[MOST * 5];
+        double w[MOST * 5], before[MOST * 5], scratch[MOST * 5];
         set_moments(in);
-        in->moments.cross = in->cross;
+        in->moments.cross = in->sums_cross;
         assert_true(factor_make(algebra, &in->moments, centered, &f, &err));
         for (size_t i = 0; i < n * outputs; i++)
             w[i] = before[i] = normal();
-        solve_target(algebra, &f, outputs, w, scratch, panel);
+        solve_target(algebra, &f, outputs, w, scratch);
         damped(in, &f, h);
         for (size_t m = 0; m < outputs; m++)
             for (size_t j = 0; j < n; j++) {
@@ -483,7 +558,7 @@ static void test_target_pays(void **state)
     set_moments(in);
     for (int with = 0; with < 2; with++) {
         struct factor f;
-        in->moments.cross = with ? in->cross : NULL;
+        in->moments.cross = with ? in->sums_cross : NULL;
         struct solution s = solve(&w, in, true, &f);
         for (size_t m = 0; m < 8; m++)
             for (size_t r = 0; r < in->rows; r++) {
@@ -505,9 +580,10 @@ static void test_target_pays(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_paper),  TEST(test_brute_force), TEST(test_errors),
-        TEST(test_groups), TEST(test_suits),       TEST(test_not_finite),
-        TEST(test_target), TEST(test_target_pays),
+        TEST(test_triangle),    TEST(test_gram),       TEST(test_paper),
+        TEST(test_brute_force), TEST(test_errors),     TEST(test_groups),
+        TEST(test_suits),       TEST(test_not_finite), TEST(test_target),
+        TEST(test_target_pays),
     };
     return cmocka_run_group_tests(tests, open_algebra, close_algebra);
 }
