@@ -1,4 +1,4 @@
-/* Which model statistics belong to: a hash of its graph and of samples of its values. */
+/* Which model statistics belong to: a hash of its graph and of all its values. */
 #ifndef NIBBLE_CALIBRATE_IDENTITY_H
 #define NIBBLE_CALIBRATE_IDENTITY_H
 

@@ -63,7 +63,8 @@ def test_contents(model, saved):
 
 
 def test_round_trip(model, saved, tmp_path):
-    """Statistics are saved, loaded and saved again. The numbers stay the same, and so do codes."""
+    """Statistics are saved, loaded and saved again. The numbers stay the same, and so do codes.
+    Covariances are in float32."""
     made = Calibration(model, min_elements=1)
     made.load(saved)
     assert made.runs == 6
@@ -73,6 +74,14 @@ def test_round_trip(model, saved, tmp_path):
     observed(model, range(6)).quantize(tmp_path / "a.onnx", min_elements=1)
     made.quantize(tmp_path / "b.onnx", min_elements=1)
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
+def test_size(saved):
+    """Triangles are stored in float32."""
+    header, data = split(saved)
+    triangles = 2 * 18 * 19 // 2 + K * (K + 1) // 2
+    assert len(data) == 4 * triangles + 8 * 2 * (2 * 18 + K) + 8 * 2
+    assert {header[n]["dtype"] for n in header if n.endswith(".covariance")} == {"F32"}
 
 
 def test_files_add_up(model, tmp_path):
@@ -145,6 +154,23 @@ def test_other_model(model, saved):
     proto.graph.initializer[1].CopyFrom(numpy_helper.from_array(changed, "q"))
     onnx.save(proto, model)
     refused(model, saved, "statistics of another model")
+
+
+def test_other_values(model, saved):
+    """A single value that differs makes another model, wherever it is, and so does an attribute."""
+    raw, rng = onnx.load(model).SerializeToString(), np.random.default_rng(1)
+    for i in range(20):
+        proto = onnx.load_from_string(raw)
+        tensor = proto.graph.initializer[rng.integers(3)]
+        changed = numpy_helper.to_array(tensor).copy()
+        changed.flat[rng.integers(changed.size)] += 0.01
+        tensor.CopyFrom(numpy_helper.from_array(changed, tensor.name))
+        if i == 0:
+            proto = onnx.load_from_string(raw)
+            proto.graph.node[0].attribute.append(helper.make_attribute("pads", [0, 0, 0, 0]))
+        onnx.save(proto, model)
+        with pytest.raises(Failed, match="statistics of another model"):
+            Calibration(model, min_elements=1).load(saved)
 
 
 def test_other_file(model, saved):
