@@ -5,34 +5,46 @@
 
 enum { ELEMENT_BATCH = 256 }; /* elements gathered at once */
 
-/* The importance of the element with this index. */
-static float importance_at(const struct fit *fit, size_t element)
+/* Sets the importance of n elements from `element` on. They lie in one run, along the
+ * last axis that a group has. */
+static void set_weights(const struct fit *fit, size_t element, size_t n,
+                        struct element *out)
 {
     const struct quant_importance *w = fit->importance;
     const struct quant_shape *s = fit->shape;
-    size_t i = element % s->inner, d = element / s->inner % s->dim;
-    size_t o = element / s->inner / s->dim;
-    return w->values[o * w->outer + d * w->dim + i * w->inner];
+    const size_t i = element % s->inner, d = element / s->inner % s->dim;
+    const size_t o = element / s->inner / s->dim;
+    const size_t step = s->inner > 1 ? w->inner : w->dim;
+    const float *values = w->values + o * w->outer + d * w->dim + i * w->inner;
+    for (size_t k = 0; k < n; k++)
+        out[k].weight = values[k * step];
+}
+
+/* Elements of one run. Those beyond the end of a row, whose last run is short, count
+ * nothing. */
+static void gather_run(const struct fit *fit, const struct matrix *matrix, size_t row,
+                       size_t column, size_t n, struct element *out)
+{
+    float buffer[ELEMENT_BATCH];
+    const size_t element = matrix->element + row * matrix->columns + column;
+    const size_t there =
+        column < matrix->columns ? size_min(n, matrix->columns - column) : 0;
+    const float_u *x = there > 0 ? gather_floats(fit, element, there, buffer) : NULL;
+    for (size_t i = 0; i < there; i++)
+        out[i] = (struct element){x[i], 1};
+    for (size_t i = there; i < n; i++)
+        out[i] = (struct element){0, 0};
+    if (fit->importance && there > 0)
+        set_weights(fit, element, there, out);
 }
 
 void elements_gather(const struct fit *fit, const struct matrix *matrix, size_t group,
                      size_t begin, size_t end, struct element *out)
 {
-    float tile[ELEMENT_BATCH * TILE_GROUPS];
     for (size_t at = begin, n; at < end; at += n, out += n) {
-        n = size_min(ELEMENT_BATCH, end - at);
-        gather(fit, matrix, group, 1, at, at + n, tile, sizeof tile / sizeof *tile);
-        for (size_t i = 0; i < n; i++) {
-            size_t row = (at + i) / matrix->run;
-            size_t column = group * matrix->run + (at + i) % matrix->run;
-            out[i] = (struct element){tile[i * TILE_GROUPS], 1};
-            if (column >=
-                matrix->columns) /* beyond the end of a row, whose last run is short */
-                out[i].weight = 0;
-            else if (fit->importance)
-                out[i].weight =
-                    importance_at(fit, matrix->element + row * matrix->columns + column);
-        }
+        const size_t row = at / matrix->run, skip = at % matrix->run;
+        n = size_min(size_min(ELEMENT_BATCH, end - at), matrix->run - skip);
+        gather_run(fit, matrix, row, group * matrix->run + skip, n, out);
     }
 }
 

@@ -11,7 +11,6 @@
 enum {
     WEIGHTED_BATCH = 4096, /* elements gathered at once: 32 KiB */
     SHORT_GROUP = 128,     /* up to this length, try all scales with other zero points */
-    WEIGHTED_LANES = 16,
 };
 
 /* The extremes may matter little or most, so the series reaches from far above the scale
@@ -26,6 +25,7 @@ struct weighted_group {
     size_t held;   /* elements gathered last; equal to length if all fit */
     float most;    /* the largest importance */
     double all;    /* the sum of all, as shares of that */
+    bool laid;     /* all elements are in lanes: none of them changes between stages */
     struct element element[WEIGHTED_BATCH];
     /* The same side by side, in whole lanes: x in units of 1 / inverse, shares of most.
      */
@@ -56,7 +56,9 @@ static void measure_importance(struct weighted_group *w)
 
 static void lanes_fill(struct weighted_group *w, size_t n, float inverse)
 {
-    size_t end = (n + WEIGHTED_LANES - 1) / WEIGHTED_LANES * WEIGHTED_LANES;
+    if (w->laid)
+        return;
+    size_t end = size_ceil_div(n, LANES) * LANES;
     for (size_t i = 0; i < n; i++) {
         w->x[i] = w->element[i].x * inverse;
         w->share[i] = w->element[i].weight / w->most;
@@ -64,46 +66,22 @@ static void lanes_fill(struct weighted_group *w, size_t n, float inverse)
     }
     for (size_t i = n; i < end; i++)
         w->x[i] = w->share[i] = 0;
-}
-
-struct weighted_sums {
-    double xl, ll;
-};
-
-/* Adds w * x * l and w * l * l to the sums. */
-static void trial_add(const struct weighted_group *w, size_t n, float scale, float lo,
-                      float hi, struct weighted_sums *sums)
-{
-    const float inverse = 1 / scale;
-    float xl[WEIGHTED_LANES] = {0}, ll[WEIGHTED_LANES] = {0};
-    for (size_t at = 0; at < n; at += WEIGHTED_LANES) {
-        const float *x = w->x + at, *share = w->share + at;
-        for (size_t i = 0; i < WEIGHTED_LANES; i++) {
-            float c = x[i] * inverse;
-            c = c > lo ? c : lo;
-            c = c < hi ? c : hi;
-            float code = (c + ROUNDER) - ROUNDER, part = share[i] * code;
-            xl[i] += part * x[i];
-            ll[i] += part * code;
-        }
-    }
-    for (size_t i = 0; i < WEIGHTED_LANES; i++) {
-        sums->xl += (double)xl[i];
-        sums->ll += (double)ll[i];
-    }
+    w->laid = n == w->length;
 }
 
 /* Makes all trials of a stage. Sums are divided by that of all weights. */
 static void all_trials(struct weighted_group *w, float steps, struct search_tile *t)
 {
     struct weighted_sums sums[MAX_TRIALS] = {{0, 0}};
-    w->all = 0;
+    w->all = w->laid ? w->all : 0;
     for (size_t at = 0, n; at < w->length; at += n) {
         n = elements_next(w, at);
         lanes_fill(w, n, t->inverse[0]);
+        size_t whole = size_ceil_div(n, LANES) * LANES;
         for (size_t k = 0; k < t->trials; k++)
-            trial_add(w, n, t->scale[k][0], -t->zero[k][0], steps - t->zero[k][0],
-                      &sums[k]);
+            w->fit->kernels->search_weighted(w->x, w->share, whole, 1 / t->scale[k][0],
+                                             -t->zero[k][0], steps - t->zero[k][0],
+                                             &sums[k]);
     }
     for (size_t k = 0; k < t->trials && w->all > 0; k++)
         search_keep_better(t, k, 0, (float)(sums[k].xl / w->all),
@@ -149,6 +127,7 @@ void search_weighted(struct scale_search *s, size_t from, size_t count, float *s
     for (size_t k = 0; k < count; k++) {
         w->group = from + k;
         w->held = 0;
+        w->laid = false;
         measure_importance(w);
         search_begin(s, t, 1, scales + k, zeros + k);
         for (size_t stage = 0; stage < search_stages; stage++) {

@@ -56,28 +56,42 @@ void blocks_free(struct blocks *b)
     *b = (struct blocks){0};
 }
 
-/* Blocks from `first` on that are as long as that one. */
+/* Blocks from `first` on that are as long as that one. The last of them may be shorter,
+ * if it is the last one of all. */
 static size_t equal_blocks(const struct blocks *b, size_t first)
 {
     size_t length = b->begin[first + 1] - b->begin[first], next = first + 1;
     while (next < b->count && b->begin[next + 1] - b->begin[next] == length)
         next++;
+    if (next + 1 == b->count && b->begin[b->count] - b->begin[next] < length)
+        next++;
     return next - first;
 }
 
+/* One call for all outputs is much faster than one for each. */
 enum quant_fit blocks_fit(const struct blocks *b, const struct kernels *kernels,
                           const struct quant_scheme *scheme, const float *values,
-                          const float *importance, float *scales, uint8_t *zeros)
+                          size_t outputs, const float *importance, float *scales,
+                          uint8_t *zeros)
 {
+    const bool regular = equal_blocks(b, 0) == b->count;
     enum quant_fit result = QUANT_FIT_OK;
-    for (size_t first = 0, n; first < b->count && result == QUANT_FIT_OK; first += n) {
-        size_t at = b->begin[first], length = b->begin[first + 1] - at;
-        n = equal_blocks(b, first);
-        const struct quant_shape shape = {1, n, length, 0};
-        const struct quant_source source = {values + at, REAL_FLOAT32};
-        const struct quant_importance weights = {importance + at, 0, length, 1};
-        result = quant_fit_weighted(kernels, scheme, source, importance ? &weights : NULL,
-                                    &shape, 0, n, scales + first, zeros + first);
-    }
+    for (size_t m = 0; m < outputs && result == QUANT_FIT_OK; m += regular ? outputs : 1)
+        for (size_t first = 0, n; first < b->count && result == QUANT_FIT_OK;
+             first += n) {
+            n = equal_blocks(b, first);
+            size_t at = b->begin[first], inputs = b->begin[first + n] - at;
+            const struct quant_shape shape = {.outer = regular ? outputs : 1,
+                                              .dim = inputs,
+                                              .inner = 1,
+                                              .block = b->begin[first + 1] - at};
+            const struct quant_source source = {values + m * b->inputs + at,
+                                                REAL_FLOAT32};
+            const struct quant_importance weights = {importance + at, 0, 1, 0};
+            result = quant_fit_weighted(kernels, scheme, source,
+                                        importance ? &weights : NULL, &shape, 0,
+                                        shape.outer * n, scales + m * b->count + first,
+                                        zeros + m * b->count + first);
+        }
     return result;
 }

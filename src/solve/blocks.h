@@ -16,10 +16,11 @@ struct blocks {
 bool blocks_make(const size_t *groups, size_t inputs, struct blocks *blocks);
 void blocks_free(struct blocks *blocks);
 
-/* Scales and zero points of one output's blocks. Values and importances (NULL: all the
- * same) lie as `sorted` says. */
+/* Scales and zero points, [outputs][blocks]. Values, [outputs][inputs], and importances
+ * (NULL: all the same) lie as `sorted` says. */
 enum quant_fit blocks_fit(const struct blocks *blocks, const struct kernels *kernels,
                           const struct quant_scheme *scheme, const float *values,
-                          const float *importance, float *scales, uint8_t *zeros);
+                          size_t outputs, const float *importance, float *scales,
+                          uint8_t *zeros);
 
 #endif

@@ -179,22 +179,18 @@ static enum quant_fit fit(struct tile *t, enum way way)
     const struct quant_type_info *type = quant_type_info(scheme->type);
     const size_t blocks = g->blocks.count, n = t->outputs;
     struct attempt *a = &t->ways[way];
-    for (size_t m = 0; m < n; m++) {
-        float *scales = a->scales + m * blocks;
-        uint8_t *zeros = a->zeros + m * blocks;
-        enum quant_fit result = blocks_fit(
-            &g->blocks, g->solver->kernels, scheme, t->rows + m * g->weight->inputs,
-            way == WITH_DATA ? g->importance : NULL, scales, zeros);
-        if (result != QUANT_FIT_OK)
-            return result;
+    enum quant_fit result =
+        blocks_fit(&g->blocks, g->solver->kernels, scheme, t->rows, n,
+                   way == WITH_DATA ? g->importance : NULL, a->scales, a->zeros);
+    for (size_t m = 0; m < n && result == QUANT_FIT_OK; m++)
         for (size_t b = 0; b < blocks; b++) {
-            int zero = type->lo < 0 ? (int8_t)zeros[b] : zeros[b];
-            a->scale[b * n + m] = (double)scales[b];
+            uint8_t stored = a->zeros[m * blocks + b];
+            int zero = type->lo < 0 ? (int8_t)stored : stored;
+            a->scale[b * n + m] = (double)a->scales[m * blocks + b];
             a->least[b * n + m] = type->lo - zero;
             a->most[b * n + m] = type->hi - zero;
         }
-    }
-    return QUANT_FIT_OK;
+    return result;
 }
 
 static void encode(struct tile *t, enum way way)

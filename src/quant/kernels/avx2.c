@@ -102,7 +102,8 @@ static KERNEL_PACK4(pack4)
     .codes_runs = avx2_codes_runs, .codes_columns = avx2_codes_columns,              \
     .encode_runs = avx2_encode_runs, .encode_columns = avx2_encode_columns,          \
     .pack4 = pack4, .interleave = avx2_interleave, .search_bins = avx2_search_bins,  \
-    .search_integers = avx2_search_integers, .search_errors = avx2_search_errors
+    .search_integers = avx2_search_integers, .search_errors = avx2_search_errors,    \
+    .search_weighted = avx2_search_weighted
 
 const struct kernels kernels_avx2 = {
     .name = "avx2", .search_trials = avx2_search_trials, KERNELS};

@@ -19,6 +19,7 @@ KERNEL_SEARCH_BINS(avx2_search_bins);
 KERNEL_SEARCH_INTEGERS(avx2_search_integers);
 KERNEL_SEARCH_TRIALS(avx2_search_trials);
 KERNEL_SEARCH_ERRORS(avx2_search_errors);
+KERNEL_SEARCH_WEIGHTED(avx2_search_weighted);
 KERNEL_SEARCH_TRIALS(avx512_search_trials);
 
 #define INLINE static inline __attribute__((always_inline))

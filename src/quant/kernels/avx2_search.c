@@ -136,4 +136,9 @@ KERNEL_SEARCH_ERRORS(avx2_search_errors)
     }
 }
 
+/* ---- weighted trials -------------------------------------------------- */
+
+#define FUNCTION avx2_search_weighted
+#include "quant/kernels/search_weighted_template.h"
+
 #endif

@@ -107,6 +107,7 @@ struct kernels {
     KERNEL_SEARCH_INTEGERS((*search_integers));
     KERNEL_SEARCH_TRIALS((*search_trials));
     KERNEL_SEARCH_ERRORS((*search_errors));
+    KERNEL_SEARCH_WEIGHTED((*search_weighted));
 };
 
 KERNEL_NARROW(scalar_narrow_bfloat16); /* fast enough: compilers vectorise it */
@@ -115,6 +116,7 @@ KERNEL_SEARCH_BINS(scalar_search_bins);
 KERNEL_SEARCH_INTEGERS(scalar_search_integers);
 KERNEL_SEARCH_TRIALS(scalar_search_trials);
 KERNEL_SEARCH_ERRORS(scalar_search_errors);
+KERNEL_SEARCH_WEIGHTED(scalar_search_weighted);
 
 extern const struct kernels kernels_scalar;
 extern const struct kernels kernels_avx2, kernels_avx512; /* x86-64 only */

@@ -292,4 +292,5 @@ const struct kernels kernels_scalar = {
     .search_integers = scalar_search_integers,
     .search_trials = scalar_search_trials,
     .search_errors = scalar_search_errors,
+    .search_weighted = scalar_search_weighted,
 };

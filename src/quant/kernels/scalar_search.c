@@ -96,3 +96,6 @@ KERNEL_SEARCH_ERRORS(scalar_search_errors)
                 grids[k].error[g] += even + odd;
             }
 }
+
+#define FUNCTION scalar_search_weighted
+#include "quant/kernels/search_weighted_template.h"

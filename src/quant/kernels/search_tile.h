@@ -99,4 +99,14 @@ struct search_grid {
 #define KERNEL_SEARCH_ERRORS(name) \
     void name(const float *tile, size_t pairs, size_t count, struct search_grid *grids)
 
+struct weighted_sums {
+    double xl, ll;
+};
+
+/* Makes one trial for a group whose elements have an importance, `share`. Adds share * x
+ * * l and share * l * l, summed up in LANES lanes. n is a multiple of LANES. */
+#define KERNEL_SEARCH_WEIGHTED(name)                                                 \
+    void name(const float *x, const float *share, size_t n, float inverse, float lo, \
+              float hi, struct weighted_sums *sums)
+
 #endif
