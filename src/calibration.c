@@ -100,13 +100,27 @@ static bool copy_text(char **out, const char *from, struct error *err)
     return *out || !from || error_memory(err);
 }
 
+static bool copy_rules(struct nibble_calibration *c, struct error *err)
+{
+    const char *const *rules = c->options.rules;
+    size_t count = 0;
+    while (rules && rules[count])
+        count++;
+    c->rules = calloc(count + 1, sizeof *c->rules);
+    for (size_t i = 0; c->rules && i < count; i++)
+        if (!copy_text(&c->rules[i], rules[i], err))
+            return false;
+    c->options.rules = (const char *const *)c->rules;
+    return c->rules || error_memory(err);
+}
+
 static bool copy_options(struct nibble_calibration *c,
                          const struct nibble_options *options, struct error *err)
 {
     if (!options_read(options, &c->options, err) ||
         !copy_text(&c->include, c->options.include, err) ||
         !copy_text(&c->exclude, c->options.exclude, err) ||
-        !copy_text(&c->cpu, c->options.cpu, err))
+        !copy_text(&c->cpu, c->options.cpu, err) || !copy_rules(c, err))
         return false;
     c->options.include = c->include;
     c->options.exclude = c->exclude;
@@ -165,6 +179,9 @@ void nibble_calibration_free(struct nibble_calibration *c)
     free(c->include);
     free(c->exclude);
     free(c->cpu);
+    for (size_t i = 0; c->rules && c->rules[i]; i++)
+        free(c->rules[i]);
+    free(c->rules);
     free(c);
 }
 

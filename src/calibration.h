@@ -22,6 +22,7 @@ struct session {
 struct nibble_calibration {
     char *model;
     char *include, *exclude, *cpu; /* the options' own strings are the caller's */
+    char **rules;                  /* as many as the options have, then NULL */
     struct nibble_options options;
     uint64_t identity;
     struct algebra *algebra;

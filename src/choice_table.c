@@ -5,6 +5,7 @@
 #include "core/arena.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,11 +136,28 @@ static bool find_double(const struct layout *layouts, size_t row, size_t *earlie
     return false;
 }
 
-/* Takes items out of the plan that were measured with an earlier choice, and those that
- * a choice would make slow. Solving is too dear for them. */
+/* Rules win over choices, which then neither count nor share such a weight. */
+static bool is_decided(const struct plan_item *item)
+{
+    return item->rule && item->rule->decides;
+}
+
+static void leave_out_decided(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        struct plan_item *item = &plan->items[i];
+        item->quantize &= !is_decided(item);
+        if (item->same && is_decided(item->same))
+            item->same = NULL;
+    }
+}
+
+/* Takes items out of the plan that rules decide, that were measured with an earlier
+ * choice, or that a choice would make slow. Solving is too dear for them. */
 static bool leave_out(struct measuring *m, size_t row, struct plan *plan)
 {
     struct choice_table *t = m->table;
+    leave_out_decided(plan);
     for (size_t i = 0; t->layouts && i < plan->count; i++) {
         struct plan_item *item = &plan->items[i];
         size_t index, earlier;
@@ -236,7 +254,7 @@ static bool measure_row(struct measuring *m, size_t row)
               solve(input, &plan, &solutions, m->err) &&
               fill_plan(&plan, NULL, &filling, &results, m->err);
     for (size_t i = 0; ok && i < plan.count; i++)
-        if (plan.items[i].source)
+        if (plan.items[i].source && !is_decided(&plan.items[i]))
             ok = add_measurement(m, row, &plan.items[i], &results[i]);
     plan_free(&plan);
     solutions_free(&solutions);
@@ -282,6 +300,7 @@ static struct nibble_options options_that_matter(const struct nibble_options *gi
     struct nibble_options options = *given;
     options.bits_per_weight = options.min_snr = 0;
     options.include = options.exclude = options.cpu = NULL;
+    options.rules = NULL;
     options.external_data = options.force = options.unmeasured = false;
     options.threads = 0;
     options.progress = NULL;
@@ -291,19 +310,27 @@ static struct nibble_options options_that_matter(const struct nibble_options *gi
     return options;
 }
 
+static void put_string(FILE *out, const char *string)
+{
+    fprintf(out, "%s%s\n", string ? "=" : "", string ? string : "");
+}
+
 static char *join_strings(const struct nibble_options *options)
 {
-    const char *const parts[] = {options->include, options->exclude, options->cpu};
-    size_t length = 1;
-    for (size_t i = 0; i < 3; i++)
-        length += (parts[i] ? strlen(parts[i]) + 1 : 0) + 1;
-    char *joined = calloc(length, 1), *at = joined;
-    for (size_t i = 0; joined && i < 3; i++) {
-        if (parts[i])
-            at = stpcpy(stpcpy(at, "="), parts[i]);
-        at = stpcpy(at, "\n");
-    }
-    return joined;
+    char *joined = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&joined, &size);
+    if (!out)
+        return NULL;
+    put_string(out, options->include);
+    put_string(out, options->exclude);
+    put_string(out, options->cpu);
+    for (size_t i = 0; options->rules && options->rules[i]; i++)
+        put_string(out, options->rules[i]);
+    if (fclose(out) == 0)
+        return joined;
+    free(joined);
+    return NULL;
 }
 
 void choice_table_free(struct choice_table *table)

@@ -395,6 +395,7 @@ static bool run_begin(struct run *run, const struct nibble_options *options,
     run->planning.wide_scales = &run->findings.wide_scales;
     run->planning.unfolded = &run->findings.unfolded;
     run->facts.cpu = quant_kernels_name(run->filling.kernels);
+    run->facts.planning = &run->planning;
     if (run->options.json)
         run->json = output_create(run->options.json, run->options.cancel, err);
     return run->json || !run->options.json;
@@ -412,7 +413,8 @@ enum nibble_status nibble_quantize(const char *model, const char *output,
     while (ok) {
         run.again = false;
         run.planning.fixed = NULL;
-        run.facts = (struct report_facts){.cpu = run.facts.cpu};
+        run.facts =
+            (struct report_facts){.cpu = run.facts.cpu, .planning = &run.planning};
         ok = pass(&run, model, output, &made, &err);
         if (!run.again)
             break;

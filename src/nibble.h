@@ -265,11 +265,15 @@ struct nibble_options {
     enum nibble_method method;
     /* How scales are stored. Default: FLOAT32. */
     enum nibble_scale_type scale_type;
-    /* A POSIX extended regular expression. Only weights whose names match it are
-     * quantized. NULL means all weights. */
+    /* A pattern. Only the weights that it means are quantized. NULL means all weights. A
+     * pattern is a POSIX extended regular expression. It means the weights whose names it
+     * matches, and those that are used by a node whose name it matches. There are three
+     * more kinds: "op=RE" means weights that are used by an operator with a name that RE
+     * matches in full, such as "op=Gather". "graph=RE" means weights in bodies and
+     * functions with such a path. "role=head" means weights of the last layer: only
+     * element-wise operators stand between it and an output of the model. */
     const char *include;
-    /* A POSIX extended regular expression. Weights whose names match it stay float. NULL
-     * means none. */
+    /* A pattern. The weights that it means stay float. NULL means none. */
     const char *exclude;
     /* Which operators replace a weight. Default: RUN. */
     enum nibble_decode decode;
@@ -333,6 +337,20 @@ struct nibble_options {
      * ".." in it is always refused. Zero or not, with 8 bytes, so that the struct ends
      * without padding. */
     uint64_t no_links;
+    /* NULL, or a list of rules that ends with NULL. A rule gives some weights settings of
+     * their own: "PATTERN: SETTINGS". The first rule that means a weight counts. PATTERN
+     * is like `include`. SETTINGS is "keep" (the weight stays float), "default" (as the
+     * options say), or some of these, joined by commas: "type=NAME", "symmetric",
+     * "asymmetric", "per-channel", "per-tensor", "block-size=N", "method=NAME",
+     * "scale-type=NAME", "decode=NAME". Values have their names on the command line. "?"
+     * before a pattern says that it may mean no weight:
+     *
+     *     static const char *const rules[] = {"op=Gather: type=int8",
+     *                                         "/lm_head/: type=int8", NULL};
+     *
+     * A rule about type or granularity wins over bits_per_weight and min_snr, which then
+     * don't count the weight. */
+    const char *const *rules;
 };
 
 /* Sets every option to its default. `size` is the size of the struct that `options`
@@ -349,6 +367,13 @@ static inline void nibble_options_init(struct nibble_options *options)
 {
     nibble_options_init_sized(options, sizeof *options);
 }
+
+/* Presets are named sets of options for certain loaders (docs/rules.md). Returns the name
+ * of a preset, or NULL behind the last one. The string is static. */
+NIBBLE_API const char *nibble_preset_name(size_t index);
+
+/* Returns a preset as JSON, as --config reads it. NULL if there is no such preset. */
+NIBBLE_API const char *nibble_preset_config(const char *name);
 
 /* The _name functions return an enumerator's name on the command line, such as "int4" or
  * "rtn". The string is static. They return NULL for a value that is no enumerator. The
@@ -432,6 +457,23 @@ struct nibble_weight {
     /* Calibrated: the SNR of the layer's output in dB on the observed data, with the
      * input of the float model. Otherwise NaN. */
     double output_snr_db;
+    /* The name of the first node that uses it. "" if the node has no name. */
+    const char *node;
+    /* The rule that counts for it, as options.rules has it. "" if there is none. */
+    const char *rule;
+};
+
+/* A pattern of the options, and how many weights it means. */
+struct nibble_pattern {
+    /* "--include", "--exclude" or "--rule". */
+    const char *option;
+    /* The pattern, or the whole rule. */
+    const char *text;
+    /* The number of weights that it means, whatever becomes of them. */
+    size_t weights;
+    /* If it means none: up to three names that are most like it, in quotes and joined by
+     * commas. "" if no name is like it. */
+    const char *nearest;
 };
 
 /* Weights of one kind that an earlier run or another tool had quantized already. */
@@ -519,6 +561,10 @@ struct nibble_report {
     /* The number of float weights whose QuantizeLinear the library has computed. The
      * output has these codes instead, and `already` counts them. */
     size_t codes_stored;
+    /* The patterns of the options. */
+    const struct nibble_pattern *const *patterns;
+    /* The number of entries in `patterns`. */
+    size_t pattern_count;
 };
 
 /* Returns the report as text for a terminal. `columns` is the width of the terminal. Long

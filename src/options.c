@@ -3,6 +3,7 @@
 #include "options.h"
 #include "core/sizes.h"
 #include "core/truncation.h"
+#include "rules.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -37,7 +38,7 @@ static const struct nibble_options defaults = {
  * nobody sets padding. Zero must mean the behaviour before the field existed, because an
  * older library leaves zero in fields that it doesn't know. */
 _Static_assert(sizeof defaults ==
-                   offsetof(struct nibble_options, no_links) + sizeof defaults.no_links,
+                   offsetof(struct nibble_options, rules) + sizeof defaults.rules,
                "padding at the end of nibble_options");
 
 /* No struct will ever be larger. The limit keeps us from reading far behind the struct if
@@ -218,38 +219,30 @@ static bool invalid(struct error *err, const char *message)
     return error_set(err, STATUS_INVALID, "%s", message);
 }
 
-static bool compile(const char *pattern, const char *option, const regex_t **out,
+static bool compile(const char *pattern, const char *option, const struct selector **out,
                     struct error *err)
 {
-    char message[200];
     *out = NULL;
     if (!pattern)
         return true;
-    regex_t *regex = malloc(sizeof *regex);
-    if (!regex)
+    struct selector *selector = malloc(sizeof *selector);
+    if (!selector)
         return error_memory(err);
-    int code = regcomp(regex, pattern, REG_EXTENDED | REG_NOSUB);
-    if (code == 0) {
-        *out = regex;
-        return true;
+    if (!selector_make(selector, option, pattern, err)) {
+        free(selector);
+        return false;
     }
-    if (code == REG_ESPACE) {
-        free(regex);
-        return error_memory(err);
-    }
-    regerror(code, regex, message, sizeof message);
-    free(regex);
-    return error_set(err, STATUS_INVALID, "%s: '%s' is not a regular expression: %s",
-                     option, pattern, message);
+    *out = selector;
+    return true;
 }
 
-static void release(const regex_t **regex)
+static void release(const struct selector **selector)
 {
-    regex_t *owned = (regex_t *)(uintptr_t)*regex;
+    struct selector *owned = (struct selector *)(uintptr_t)*selector;
     if (owned)
-        regfree(owned);
+        selector_free(owned);
     free(owned);
-    *regex = NULL;
+    *selector = NULL;
 }
 
 /* The casts to unsigned catch negative values, which other languages or careless casts
@@ -264,6 +257,20 @@ static bool enumerators_known(const struct nibble_options *options)
            (unsigned)options->decode < COUNT_OF(decode_names) &&
            (unsigned)options->format < COUNT_OF(format_names) &&
            (unsigned)options->target < COUNT_OF(target_names);
+}
+
+struct quant_scheme options_scheme(const struct nibble_options *options)
+{
+    const bool by_type = options->symmetry == NIBBLE_SYMMETRY_BY_TYPE;
+    const enum quant_type type = (enum quant_type)options->type;
+    return (struct quant_scheme){
+        .type = type,
+        .method = (enum quant_method)options->method,
+        .symmetric = by_type ? quant_type_info(type)->symmetric
+                             : options->symmetry == NIBBLE_SYMMETRY_SYMMETRIC,
+        /* Round to nearest is never mirrored: users expect the common definition. */
+        .mirrored = by_type && options->method != NIBBLE_METHOD_RTN,
+    };
 }
 
 /* A bound on bits asks for a small file, so the default is no copies then. */
@@ -297,23 +304,17 @@ bool options_planning(const struct nibble_options *options, struct plan_options 
     const char *contradicts = contradiction(options);
     if (contradicts)
         return invalid(err, contradicts);
-    enum quant_type type = (enum quant_type)options->type;
-    planning->scheme.type = type;
-    planning->scheme.method = (enum quant_method)options->method;
-    planning->scheme.symmetric = options->symmetry == NIBBLE_SYMMETRY_BY_TYPE
-                                     ? quant_type_info(type)->symmetric
-                                     : options->symmetry == NIBBLE_SYMMETRY_SYMMETRIC;
-    /* Round to nearest is never mirrored: users expect the common definition. */
-    planning->scheme.mirrored = options->symmetry == NIBBLE_SYMMETRY_BY_TYPE &&
-                                options->method != NIBBLE_METHOD_RTN;
+    planning->scheme = options_scheme(options);
     return compile(options->include, "--include", &planning->include, err) &&
-           compile(options->exclude, "--exclude", &planning->exclude, err);
+           compile(options->exclude, "--exclude", &planning->exclude, err) &&
+           rules_make(options, planning, err);
 }
 
 void options_free(struct plan_options *planning)
 {
     release(&planning->include);
     release(&planning->exclude);
+    rules_free(planning);
 }
 
 bool options_filling(const struct nibble_options *options, struct fill_options *filling,

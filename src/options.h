@@ -22,4 +22,7 @@ struct file *options_open_model(const struct nibble_options *options, const char
 
 void options_free(struct plan_options *planning);
 
+/* What the options ask for in the numbers of a weight. The scale type is not set. */
+struct quant_scheme options_scheme(const struct nibble_options *options);
+
 #endif

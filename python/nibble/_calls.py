@@ -9,7 +9,7 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any, Callable, Literal, TypeVar, Union, overload
 
-from . import _library, _models, _options
+from . import _config, _library, _models, _options
 from ._work import Progress, Work
 from .errors import NibbleWarning, OptionError
 from .report import Report
@@ -132,7 +132,10 @@ def quantize(
     target: "onnxruntime" (default) or "generic".
     embedding_type: "int4" or "int8": of embedding tables, where type has 4 bits.
     copy_below: bytes up to which a shared weight is stored once for each MatMul.
-    include, exclude: extended regular expressions over weight names.
+    include, exclude: extended regular expressions over names of weights and of nodes that
+        use them; or "op=Gather", "graph=...", "role=head".
+    rules: settings for some weights, such as ["op=Gather: type=int8", "/lm_head/: keep"].
+        The first one that fits counts (docs/rules.md).
     min_elements: smaller weights stay float (1024).
     freeze: quantize weights that callers could override, too.
     no_upgrade: refuse a model whose opset would have to be raised.
@@ -142,14 +145,25 @@ def quantize(
     force: let output be the model itself.
     threads: number of threads. By default one for each CPU.
     cpu: kernels: "scalar", "avx2", "avx512". By default the fastest.
+    config: options from a JSON file, as `nibble --print-config` writes it, or from a dict.
+    preset: options for a loader: "transformers.js-q4", "genai-int4", the same with "-mixed",
+        or "mixed". Other options win over those of config and preset.
 
     Returns a Report where `output` is given.
 
     Raises a NibbleError of errors.py: OptionError, ReadError, WriteError,
     MalformedModelError, UnsupportedModelError or OutOfMemoryError. After an exception, a
     KeyboardInterrupt included, there is no output, and an old file of that name is as it
-    was. Warns (NibbleWarning) of weights that stay float because of their values."""
-    made = _options.make(options)
+    was. Warns (NibbleWarning) of weights that stay float because of their values, and of
+    patterns that match nothing."""
+    keywords, more = _config.expand(options)
+    made = _options.make(keywords)
+    data = more.get("data") if data is None else data
+    stats = stats or more.get("stats", ())
+    save_stats = more.get("save_stats") if save_stats is None else save_stats
+    until = more.get("until") if until is None else until
+    sequential = sequential or more.get("sequential", False)
+    seed = seed or int(more.get("seed", 0))
     kind = _models.kind_of(model)
     if output is not None and return_report:
         raise TypeError("return_report goes with a returned model: leave out output")
@@ -177,7 +191,7 @@ def quantize(
             until=until,
             sequential=sequential,
             seed=seed,
-            keywords=dict(options),
+            keywords=keywords,
             progress=work.show,
         )
         return Driver(source, target, asked, work, _quantize).run()
@@ -196,7 +210,7 @@ def inspect(
     not, and why. Writes nothing. Takes and raises what `quantize` does.
 
     The report's errors (snr_db) are NaN, but not with bits_per_weight or min_snr."""
-    made = _options.make(options)
+    made = _options.make(_config.expand(options)[0])
     kind = _models.kind_of(model)
 
     def call(source: str, _target: str, work: Work[Any]) -> Report:
@@ -350,6 +364,8 @@ def _warn(report: Report) -> None:
     if not math.isnan(report.estimated_snr_db):
         for note in report.notes:
             warnings.warn(note, NibbleWarning, stacklevel=3)
+    for pattern in report.unmatched():
+        warnings.warn(pattern.message(), NibbleWarning, stacklevel=3)
     if report.reached is False:
         warnings.warn("until was not reached", NibbleWarning, stacklevel=3)
     if report.quantized == 0:

@@ -67,6 +67,7 @@ class Options(ctypes.Structure):
         ("data_name", c_char_p),
         ("json", c_char_p),
         ("no_links", c_uint64),
+        ("rules", POINTER(c_char_p)),
     ]
 
 
@@ -127,6 +128,8 @@ STATUSES: list[type[errors.NibbleError] | None] = [
 PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "nibble_version": (c_char_p, []),
     "nibble_opset_max": (c_int64, []),
+    "nibble_preset_name": (c_char_p, [c_size_t]),
+    "nibble_preset_config": (c_char_p, [c_char_p]),
     "nibble_options_init_sized": (None, [POINTER(Options), c_size_t]),
     "nibble_quantize": (
         c_int,

@@ -7,7 +7,7 @@ import ctypes
 import difflib
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Callable, TypedDict
 
 from . import _library
@@ -34,6 +34,7 @@ class Options(TypedDict, total=False):
     copy_below: int | None
     include: str | None
     exclude: str | None
+    rules: Sequence[str] | None
     min_elements: int | None
     freeze: bool
     no_upgrade: bool
@@ -42,6 +43,8 @@ class Options(TypedDict, total=False):
     force: bool
     threads: int | None
     cpu: str | None
+    config: str | os.PathLike[str] | Mapping[str, Any] | None
+    preset: str | None
 
 
 INT32_MAX, INT64_MAX = 2**31 - 1, 2**63 - 1
@@ -93,6 +96,20 @@ def _text(options: _library.Options, name: str, value: Any) -> None:
     if not isinstance(value, str) or not value or "\0" in value:
         raise _refuse(name, "a string that is not empty", value)
     setattr(options, name, os.fsencode(value))
+
+
+def rule_list(value: Any) -> list[str]:
+    """One rule or several, as a list."""
+    rules = [value] if isinstance(value, str) else list(value or ())
+    for rule in rules:
+        if not isinstance(rule, str) or not rule or "\0" in rule:
+            raise _refuse("rules", "strings such as 'op=Gather: type=int8'", rule)
+    return rules
+
+
+def _rules(options: _library.Options, _name: str, value: Any) -> None:
+    texts = [os.fsencode(rule) for rule in rule_list(value)]
+    options.rules = (ctypes.c_char_p * (len(texts) + 1))(*texts, None)
 
 
 def _flag(options: _library.Options, name: str, value: Any) -> None:
@@ -155,6 +172,7 @@ SETTERS: dict[str, tuple[Setter, frozenset[str]]] = {
         ("copy_below", _number(0, INT64_MAX, "copy_bytes"), ""),
         ("include", _text, ""),
         ("exclude", _text, ""),
+        ("rules", _rules, ""),
         ("min_elements", _number(0, INT64_MAX), ""),
         ("freeze", _flag, ""),
         ("no_upgrade", _flag, ""),

@@ -44,7 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     for name in _options.SETTERS:
         option = f"--{name.replace('_', '-')}"
         letters = ["-f", option] if name == "force" else [option]
-        if name == "external_data":
+        if name == "rules":
+            parser.add_argument("--rule", dest=name, action="append")
+        elif name == "external_data":
             parser.add_argument(option, type=lambda value: value or True)
         elif name in FLAGS:
             parser.add_argument(*letters, action="store_true")
@@ -95,6 +97,7 @@ def _run(asked: argparse.Namespace) -> int:
         print(report)
     nothing = report.quantized == 0 and report.codes_stored == 0
     missed = report.missed > 0 or nothing or report.reached is False
+    missed = missed or bool(report.unmatched())
     return STRICT if asked.strict and missed else DONE
 
 

@@ -67,6 +67,11 @@ class Weight:
     output_snr_db: float = math.nan
     """SNR of its operator's output on the calibration data, in dB. NaN without data."""
 
+    node: str = ""
+    """Name of the first node that uses it."""
+    rule: str = ""
+    """The rule that counts for it."""
+
     @classmethod
     def _from_json(cls, row: dict[str, Any]) -> Weight:
         known = {field.name for field in dataclasses.fields(cls)}
@@ -80,6 +85,23 @@ class Weight:
         if values.get("output_snr_db") is None:
             values["output_snr_db"] = math.nan
         return cls(**values)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pattern:
+    """A pattern of the options: of include, of exclude, or a rule."""
+
+    option: str
+    """Its name on the command line."""
+    text: str
+    weights: int
+    """How many weights it matches."""
+    nearest: str
+    """If that is 0: names that are most like it."""
+
+    def message(self) -> str:
+        near = f"; the nearest names are {self.nearest}" if self.nearest else ""
+        return f"{self.option.lstrip('-')} '{self.text}' matches no weight{near}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +164,8 @@ class Report:
     estimated_snr_db: float = math.nan
     """An estimate of the SNR of the outputs in dB, from the errors of the weights
     (docs/accuracy.md). NaN with data, and where errors were not measured."""
+    patterns: tuple[Pattern, ...] = ()
+    """The patterns of the options."""
     reached: bool | None = None
     """Whether `until` was reached; None if it was not asked for."""
 
@@ -161,6 +185,7 @@ class Report:
         values["notes"] = tuple(raw["notes"])
         if values.get("estimated_snr_db") is None:
             values["estimated_snr_db"] = math.nan
+        values["patterns"] = tuple(Pattern(**row) for row in raw["patterns"])
         values["weights"] = tuple(Weight._from_json(row) for row in raw["weights"])
         return cls(**values, text=text, json=report_json)
 
@@ -173,6 +198,10 @@ class Report:
         raw["outputs"] = [dataclasses.asdict(row) for row in report.outputs]
         text = json.dumps(plain(raw), indent="\t", ensure_ascii=False)
         return dataclasses.replace(report, json=text)
+
+    def unmatched(self) -> list[Pattern]:
+        """Patterns that match no weight."""
+        return [row for row in self.patterns if row.weights == 0 and self.weights]
 
     def __str__(self) -> str:
         lines = [

@@ -84,7 +84,7 @@ bool has_folder(const char *path)
 
 int command_quantize(const struct settings *s)
 {
-    if (s->data || s->stats)
+    if (s->data || s->stats.count)
         return helper_run("nibble-quantize", s);
     if (!has_folder(s->json) || (!s->dry_run && !has_folder(s->output)))
         return EXIT_FAILED;
@@ -100,10 +100,11 @@ int command_quantize(const struct settings *s)
     if (status != NIBBLE_STATUS_OK)
         return failed(&error);
     warn(s, report);
-    remarks_print(s, report);
+    bool all_match = remarks_print(s, report);
     bool written = write_text(s, report);
-    bool strict = s->strict && (report->requested_but_float > 0 ||
-                                (report->quantized == 0 && report->codes_stored == 0));
+    bool strict = s->strict &&
+                  (report->requested_but_float > 0 ||
+                   (report->quantized == 0 && report->codes_stored == 0) || !all_match);
     nibble_report_free(report);
     return !written ? EXIT_FAILED : strict ? EXIT_STRICT : EXIT_DONE;
 }

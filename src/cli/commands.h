@@ -20,8 +20,9 @@ int failed(const struct nibble_error *error);
 /* Prints a message if the folder of `path` does not exist. NULL is fine. */
 bool has_folder(const char *path);
 
-/* Prints a warning for each option that had no effect. */
-void remarks_print(const struct settings *settings, const struct nibble_report *report);
+/* Prints a warning for each option that had no effect. False if a pattern means no
+ * weight, which --strict does not allow. */
+bool remarks_print(const struct settings *settings, const struct nibble_report *report);
 
 /* ---- commands ---- */
 

@@ -9,9 +9,17 @@ static int run(const struct settings *settings)
         printf("nibble %s\n", nibble_version());
     else if (settings->help)
         help_print(settings->bare ? NULL : settings->command);
+    else if (settings->print_config)
+        return config_print(settings) ? EXIT_DONE : EXIT_FAILED;
     else
         return settings->command->run(settings);
     return EXIT_DONE;
+}
+
+/* True if the program only prints something about itself. */
+static bool is_information(const struct settings *settings)
+{
+    return settings->help || settings->version || settings->print_config;
 }
 
 int main(int argc, char **argv)
@@ -20,13 +28,13 @@ int main(int argc, char **argv)
     struct usage usage = {{0}};
 
     terminal_init();
-    if (!settings_parse(&settings, argc, argv, &usage) ||
-        (!settings.help && !settings.version && !settings_check(&settings, &usage))) {
+    bool ok = settings_parse(&settings, argc, argv, &usage) &&
+              (is_information(&settings) || settings_check(&settings, &usage));
+    if (!ok)
         message("%s", usage.message);
-        return EXIT_USAGE;
-    }
-    int status = run(&settings);
-    if (!stdout_finish() && status != EXIT_USAGE)
+    int status = ok ? run(&settings) : EXIT_USAGE;
+    settings_free(&settings);
+    if (ok && !stdout_finish() && status != EXIT_USAGE)
         status = EXIT_FAILED;
     return status;
 }

@@ -3,6 +3,7 @@
 #include "cli/settings.h"
 
 #include <stddef.h>
+#include <string.h>
 
 /* ---- words ------------------------------------------------------------
  * The library knows them. A list ends at the first index without a name. */
@@ -25,6 +26,11 @@ static const char *embedding_type_word(size_t index)
 {
     static const enum nibble_type types[] = {NIBBLE_TYPE_INT4, NIBBLE_TYPE_INT8};
     return index < sizeof types / sizeof *types ? nibble_type_name(types[index]) : NULL;
+}
+
+static const char *preset_word(size_t index)
+{
+    return index == 0 ? "none" : nibble_preset_name(index - 1);
 }
 
 /* ---- the table -------------------------------------------------------- */
@@ -81,9 +87,11 @@ const struct option_row option_rows[] = {
 
     {OPTION_HEADING, PLANNING, .help = "Choice of weights"},
     {OPTION_TEXT, PLANNING, 0, "include", "RE", .once = true, FIELD(options.include),
-     .help = "quantize only weights whose names match (regexp)"},
+     .help = "quantize only weights whose name or node matches"},
     {OPTION_TEXT, PLANNING, 0, "exclude", "RE", .once = true, FIELD(options.exclude),
-     .help = "leave weights float whose names match"},
+     .help = "leave weights float whose name or node matches"},
+    {OPTION_LIST, PLANNING, 0, "rule", "RULE", FIELD(rules), .key = "rules",
+     .help = "settings for some weights: 'op=Gather: type=int8', 'RE: keep'"},
     {OPTION_NUMBER, PLANNING, 0, "min-elements", "N", FIELD(options.min_elements),
      .most = INT64_MAX, .help = "leave smaller weights float"},
     {OPTION_FLAG, PLANNING, 0, "freeze", NULL, FIELD(options.freeze), .value = true,
@@ -91,8 +99,16 @@ const struct option_row option_rows[] = {
     {OPTION_FLAG, PLANNING, 0, "no-upgrade", NULL, FIELD(options.no_upgrade),
      .value = true, .help = "refuse a model whose opset would have to be raised"},
 
+    {OPTION_HEADING, PLANNING, .help = "Sets of options"},
+    {OPTION_WORD, PLANNING, 0, "preset", "NAME", FIELD(preset), .passing = true,
+     .words = preset_word, .help = "options for a loader"},
+    {OPTION_TEXT, PLANNING, 0, "config", "FILE", FIELD(config), .passing = true,
+     .help = "options from a JSON file"},
+    {OPTION_FLAG, PLANNING, 0, "print-config", NULL, FIELD(print_config), .value = true,
+     .passing = true, .help = "print the options as such a file, and stop"},
+
     {OPTION_HEADING, WRITING, .help = "Output"},
-    {OPTION_TEXT, WRITING, 'o', "output", "OUT", FIELD(output),
+    {OPTION_TEXT, WRITING, 'o', "output", "OUT", FIELD(output), .passing = true,
      .help = "write the model here; .gz compresses, - is stdout"},
     {OPTION_NUMBER, UPGRADE, 0, "opset", "N", FIELD(opset), .least = 21,
      .highest = nibble_opset_max, .help = "the opset to raise the model to"},
@@ -100,13 +116,13 @@ const struct option_row option_rows[] = {
      .help = "let OUT be MODEL itself"},
     {OPTION_TEXT, WRITING, 0, "external-data", "NAME", .optional = true,
      FIELD(external_data), .help = "put tensors into a file beside OUT"},
-    {OPTION_FLAG, QUANTIZE, 0, "dry-run", NULL, FIELD(dry_run), .value = true,
+    {OPTION_FLAG, QUANTIZE, 0, "dry-run", NULL, FIELD(dry_run), .value = true, .passing = true,
      .help = "only report, write no model"},
 
     {OPTION_HEADING, QUANTIZE | COMPARE, .help = "Data (needs the Python package)"},
     {OPTION_TEXT, QUANTIZE | COMPARE, 0, "data", "DATA", FIELD(data),
      .help = "inputs of the model: a folder of .npz, or random"},
-    {OPTION_TEXT, QUANTIZE, 0, "stats", "FILE", FIELD(stats),
+    {OPTION_LIST, QUANTIZE, 0, "stats", "FILE", FIELD(stats),
      .help = "use statistics that --save-stats wrote"},
     {OPTION_TEXT, QUANTIZE, 0, "save-stats", "FILE", FIELD(save_stats),
      .help = "write statistics of the data"},
@@ -142,10 +158,34 @@ const struct option_row option_rows[] = {
      .help = "number of threads (0: one for each CPU)"},
     {OPTION_TEXT, QUANTIZE, 0, "cpu", "NAME", FIELD(options.cpu),
      .help = "kernels: scalar, avx2, avx512 (default: the fastest)"},
-    {OPTION_FLAG, EVERY, 'h', "help", NULL, FIELD(help), .value = true,
+    {OPTION_FLAG, EVERY, 'h', "help", NULL, FIELD(help), .value = true, .passing = true,
      .help = "print this page"},
-    {OPTION_FLAG, EVERY, 0, "version", NULL, FIELD(version), .value = true,
+    {OPTION_FLAG, EVERY, 0, "version", NULL, FIELD(version), .value = true, .passing = true,
      .help = "print the version"},
 };
 /* clang-format on */
 const size_t option_count = sizeof option_rows / sizeof *option_rows;
+_Static_assert(sizeof option_rows / sizeof *option_rows <= OPTIONS_MAX, "OPTIONS_MAX");
+
+/* ---- finding a row ---------------------------------------------------- */
+
+size_t option_find(const struct command *command, const char *name)
+{
+    size_t other = option_count;
+    for (size_t i = 0; i < option_count; i++) {
+        const struct option_row *row = &option_rows[i];
+        if (!row->name || strcmp(row->name, name) != 0)
+            continue;
+        if (row->commands & command->bit)
+            return i;
+        other = i;
+    }
+    return other;
+}
+
+const char *option_name(size_t index, const void *context)
+{
+    const struct command *command = context;
+    const struct option_row *row = &option_rows[index];
+    return row->name && (row->commands & command->bit) ? row->name : NULL;
+}

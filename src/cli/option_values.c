@@ -127,6 +127,18 @@ static bool set_text(const struct option_row *row, struct settings *settings,
            usage_set(usage, "--%s takes a name, not an empty string", row->name);
 }
 
+static bool set_list(const struct option_row *row, struct settings *settings,
+                     const char *text, struct usage *usage)
+{
+    struct text_list *list = (void *)((char *)settings + row->offset);
+    if (!*text)
+        return usage_set(usage, "--%s takes a text, not an empty string", row->name);
+    if (list->count == LIST_MAX)
+        return usage_set(usage, "--%s is given more than %d times", row->name, LIST_MAX);
+    list->items[list->count++] = text;
+    return true;
+}
+
 static bool set_flag(const struct option_row *row, struct settings *settings,
                      const char *text, struct usage *usage)
 {
@@ -142,7 +154,7 @@ bool option_set(const struct option_row *row, struct settings *settings,
                                    const char *, struct usage *) = {
         [OPTION_FLAG] = set_flag,     [OPTION_WORD] = set_word,
         [OPTION_NUMBER] = set_number, [OPTION_DECIMAL] = set_decimal,
-        [OPTION_TEXT] = set_text,
+        [OPTION_TEXT] = set_text,     [OPTION_LIST] = set_list,
     };
     return setters[row->kind](row, settings, value, usage);
 }

@@ -6,43 +6,17 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_OPTIONS = 64, MOST_WORDS = 2 };
+enum { MOST_WORDS = 2 };
 
 struct parser {
     struct settings *settings;
     struct usage *usage;
-    char **next;              /* the next word to read */
-    bool given[MOST_OPTIONS]; /* for each row: true if the option was given */
+    char **next; /* the next word to read */
     const char *words[MOST_WORDS];
     size_t word_count; /* all words, including those that were not kept */
 };
 
 /* ---- options that don't exist ------------------------------------------ */
-
-/* The row with this name. Prefers an option of the command to one of another command. */
-static const struct option_row *row_named(const struct settings *s, const char *name,
-                                          size_t length)
-{
-    const struct option_row *other = NULL;
-    for (size_t i = 0; i < option_count; i++) {
-        const struct option_row *row = &option_rows[i];
-        if (!row->name || strlen(row->name) != length ||
-            memcmp(row->name, name, length) != 0)
-            continue;
-        if (row->commands & s->command->bit)
-            return row;
-        other = row;
-    }
-    return other;
-}
-
-/* The names of the command's options, for nearest_name. */
-static const char *option_name(size_t index, const void *context)
-{
-    const struct settings *s = context;
-    const struct option_row *row = &option_rows[index];
-    return row->name && (row->commands & s->command->bit) ? row->name : NULL;
-}
 
 static const char *command_name(size_t index, const void *context)
 {
@@ -60,7 +34,7 @@ static bool unknown_long(const struct parser *p, const char *name)
     const struct settings *s = p->settings;
     const char *found[2] = {NULL, NULL};
     for (size_t i = 0; i < option_count; i++)
-        if (begins(option_name(i, s), name))
+        if (begins(option_name(i, s->command), name))
             found[found[0] != NULL] = option_rows[i].name;
     const char *hint = option_hint(name);
     if (hint)
@@ -69,7 +43,7 @@ static bool unknown_long(const struct parser *p, const char *name)
         return usage_set(p->usage, "--%s may mean --%s or --%s: write the name in full",
                          name, found[0], found[1]);
     const char *near =
-        found[0] ? found[0] : nearest_name(name, option_count, option_name, s);
+        found[0] ? found[0] : nearest_name(name, option_count, option_name, s->command);
     if (near)
         return usage_set(p->usage, "unknown option --%s: did you mean --%s?", name, near);
     return usage_set(p->usage,
@@ -84,7 +58,7 @@ static bool unknown_letter(const struct parser *p, char letter)
     char list[200] = "";
     size_t used = 0;
     for (size_t i = 0; i < option_count; i++) {
-        const char *name = option_name(i, s);
+        const char *name = option_name(i, s->command);
         if (name && *name == tolower((unsigned char)letter) && used < sizeof list)
             used += (size_t)snprintf(list + used, sizeof list - used, "%s--%s",
                                      used ? " or " : "", name);
@@ -97,32 +71,9 @@ static bool unknown_letter(const struct parser *p, char letter)
 
 /* ---- options ----------------------------------------------------------- */
 
-/* The first command that takes the option. */
-static const char *owner(const struct option_row *row)
-{
-    for (size_t i = 0; i < command_count; i++)
-        if (row->commands & commands[i].bit)
-            return commands[i].name;
-    return "";
-}
-
 static bool apply(struct parser *p, const struct option_row *row, const char *value)
 {
-    struct settings *s = p->settings;
-    size_t index = (size_t)(row - option_rows);
-    if (!(row->commands & s->command->bit))
-        return usage_set(p->usage, "--%s is an option of 'nibble %s', not of 'nibble %s'",
-                         row->name, owner(row), s->command->name);
-    if (row->once && p->given[index])
-        return usage_set(p->usage, "--%s is given twice: join the two as '(A)|(B)'",
-                         row->name);
-    for (size_t i = 0; i < option_count; i++)
-        if (p->given[i] && i != index && (option_rows[i].rivals & row->rivals))
-            return usage_set(p->usage,
-                             "--%s and --%s exclude each other: give one of them",
-                             option_rows[i].name, row->name);
-    p->given[index] = true;
-    return option_set(row, s, value, p->usage);
+    return settings_give(p->settings, row, value, LAYER_COMMAND_LINE, p->usage);
 }
 
 /* Takes the value from `attached`, or from the next word if that is NULL. */
@@ -141,11 +92,12 @@ static bool parse_long(struct parser *p, const char *word)
 {
     char name[64];
     size_t length = strcspn(word, "=");
-    const struct option_row *row = row_named(p->settings, word, length);
     const char *attached = word[length] ? word + length + 1 : NULL;
     snprintf(name, sizeof name, "%.*s", (int)length, word);
-    if (!row)
+    size_t index = option_find(p->settings->command, name);
+    if (index == option_count)
         return unknown_long(p, name);
+    const struct option_row *row = &option_rows[index];
     if (row->optional)
         return apply(p, row, attached);
     if (row->argument)
@@ -166,8 +118,9 @@ static const struct option_row *row_of(char letter)
 /* Reads letters behind one dash. The last one may take a value: "-qo", "out.onnx". */
 static bool parse_letters(struct parser *p, const char *word)
 {
-    const struct option_row *meant = row_named(p->settings, word, strcspn(word, "="));
-    if (meant && word[1])
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
+    if (word[1] && option_find(p->settings->command, name) < option_count)
         return usage_set(p->usage, "-%s: did you mean --%s?", word, word);
     for (; *word; word++) {
         const struct option_row *row = row_of(*word);
@@ -251,12 +204,6 @@ static bool asks_for_help(struct settings *s, char *const *words)
     return s->help;
 }
 
-void settings_init(struct settings *settings)
-{
-    *settings = (struct settings){.command = &commands[0], .bare = true, .opset = 21};
-    nibble_options_init(&settings->options);
-}
-
 bool settings_parse(struct settings *settings, int argc, char **argv, struct usage *usage)
 {
     struct parser p = {.settings = settings, .usage = usage, .next = argv + (argc > 0)};
@@ -264,7 +211,6 @@ bool settings_parse(struct settings *settings, int argc, char **argv, struct usa
     if (asks_for_help(settings, p.next))
         return true;
     p.next += take_command(settings, *p.next);
-    settings->arguments = p.next;
     if (!parse_words(&p))
         return false;
     size_t models = settings->command->bit == COMPARE ? 2 : 1;
@@ -272,7 +218,5 @@ bool settings_parse(struct settings *settings, int argc, char **argv, struct usa
         return too_many(&p);
     settings->model = p.words[0];
     settings->quantized = p.words[1];
-    if (settings->options.block_size)
-        settings->options.granularity = NIBBLE_GRANULARITY_BLOCKS;
-    return true;
+    return config_apply(settings, usage);
 }

@@ -21,6 +21,9 @@ bool usage_set(struct usage *usage, const char *format, ...)
 struct nibble_options settings_options(const struct settings *s)
 {
     struct nibble_options options = s->options;
+    if (options.block_size)
+        options.granularity = NIBBLE_GRANULARITY_BLOCKS;
+    options.rules = s->rules.count ? s->rules.items : NULL;
     options.external_data = s->external_data != NULL;
     options.data_name = s->external_data && *s->external_data ? s->external_data : NULL;
     options.json = s->json;
@@ -101,7 +104,7 @@ static bool check_compare(const struct settings *s, struct usage *usage)
 /* Checks options of quantize that need runs of the model. */
 static bool check_data(const struct settings *s, struct usage *usage)
 {
-    bool alone = !s->data && !s->stats;
+    bool alone = !s->data && s->stats.count == 0;
     if (alone && (s->save_stats || s->until))
         return usage_set(usage, "--%s needs --data, since the model must be run",
                          s->save_stats ? "save-stats" : "until");

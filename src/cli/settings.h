@@ -14,10 +14,33 @@ enum {
     EVERY = QUANTIZE | INSPECT | UPGRADE | COMPARE
 };
 
+/* Where the value of an option comes from. The command line wins over a config, and a
+ * config wins over a preset. */
+enum layer { LAYER_NONE, LAYER_COMMAND_LINE, LAYER_CONFIG, LAYER_PRESET };
+
+/* An option that was given. */
+struct given {
+    enum layer layer;
+    const char *text; /* its value; "" for a flag */
+};
+
+enum { OPTIONS_MAX = 80, LIST_MAX = 256 };
+
+/* The values of an option that may be given several times. NULL ends them. */
+struct text_list {
+    const char *items[LIST_MAX + 1];
+    size_t count;
+};
+
 struct settings {
     const struct command *command;
-    bool bare;        /* no command was named, so quantize is meant */
-    char **arguments; /* all words behind the command, unchanged */
+    bool bare;                       /* no command was named, so quantize is meant */
+    struct given given[OPTIONS_MAX]; /* by the index of the option's row */
+    struct text_list rules, stats;
+    const char *config;
+    uint32_t preset; /* 0: none; otherwise the index of a preset, plus 1 */
+    bool print_config;
+    struct config_text *owned; /* texts of configs, for settings_free */
     const char *model;
     const char *quantized; /* the second model of compare */
     const char *output;
@@ -27,7 +50,6 @@ struct settings {
     int64_t opset;
     /* Options of the Python programs that run models. */
     const char *data;
-    const char *stats;
     const char *save_stats;
     const char *until;
     const char *seed;
@@ -66,6 +88,7 @@ enum option_kind {
     OPTION_NUMBER,  /* a whole number from `least` to `most` */
     OPTION_DECIMAL, /* a double above 0, up to `most` */
     OPTION_TEXT,    /* a string that is not empty */
+    OPTION_LIST,    /* the same, any number of times */
 };
 
 /* Returns the word with this index, or NULL behind the last one. */
@@ -80,6 +103,8 @@ struct option_row {
     unsigned rivals;
     bool once;           /* giving it twice is a mistake, not a correction */
     bool optional;       /* a text that may be left out: --name or --name=TEXT */
+    bool passing;        /* it belongs to one call, so no config has it */
+    const char *key;     /* its name in a config, if that is another one */
     size_t offset, size; /* of its field in struct settings */
     uint64_t value, least, most;
     int64_t (*highest)(
@@ -100,6 +125,13 @@ bool option_set(const struct option_row *row, struct settings *settings,
 void option_help(const struct option_row *row, const struct settings *settings,
                  char *text, size_t size);
 
+/* Returns the index of the row with this name, or option_count. Prefers an option of the
+ * command to one of another command. */
+size_t option_find(const struct command *command, const char *name);
+
+/* The names of the command's options, for nearest_name. The context is the command. */
+const char *option_name(size_t index, const void *context);
+
 /* Returns nibble's name for an option of another tool, or NULL if the name is unknown. */
 const char *option_hint(const char *name);
 
@@ -110,6 +142,18 @@ extern const size_t command_count;
 
 /* Sets all settings to their defaults. */
 void settings_init(struct settings *settings);
+void settings_free(struct settings *settings);
+
+/* Gives an option a value (NULL for a flag) from a layer. An option that a layer above
+ * has given, or a rival of such an option, stays as it is. */
+bool settings_give(struct settings *settings, const struct option_row *row,
+                   const char *value, enum layer layer, struct usage *usage);
+
+/* Adds the options of the config and of the preset that the settings name. */
+bool config_apply(struct settings *settings, struct usage *usage);
+
+/* Prints the options that were given as a config. False if memory ran out. */
+bool config_print(const struct settings *settings);
 
 /* Reads the command line into settings. */
 bool settings_parse(struct settings *settings, int argc, char **argv,

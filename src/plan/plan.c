@@ -257,7 +257,9 @@ bool plan_make(struct model *model, const struct graph_index *index,
     p.opset_max = opset_max(model, index, options);
     *plan = (struct plan){.arena = arena_create(ARENA_NO_CAP)};
     if (!plan->arena ||
-        !(plan->items = arena_array(plan->arena, count, sizeof *plan->items)))
+        !(plan->items = arena_array(plan->arena, count, sizeof *plan->items)) ||
+        !(plan->matched.rules =
+              arena_array(plan->arena, options->rule_count, sizeof *plan->matched.rules)))
         return error_memory(err);
     bool ok = true;
     for (struct value *value = index->values; value && ok; value = value->next) {

@@ -6,9 +6,8 @@
 
 #include "onnx/graph.h"
 #include "onnx/tensor.h"
+#include "plan/selector.h"
 #include "quant/quant.h"
-
-#include <regex.h>
 
 enum granularity {
     GRANULARITY_DEFAULT, /* per channel; channels of MatMul and Gemm in blocks of up to
@@ -49,6 +48,22 @@ struct plan_choice {
     uint64_t block_size;
 };
 
+/* What the user wants for the weights that a selector means. It replaces the fields of
+ * plan_options with the same names. */
+struct plan_rule {
+    struct selector selector;
+    const char *text; /* as the user wrote it */
+    char *copy;       /* holds the selector's text */
+    bool optional;    /* it may mean no weight */
+    bool keep;        /* they stay float */
+    bool decides;     /* type or granularity, so that no plan_choice does */
+    struct quant_scheme scheme;
+    enum granularity granularity;
+    uint64_t block_size;
+    enum decode decode;
+    bool half_scales;
+};
+
 /* Copies may take a tenth of the model, and a quarter of each weight's values. */
 #define COPY_BYTES_DEFAULT UINT64_MAX
 
@@ -57,7 +72,10 @@ struct plan_options {
     enum granularity granularity;
     uint64_t block_size; /* for GRANULARITY_BLOCKS */
     uint64_t min_elements;
-    const regex_t *include, *exclude; /* NULL: all, none */
+    const struct selector *include, *exclude; /* NULL: all, none */
+    const struct plan_rule
+        *rules; /* for each weight the first one that means it counts */
+    size_t rule_count;
     bool freeze;
     enum decode decode;
     enum target target;
@@ -90,13 +108,16 @@ struct plan_item {
     int data_type;             /* the TensorProto.DataType of the values */
     uint64_t elements, bytes;
     bool quantize;
-    bool requested;     /* the options ask to quantize it */
-    bool warning;       /* it stays float because of its values */
-    bool fixed;         /* it stays float because no training made it */
-    bool copy;          /* an earlier item of the same weight has counted its values */
-    bool again;         /* the codes are stored once more, so that they are fused */
-    bool chosen;        /* options.choices says what becomes of it */
-    const char *reason; /* why it stays float; NULL if it is quantized */
+    bool requested; /* the options ask to quantize it */
+    bool warning;   /* it stays float because of its values */
+    bool fixed;     /* it stays float because no training made it */
+    bool copy;      /* an earlier item of the same weight has counted its values */
+    bool again;     /* the codes are stored once more, so that they are fused */
+    bool chosen;    /* options.choices says what becomes of it */
+    bool left_out;  /* --include does not mean it */
+    bool excluded;  /* --exclude means it */
+    const struct plan_rule *rule; /* the first one that means it; NULL: none */
+    const char *reason;           /* why it stays float; NULL if it is quantized */
 
     /* The following fields are set only if it is quantized. */
     struct payload *source;
@@ -140,6 +161,12 @@ struct plan_already {
 
 enum { PLAN_ALREADY_KINDS = 16 }; /* more kinds are counted with the last one */
 
+/* How many weights each pattern of the options means. */
+struct plan_matched {
+    size_t include, exclude;
+    size_t *rules; /* by the rule's index */
+};
+
 struct plan {
     struct arena *arena;     /* holds the items and their reasons */
     struct plan_item *items; /* in the order of the file */
@@ -147,6 +174,7 @@ struct plan {
     size_t quantized;
     struct plan_already already[PLAN_ALREADY_KINDS];
     size_t already_kinds;
+    struct plan_matched matched;
 };
 
 /* Makes the plan. The index must live as long. End with plan_free. */

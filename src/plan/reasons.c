@@ -5,8 +5,6 @@
 #include "plan/fold.h"
 #include "plan/planner.h"
 
-#include <regex.h>
-
 static char *say(struct planner *p, char *message)
 {
     if (!message)
@@ -23,6 +21,27 @@ static void *look_up(struct planner *p, const struct map *map, const struct valu
     if (!key)
         error_memory(p->err);
     return key ? map_get(map, key) : NULL;
+}
+
+/* Whether the selector means the weight. Counts those that it means. */
+static bool is_meant(const struct planner *p, const struct plan_item *item,
+                     const struct selector *selector, size_t *count)
+{
+    bool meant = selector && selector_matches(selector, p->index, item->value);
+    *count += meant;
+    return meant;
+}
+
+/* Asks all patterns, so that each is counted. Sets the rule: the first one counts. */
+static void ask_patterns(struct planner *p, struct plan_item *item)
+{
+    const struct plan_options *o = p->options;
+    struct plan_matched *matched = &p->plan->matched;
+    item->left_out = o->include && !is_meant(p, item, o->include, &matched->include);
+    item->excluded = is_meant(p, item, o->exclude, &matched->exclude);
+    for (size_t i = 0; i < o->rule_count; i++)
+        if (is_meant(p, item, &o->rules[i].selector, &matched->rules[i]) && !item->rule)
+            item->rule = &o->rules[i];
 }
 
 /* Each question returns a reason or NULL. */
@@ -51,11 +70,13 @@ static const char *reason_small(struct planner *p, const struct plan_item *item)
 
 static const char *reason_rules(struct planner *p, const struct plan_item *item)
 {
-    const struct plan_options *o = p->options;
-    if (o->include && regexec(o->include, item->value->name, 0, NULL, 0) != 0)
+    if (item->left_out)
         return "not among those asked for (--include)";
-    if (o->exclude && regexec(o->exclude, item->value->name, 0, NULL, 0) == 0)
+    if (item->excluded)
         return "excluded (--exclude)";
+    if (item->rule && item->rule->keep)
+        return say(p, arena_printf(p->plan->arena, "kept float (--rule '%s')",
+                                   item->rule->text));
     return item->value->uses ? NULL : "nothing uses it";
 }
 
@@ -110,12 +131,30 @@ static const char *reason_values(struct planner *p, struct plan_item *item)
     return reason;
 }
 
+static void apply_rule(const struct plan_rule *rule, struct plan_options *options)
+{
+    const enum quant_type type = options->scheme.type;
+    options->scheme = rule->scheme;
+    options->decode = rule->decode;
+    options->half_scales = rule->half_scales;
+    if (rule->decides) {
+        options->granularity = rule->granularity;
+        options->block_size = rule->block_size;
+    } else {
+        options->scheme.type = type;
+    }
+}
+
 /* Also sets the options for this weight. */
 static const char *reason_choice(struct planner *p, struct plan_item *item)
 {
-    const struct plan_choice *choice = look_up(p, p->options->choices, item->value);
+    bool decided = item->rule && item->rule->decides;
+    const struct plan_choice *choice =
+        decided ? NULL : look_up(p, p->options->choices, item->value);
     p->own = *p->options;
     p->own.opset_max = p->opset_max;
+    if (item->rule)
+        apply_rule(item->rule, &p->own);
     item->chosen = choice != NULL;
     if (!choice)
         return NULL;
@@ -217,6 +256,7 @@ const char *planner_reason(struct planner *p, struct plan_item *item,
                            struct weight_uses *uses)
 {
     const char *reason;
+    ask_patterns(p, item);
     if ((reason = reason_unfolded(p, item)) || (reason = reason_kind(p, item)) ||
         (reason = reason_small(p, item)) || (reason = reason_rules(p, item)) ||
         (reason = reason_parameter(p, item)))

@@ -53,6 +53,7 @@ static bool add_weight(cJSON *array, const struct nibble_weight *w)
     cJSON_AddItemToArray(array, object);
     return json_text(object, "name", w->name) &&
            json_text(object, "op_type", w->op_type) &&
+           json_text(object, "node", w->node) && json_text(object, "rule", w->rule) &&
            json_text(object, "graph", w->graph) &&
            json_text(object, "element_type", w->element_type) &&
            json_dims(object, "dims", w->dims, w->rank) &&
@@ -73,6 +74,24 @@ static bool add_already(cJSON *root, const struct nibble_report *report)
         if (!json_text(object, "type", report->already[i]->type) ||
             !json_text(object, "form", report->already[i]->form) ||
             !json_count(object, "weights", report->already[i]->weights))
+            return false;
+    }
+    return array != NULL;
+}
+
+static bool add_patterns(cJSON *root, const struct nibble_report *report)
+{
+    cJSON *array = cJSON_AddArrayToObject(root, "patterns");
+    for (size_t i = 0; array && i < report->pattern_count; i++) {
+        const struct nibble_pattern *pattern = report->patterns[i];
+        cJSON *object = cJSON_CreateObject();
+        if (!object)
+            return false;
+        cJSON_AddItemToArray(array, object);
+        if (!json_text(object, "option", pattern->option) ||
+            !json_text(object, "text", pattern->text) ||
+            !json_count(object, "weights", pattern->weights) ||
+            !json_text(object, "nearest", pattern->nearest))
             return false;
     }
     return array != NULL;
@@ -140,7 +159,7 @@ char *nibble_report_json(const struct nibble_report *report)
     cJSON *root = cJSON_CreateObject();
     if (root && json_text(root, "nibble", nibble_version()) && add_files(root, report) &&
         add_totals(root, report) && add_already(root, report) &&
-        add_weights(root, report))
+        add_patterns(root, report) && add_weights(root, report))
         text = cJSON_Print(root);
     cJSON_Delete(root);
     return text;

@@ -4,6 +4,7 @@
 #include "onnx/tensor.h"
 #include "plan/forms.h"
 #include "report/estimate.h"
+#include "report/patterns.h"
 #include "solve/solve.h"
 
 #include <math.h>
@@ -95,6 +96,8 @@ static bool fill_weight(struct arena *arena, const struct plan_item *item,
         .bytes_after = item->bytes,
         .snr_db = (double)NAN,
         .output_snr_db = (double)NAN,
+        .node = arena_string(arena, consumer ? or_empty(consumer->name) : ""),
+        .rule = arena_string(arena, item->rule ? item->rule->text : ""),
     };
     if (item->quantize) {
         weight->type = quant_type_info(item->scheme.type)->name;
@@ -205,7 +208,9 @@ static bool fill_report(struct arena *arena, const struct model *model,
     if (report->quantized > 0 && facts->measured && !facts->calibrated &&
         !estimate_outputs(arena, plan, results, facts->depth, report))
         return false;
-    return add_already(arena, plan, report) && !arena_exhausted(arena);
+    return add_already(arena, plan, report) &&
+           patterns_report(arena, facts->planning, plan, report) &&
+           !arena_exhausted(arena);
 }
 
 struct nibble_report *report_make(const struct model *model, const struct plan *plan,

@@ -10,6 +10,7 @@ struct report_facts {
     const char *model;
     const char *output; /* NULL if none was written */
     const char *cpu;
+    const struct plan_options *planning;
     int64_t ir_before;
     int64_t opset_before;
     int64_t opset_after;

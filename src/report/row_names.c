@@ -19,6 +19,11 @@ char *full_name(const struct nibble_weight *w)
     return name;
 }
 
+char *node_of_row(const struct nibble_weight *w)
+{
+    return format_printable(w->node);
+}
+
 /* ---- shortening all ---------------------------------------------------- */
 
 struct pair {
@@ -98,7 +103,8 @@ static bool fit(struct row_names *rows, size_t room)
 
 /* ---- the rows ------------------------------------------------------------ */
 
-bool row_names_make(const struct nibble_report *report, size_t room,
+bool row_names_make(const struct nibble_report *report,
+                    char *(*name)(const struct nibble_weight *w), size_t room,
                     struct row_names *rows)
 {
     size_t count = report->weight_count;
@@ -109,7 +115,7 @@ bool row_names_make(const struct nibble_report *report, size_t room,
     for (size_t i = 0; i < count; i++) {
         if (!report->weights[i]->quantized)
             continue;
-        rows->names[i] = full_name(report->weights[i]);
+        rows->names[i] = name(report->weights[i]);
         if (!rows->names[i])
             return false;
         size_t width = format_width(rows->names[i]);

@@ -8,6 +8,9 @@
  * printable form. The caller frees it. NULL if memory ran out. */
 char *full_name(const struct nibble_weight *w);
 
+/* Returns the name of the weight's node, in the same way. */
+char *node_of_row(const struct nibble_weight *w);
+
 /* A name for each quantized weight of a report, and NULL for each other weight. */
 struct row_names {
     char **names;
@@ -15,9 +18,10 @@ struct row_names {
     size_t width; /* of the widest name, in characters */
 };
 
-/* Shortens the names to `room` characters, or to more if different names need it to stay
- * different. False if memory ran out. */
-bool row_names_make(const struct nibble_report *report, size_t room,
+/* Makes names with `name`, full_name or node_of_row. Shortens them to `room` characters,
+ * or to more if different names need it to stay different. False if memory ran out. */
+bool row_names_make(const struct nibble_report *report,
+                    char *(*name)(const struct nibble_weight *w), size_t room,
                     struct row_names *rows);
 void row_names_free(struct row_names *rows);
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEAST_NAME = 16 };
+enum { LEAST_NAME = 16, LEAST_OF_TWO = 12 };
 
 /* ---- cells ------------------------------------------------------------ */
 
@@ -72,26 +72,43 @@ enum { COLUMNS = sizeof columns_ / sizeof *columns_ };
 
 /* ---- the table of quantized weights ----------------------------------- */
 
-struct widths {
-    size_t name;
-    size_t column[COLUMNS];
+struct table_layout {
+    struct row_names names, nodes; /* no nodes: they are not shown */
+    size_t column[COLUMNS];        /* the width; 0: the column is not shown */
 };
 
+static bool is_measured(const struct nibble_report *report)
+{
+    for (size_t i = 0; i < report->weight_count; i++)
+        if (report->weights[i]->quantized && !isnan(report->weights[i]->snr_db))
+            return true;
+    return false;
+}
+
+static bool has_nodes(const struct nibble_report *report)
+{
+    for (size_t i = 0; i < report->weight_count; i++)
+        if (report->weights[i]->quantized && *report->weights[i]->node)
+            return true;
+    return false;
+}
+
 /* Makes every column as wide as its widest cell. Returns the width of all columns except
- * the name. */
-static size_t measure(const struct nibble_report *report, struct widths *widths)
+ * the names. */
+static size_t measure(const struct nibble_report *report, size_t shown,
+                      struct table_layout *layout)
 {
     size_t rest = 0;
-    for (size_t c = 0; c < COLUMNS; c++) {
-        widths->column[c] = strlen(columns_[c].head);
+    for (size_t c = 0; c < shown; c++) {
+        layout->column[c] = strlen(columns_[c].head);
         for (size_t i = 0; i < report->weight_count; i++) {
             char cell[CELL_SIZE];
             if (!report->weights[i]->quantized)
                 continue;
             columns_[c].cell(cell, report->weights[i]);
-            widths->column[c] = size_max(widths->column[c], format_width(cell));
+            layout->column[c] = size_max(layout->column[c], format_width(cell));
         }
-        rest += strlen(columns_[c].gap) + widths->column[c];
+        rest += strlen(columns_[c].gap) + layout->column[c];
     }
     return rest;
 }
@@ -104,46 +121,63 @@ static void put_padded(FILE *out, const char *text, size_t width, bool right)
     fprintf(out, "%*s%s%*s", right ? pad : 0, "", text, right ? 0 : pad, "");
 }
 
-static void put_head(FILE *out, const struct widths *widths)
+static void put_head(FILE *out, const struct table_layout *layout)
 {
-    put_padded(out, "WEIGHT", widths->name, false);
-    for (size_t c = 0; c < COLUMNS; c++) {
+    put_padded(out, "WEIGHT", layout->names.width, false);
+    for (size_t c = 0; c < COLUMNS && layout->column[c]; c++) {
         fputs(columns_[c].gap, out);
-        put_padded(out, columns_[c].head, widths->column[c], columns_[c].right);
+        put_padded(out, columns_[c].head, layout->column[c], columns_[c].right);
     }
-    fputc('\n', out);
+    fputs(layout->nodes.names ? "  NODE\n" : "\n", out);
 }
 
-static void put_row(FILE *out, const struct nibble_weight *w, const char *name,
-                    const struct widths *widths)
+static void put_row(FILE *out, const struct nibble_report *report, size_t i,
+                    const struct table_layout *layout)
 {
-    put_padded(out, name, widths->name, false);
-    for (size_t c = 0; c < COLUMNS; c++) {
+    put_padded(out, layout->names.names[i], layout->names.width, false);
+    for (size_t c = 0; c < COLUMNS && layout->column[c]; c++) {
         char cell[CELL_SIZE];
-        columns_[c].cell(cell, w);
+        columns_[c].cell(cell, report->weights[i]);
         fputs(columns_[c].gap, out);
-        put_padded(out, cell, widths->column[c], columns_[c].right);
+        put_padded(out, cell, layout->column[c], columns_[c].right);
     }
+    if (layout->nodes.names && *layout->nodes.names[i])
+        fprintf(out, "  %s", layout->nodes.names[i]);
     fputc('\n', out);
 }
 
-bool put_table(FILE *out, const struct nibble_report *report, size_t line)
+/* Names of weights have the first choice of the room, and names of nodes get the rest. */
+static bool make_names(const struct nibble_report *report, size_t room, bool nodes,
+                       struct table_layout *layout)
+{
+    const size_t gap = 2, least = nodes ? LEAST_OF_TWO : LEAST_NAME;
+    size_t half = nodes ? room / 2 : room;
+    if (!row_names_make(report, full_name, size_max(half, least), &layout->names))
+        return false;
+    layout->names.width = size_max(layout->names.width, strlen("WEIGHT"));
+    size_t taken = layout->names.width + gap;
+    return !nodes || row_names_make(report, node_of_row,
+                                    size_max(room > taken ? room - taken : 0, least),
+                                    &layout->nodes);
+}
+
+bool put_table(FILE *out, const struct nibble_report *report, size_t line, bool nodes)
 {
     if (report->quantized == 0)
         return true;
-    struct widths widths;
-    struct row_names rows;
-    size_t rest = measure(report, &widths);
-    bool ok = row_names_make(report, line > rest + LEAST_NAME ? line - rest : LEAST_NAME,
-                             &rows);
-    if (ok) {
-        widths.name = size_max(rows.width, strlen("WEIGHT"));
-        put_head(out, &widths);
-    }
+    struct table_layout layout = {0};
+    nodes = nodes && has_nodes(report);
+    /* The error is the last column. The names of nodes take its room if it is empty. */
+    size_t shown = nodes && !is_measured(report) ? COLUMNS - 1 : COLUMNS;
+    size_t rest = measure(report, shown, &layout);
+    bool ok = make_names(report, line > rest ? line - rest : 0, nodes, &layout);
+    if (ok)
+        put_head(out, &layout);
     for (size_t i = 0; ok && i < report->weight_count; i++)
-        if (rows.names[i])
-            put_row(out, report->weights[i], rows.names[i], &widths);
-    row_names_free(&rows);
+        if (layout.names.names[i])
+            put_row(out, report, i, &layout);
+    row_names_free(&layout.names);
+    row_names_free(&layout.nodes);
     fputc('\n', out);
     return ok;
 }

@@ -15,8 +15,8 @@ enum { CELL_SIZE = 128 };
 void cell_operator(char *out, const struct nibble_weight *w);
 void cell_shape(char *out, const struct nibble_weight *w);
 
-/* Prints the table. Names are shortened until they fit a line of so many columns. False
- * when out of memory. */
-bool put_table(FILE *out, const struct nibble_report *report, size_t line);
+/* Prints the table. Names are shortened until they fit a line of so many columns. `nodes`
+ * adds the names of nodes. False when out of memory. */
+bool put_table(FILE *out, const struct nibble_report *report, size_t line, bool nodes);
 
 #endif

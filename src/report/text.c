@@ -272,7 +272,8 @@ char *nibble_report_text(const struct nibble_report *report, int columns, bool a
     FILE *out = open_memstream(&text, &size);
     if (!out)
         return NULL;
-    bool ok = put_title(out, report) && put_table(out, report, line) &&
+    bool ok = put_title(out, report) &&
+              put_table(out, report, line, all || !*report->output) &&
               put_forms(out, report, all) && put_kept_float(out, report, all);
     put_totals(out, report);
     ok = !ferror(out) && ok;

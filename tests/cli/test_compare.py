@@ -219,8 +219,13 @@ def test_helper_gets_all_words(nibble, folder, float_model):
     environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
     process = nibble.start("compare", *words, env=environment)
     out, _ = process.communicate(timeout=60)
-    assert (process.returncode, out.decode().splitlines()) == (3, words)
-    words = [float_model, "-o", "q.onnx", "--stats", "x", "--until", "snr>=30", "--strict"]
+    assert (process.returncode, out.decode().splitlines()) == (
+        3, ["--data=x", "--layers", "--seed=3", "--", float_model, "q b.onnx"])
+    (folder / "config.json").write_text('{"decode": "load", "rules": ["a b: keep"]}')
+    words = [float_model, "-o", "q.onnx", "--stats", "x", "--until", "snr>=30", "--strict",
+             "--stats=y", "--config", "config.json", "--rule", "c: keep"]
     process = nibble.start(*words, env=environment)
     out, _ = process.communicate(timeout=60)
-    assert (process.returncode, out.decode().splitlines()) == (3, words)
+    assert (process.returncode, out.decode().splitlines()) == (
+        3, ["--decode=load", "--rule=c: keep", "--rule=a b: keep", "--output=q.onnx",
+            "--stats=x", "--stats=y", "--until=snr>=30", "--strict", "--", float_model])

@@ -223,6 +223,23 @@ def test_other_types(tmp_path, dtype, ir):
     assert not [note for note in report.notes if "no better" not in note]
 
 
+def test_rules(path, tmp_path):
+    """Rules hold in every candidate, and win over the budget's choice. Codes fit the data."""
+    rules = ["^b$: type=int8, per-channel", "small: keep"]
+    for options in {}, {"bits_per_weight": 4.7}, {"until": "snr>=10"}, {"sequential": True}:
+        out = tmp_path / "out.onnx"
+        report = nibble.quantize(path, out, data=runs(), rules=rules, **options)
+        weights = {weight.name: weight for weight in report.weights}
+        assert weights["b"].type == "int8" and weights["b"].rule == rules[0]
+        assert weights["a"].type == "int4" and not weights["small"].quantized
+        if report.calibration_runs:
+            assert weights["b"].calibrated
+    config = {"rules": rules, "data": runs(), "per-tensor": False}
+    nibble.quantize(path, out, config=config)
+    nibble.quantize(path, tmp_path / "two.onnx", data=runs(), rules=rules)
+    assert out.read_bytes() == (tmp_path / "two.onnx").read_bytes()
+
+
 def test_quality():
     """A state that is handed on counts as much as what is read at once."""
     rows = [
@@ -343,3 +360,6 @@ def test_program(path, tmp_path):
     assert start("--type", "int3").returncode == 2
     assert start("--nonsense").returncode == 2
     assert start("--min-elements", "99999", "--strict").returncode == 3
+    assert start("--rule", "zzz: keep", "--strict").returncode == 3
+    done = start("--rule", "b: type=int8", "--rule", "small: keep", "--strict")
+    assert done.returncode == 0 and " int8 channel" in done.stdout, done.stderr

@@ -24,14 +24,18 @@ OTHER = {
     "save-stats",
     "until",
     "sequential",
+    "preset",
+    "config",
+    "print-config",
 }
 
 
 def test_keywords_are_those_of_the_command_line(program):
     page = program("quantize", "--help").stdout
     names = set(re.findall(r"^ +(?:-\w, )?--([\w-]+)", page, re.MULTILINE)) - OTHER
-    assert names == {name.replace("_", "-") for name in _options.SETTERS}
-    assert set(_options.Options.__annotations__) == set(_options.SETTERS)
+    keywords = {name.replace("_", "-") for name in _options.SETTERS}
+    assert names - {"rule"} == keywords - {"rules"}
+    assert set(_options.Options.__annotations__) == {*_options.SETTERS, "config", "preset"}
     documented = set(re.findall(r"\w+", nibble.quantize.__doc__))
     assert set(_options.SETTERS) <= documented
 
@@ -54,6 +58,9 @@ CASES = [
     {"exclude": "^a$"},
     {"include": "a"},
     {"min_elements": 1},
+    {"rules": ["b: type=int8", "a: keep"], "exclude": "c"},
+    {"preset": "genai-int4-mixed"},
+    {"preset": "genai-int4", "block_size": 16, "rules": ["a: type=int8"]},
     {"external_data": True},
     {"threads": 1, "cpu": "scalar"},
 ]
@@ -63,7 +70,9 @@ CASES = [
 def test_same_bytes_as_the_program(case, path, tmp_path, program):
     words = []
     for name, value in case.items():
-        if (name, "bits_per_weight" in case) != ("type", True):
+        if name == "rules":
+            words += [word for rule in value for word in ("--rule", rule)]
+        elif (name, "bits_per_weight" in case) != ("type", True):
             words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     (tmp_path / "one").mkdir(), (tmp_path / "two").mkdir()
     theirs, ours = tmp_path / "one/out.onnx", tmp_path / "two/out.onnx"
@@ -92,6 +101,11 @@ def test_same_bytes_as_the_program(case, path, tmp_path, program):
         ({"embedding_type": "int2"}, "embedding_type"),
         ({"cpu": "abacus"}, "abacus"),
         ({"threads": -1}, "from 0 to 1024"),
+        ({"rules": ["a: type=int5"]}, "int4, uint4, int8 or uint8, not 'int5'"),
+        ({"rules": [3]}, "rules takes strings"),
+        ({"preset": "fast"}, "preset takes one of transformers.js-q4"),
+        ({"config": "none.json"}, "none.json"),
+        ({"config": {"blocksize": 3}}, "there is no option 'blocksize'"),
     ],
 )
 def test_wrong_values(case, words, path, tmp_path):
@@ -104,3 +118,25 @@ def test_wrong_values(case, words, path, tmp_path):
 def test_unknown_keyword(path, tmp_path):
     with pytest.raises(TypeError, match="unknown option blocksize: did you mean block_size"):
         nibble.quantize(path, tmp_path / "out.onnx", blocksize=32)
+
+
+def test_configs_of_the_program(path, tmp_path, program):
+    """Python reads what --print-config writes; what a call says wins."""
+    config = tmp_path / "config.json"
+    words = ["--type", "int8", "--rule", "a: keep", "--per-channel", "--strict"]
+    config.write_text(program("quantize", path, *words, "--print-config").stdout)
+    report = nibble.inspect(path, config=config, rules=["b: type=uint8"])
+    types = {weight.name: weight.type for weight in report.weights}
+    assert types["a"] == "float" and types["b"] == "uint8"
+    assert report == nibble.inspect(path, config=json.loads(config.read_text()),
+                                    rules=["b: type=uint8"])
+    report = nibble.inspect(path, config=config, bits_per_weight=6)
+    assert report.bits_chosen > 0
+
+
+def test_patterns_that_match_nothing(path, tmp_path):
+    with pytest.warns(nibble.NibbleWarning, match="rule 'zzz: keep' matches no weight"):
+        nibble.quantize(path, tmp_path / "out.onnx", rules="zzz: keep")
+    report = nibble.inspect(path, exclude="zzz", include="a|b")
+    assert [(row.option, row.weights > 0) for row in report.patterns] == [
+        ("--include", True), ("--exclude", False)]

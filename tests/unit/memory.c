@@ -246,10 +246,12 @@ static void test_two_passes(void **state)
 static void test_options(void **state)
 {
     (void)state;
+    static const char *const rules[] = {"op=MatMul: type=int8", "none: keep", NULL};
     struct job job = job_for("options", rich_model());
     job.regcomp = true;
     job.options.include = "^[A-Z]$";
     job.options.exclude = "Q|V";
+    job.options.rules = rules;
     job.options.type = NIBBLE_TYPE_UINT4;
     job.options.granularity = NIBBLE_GRANULARITY_PER_TENSOR;
     fail_each(&job);

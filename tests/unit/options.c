@@ -60,10 +60,12 @@ static struct nibble_report *run_sized(size_t size)
 static void test_older(void **state)
 {
     (void)state;
-    const size_t sizes[] = {16, offsetof(struct nibble_options, bits_per_weight),
+    const size_t sizes[] = {16,
+                            offsetof(struct nibble_options, bits_per_weight),
                             offsetof(struct nibble_options, progress),
                             offsetof(struct nibble_options, cancel),
-                            offsetof(struct nibble_options, guard)};
+                            offsetof(struct nibble_options, guard),
+                            offsetof(struct nibble_options, rules)};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         struct nibble_report *report = run_sized(sizes[i]);
         assert_int_equal(report->quantized, 1);
