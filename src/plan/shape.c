@@ -129,6 +129,7 @@ void choose_form(const struct plan_options *options, const struct layout *layout
     if (options->half_scales && !item->wide_scales &&
         item->scheme.scale_type == REAL_FLOAT32)
         item->scheme.scale_type = REAL_FLOAT16;
+    item->scheme.raise_scales = !plan_is_narrowed(item);
     cut_lookup(options, &local);
     set_shape(options, &local, item);
     item->form = form_best(options, &local, item);

@@ -94,6 +94,10 @@ struct quant_scheme {
     /* If also symmetric: z may be 1 less, which mirrors the grid. With int4 it then
      * represents -7..8 instead of -8..7. The file must store the zero points. */
     bool mirrored;
+    /* A scale too small for scale_type is rounded up to its next value. Right for weights
+     * of that type: they are multiples of its least value, so no error gets larger than
+     * what the type itself can tell apart. Otherwise it is QUANT_FIT_SCALE_RANGE. */
+    bool raise_scales;
 };
 
 /* A weight in memory. */

@@ -59,25 +59,49 @@ static void scales_asymmetric(size_t n, const int32_t *top, const int32_t *botto
     }
 }
 
-/* Whether the type can hold the scales. It can't if a rounded scale is infinite or zero,
+/* Whether the type can hold the scale. It can't if the rounded scale is infinite or zero,
  * or if it is subnormal and more than 1/32 away from the wanted one. */
+static inline bool scale_held(enum real_type type, float wanted, float scale)
+{
+    const float least = type == REAL_FLOAT16 ? 0x1p-14f : FLT_MIN;
+    int near = fabsf(scale - wanted) * 32 <= wanted;
+    return (scale <= FLT_MAX) & ((scale >= least) | near);
+}
+
 static bool scales_held(enum real_type type, size_t n, const float *wanted,
                         const float *scales)
 {
-    const float least = type == REAL_FLOAT16 ? 0x1p-14f : FLT_MIN;
     int held = 1;
-    for (size_t k = 0; k < n; k++) {
-        int near = fabsf(scales[k] - wanted[k]) * 32 <= wanted[k];
-        held &= (scales[k] <= FLT_MAX) & ((scales[k] >= least) | near);
-    }
+    for (size_t k = 0; k < n; k++)
+        held &= scale_held(type, wanted[k], scales[k]);
     return held != 0;
 }
 
-/* Rounds scales to their type. Returns false if it can't hold one of them. */
-static bool scales_round(const struct kernels *kernels, enum real_type type, size_t n,
+static bool scales_finite(size_t n, const float *scales)
+{
+    int finite = 1;
+    for (size_t k = 0; k < n; k++)
+        finite &= scales[k] <= FLT_MAX;
+    return finite != 0;
+}
+
+/* Rounds scales up where they are too small for float16. Other types have no scales that
+ * are too small. */
+static void scales_raise(enum real_type type, size_t n, const float *wanted,
                          float *scales)
 {
+    const float least = 0x1p-24f; /* of float16 */
+    for (size_t k = 0; k < n; k++)
+        if (!scale_held(type, wanted[k], scales[k]) && wanted[k] < 1)
+            scales[k] = ceilf(wanted[k] / least) * least;
+}
+
+/* Rounds scales to their type. Returns false if it can't hold one of them. */
+static bool scales_round(const struct kernels *kernels, const struct quant_scheme *scheme,
+                         size_t n, float *scales)
+{
     enum { ROUND_BATCH = 256 };
+    enum real_type type = scheme->scale_type;
     bool held = true;
     for (size_t k = 0, part; held && k < n; k += part) {
         float wanted[ROUND_BATCH];
@@ -85,6 +109,10 @@ static bool scales_round(const struct kernels *kernels, enum real_type type, siz
         memcpy(wanted, scales + k, part * sizeof *wanted);
         quant_round(kernels, type, scales + k, part);
         held = scales_held(type, part, wanted, scales + k);
+        if (held || !scheme->raise_scales || type != REAL_FLOAT16)
+            continue;
+        scales_raise(type, part, wanted, scales + k);
+        held = scales_finite(part, scales + k);
     }
     return held;
 }
@@ -144,8 +172,7 @@ enum quant_fit rtn_solve(const struct kernels *kernels, const struct quant_schem
                          scales);
     else
         scales_asymmetric(n, top, bottom, (double)(type->hi - type->lo), scales);
-    if (scheme->scale_type != REAL_FLOAT32 &&
-        !scales_round(kernels, scheme->scale_type, n, scales))
+    if (scheme->scale_type != REAL_FLOAT32 && !scales_round(kernels, scheme, n, scales))
         return QUANT_FIT_SCALE_RANGE;
     if (scheme->symmetric && scheme->mirrored)
         zeros_mirrored(n, top, bottom, middle, zeros);

@@ -98,8 +98,10 @@ def spread(s, shape, axis, block):
 # ---- round to nearest ------------------------------------------------------
 
 def rtn(x, scheme, axis, block, scale_type=np.float32):
-    """(codes, scales, zero points). Scales have their type, and the others are int32. x is
-    float32. axis None means one group. block 0 means a group for each index of the axis."""
+    """(codes, scales, zero points). Scales have their type, and the others are int32. axis None
+    means one group. block 0 means a group for each index of the axis. x is float32. If scales
+    are float16 and narrower than the weight (scheme.half), too small ones don't fit. Otherwise
+    they are rounded up."""
     lo, hi = RANGE[scheme.type]
     if not np.isfinite(x).all():
         raise Unfit("NaN or infinity")
@@ -113,6 +115,10 @@ def rtn(x, scheme, axis, block, scale_type=np.float32):
         stored = exact.astype(scale_type)
     scales = stored.astype(np.float32)
     rough = (scales < LEAST_NORMAL[scale_type]) & (abs(scales - exact) > exact / 32)
+    if rough.any() and not scheme.half:
+        least = np.float32(2**-24)
+        stored = np.where(rough, np.ceil(exact / least) * least, scales).astype(scale_type)
+        scales, rough = stored.astype(np.float32), np.False_
     if rough.any() or np.isinf(scales).any():
         raise Unfit("scales do not fit their type")
     if scheme.symmetric:

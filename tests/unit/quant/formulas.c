@@ -31,7 +31,7 @@ static struct result quantize(const char *name, struct quant_scheme scheme,
 
 static struct quant_scheme scheme_of(enum quant_type type, bool symmetric)
 {
-    return (struct quant_scheme){type, symmetric, QUANT_RTN, REAL_FLOAT32, false};
+    return (struct quant_scheme){type, symmetric, QUANT_RTN, REAL_FLOAT32, false, false};
 }
 
 /* ---- worked examples ------------------------------------------------ */
@@ -149,8 +149,8 @@ static void check_flat(const float *x, size_t n)
         int middle = lo < 0 ? 0 : 1 << (quant_type_info(type)->bits - 1);
         bool symmetric = t % 2 != 0;
         for (int real = REAL_FLOAT32; real <= REAL_BFLOAT16; real++) {
-            struct quant_scheme scheme = {type, symmetric, QUANT_RTN,
-                                          (enum real_type)real, false};
+            struct quant_scheme scheme = {
+                type, symmetric, QUANT_RTN, (enum real_type)real, false, false};
             struct result r = quantize(NULL, scheme, x, n);
             assert_int_equal(r.fit, QUANT_FIT_OK);
             assert_true(r.scale == 1);
@@ -252,7 +252,8 @@ static void test_scale_range(void **state)
     };
     (void)state;
     for (size_t c = 0; c < LENGTH(cases); c++) {
-        struct quant_scheme scheme = {QUANT_INT4, true, QUANT_RTN, cases[c].type, false};
+        struct quant_scheme scheme = {QUANT_INT4,    true,  QUANT_RTN,
+                                      cases[c].type, false, false};
         struct result r = quantize(NULL, scheme, (float[]){cases[c].largest, 0}, 2);
         assert_int_equal(r.fit, cases[c].fit);
         if (r.fit == QUANT_FIT_OK)
@@ -260,13 +261,41 @@ static void test_scale_range(void **state)
     }
 }
 
+/* Tiny groups of float16 weights: a scale that is too small is raised to a multiple of
+ * 2^-24, so nothing is lost that float16 can hold at that place. */
+static void test_raised_scales(void **state)
+{
+    static const struct {
+        float largest, scale; /* in units of 2^-24 */
+    } cases[] = {
+        {7, 1}, {1, 1}, {3, 1}, {8, 2}, {10, 2}, {7 * 10 + 3, 11}, {7 * 31 + 1, 31},
+    };
+    (void)state;
+    for (size_t c = 0; c < LENGTH(cases); c++)
+        for (int sign = -1; sign <= 1; sign += 2) {
+            struct quant_scheme scheme = {QUANT_INT4,   true,  QUANT_RTN,
+                                          REAL_FLOAT16, false, true};
+            float x[] = {0x1p-24f * cases[c].largest * (float)sign, 0x1p-24f, 0};
+            struct result r = quantize(NULL, scheme, x, LENGTH(x));
+            assert_int_equal(r.fit, QUANT_FIT_OK);
+            assert_true(r.scale == 0x1p-24f * cases[c].scale);
+            for (size_t k = 0; k < LENGTH(x); k++) {
+                float back = r.scale * (float)(int8_t)r.codes[k];
+                assert_true(fabsf(back - x[k]) <= r.scale / 2);
+            }
+        }
+    struct quant_scheme scheme = {QUANT_INT4, true, QUANT_RTN, REAL_FLOAT16, false, true};
+    struct result r = quantize(NULL, scheme, (float[]){3e38f, 0}, 2);
+    assert_int_equal(r.fit, QUANT_FIT_SCALE_RANGE); /* too large, all the same */
+}
+
 /* Codes are made with the rounded scale. */
 static void test_rounded_first(void **state)
 {
     (void)state;
     for (int i = 0; i < 1000; i++) {
-        struct quant_scheme scheme = {QUANT_UINT8, false, QUANT_RTN, REAL_BFLOAT16,
-                                      false};
+        struct quant_scheme scheme = {QUANT_UINT8,   false, QUANT_RTN,
+                                      REAL_BFLOAT16, false, false};
         float x[16];
         struct result r;
         random_fill(x, LENGTH(x), KIND_NORMAL);
@@ -336,6 +365,7 @@ int main(void)
         cmocka_unit_test(test_huge),
         cmocka_unit_test(test_small),
         cmocka_unit_test(test_scale_range),
+        cmocka_unit_test(test_raised_scales),
         cmocka_unit_test(test_rounded_first),
         cmocka_unit_test(test_gaussian),
     };

@@ -16,8 +16,9 @@ struct found {
 static struct quant_scheme random_scheme(enum quant_method method)
 {
     bool symmetric = random_below(2) != 0;
-    return (struct quant_scheme){(enum quant_type)random_below(2), symmetric, method,
-                                 REAL_FLOAT32, symmetric && random_below(2) != 0};
+    return (struct quant_scheme){
+        (enum quant_type)random_below(2),  symmetric, method, REAL_FLOAT32,
+        symmetric && random_below(2) != 0, false};
 }
 
 /* Random importance, from 0 to a hundred times the usual. */

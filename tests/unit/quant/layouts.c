@@ -51,11 +51,15 @@ static enum quant_fit reference_params(struct weight *w, size_t group, double mi
     if (!isnormal(s))
         s = 1;
     float rounded = real_round(w->scheme.scale_type, s);
-    if (isinf(rounded) || rounded == 0)
+    if (isinf(rounded))
         return QUANT_FIT_SCALE_RANGE;
     if (w->scheme.scale_type == REAL_FLOAT16 && rounded < 0x1p-14f &&
-        fabs((double)rounded - (double)s) > (double)s / 32)
-        return QUANT_FIT_SCALE_RANGE;
+        fabs((double)rounded - (double)s) > (double)s / 32) {
+        if (!w->scheme.raise_scales)
+            return QUANT_FIT_SCALE_RANGE;
+        while (rounded < s)
+            rounded += 0x1p-24f;
+    }
     w->scales[group] = rounded;
     if (w->scheme.symmetric) {
         w->zeros[group] = (uint8_t)(middle - (mirrored && max > -min));
@@ -231,9 +235,12 @@ static struct quant_scheme random_scheme(void)
 {
     static const enum real_type scales[] = {REAL_FLOAT32, REAL_FLOAT32, REAL_FLOAT16,
                                             REAL_BFLOAT16};
-    return (struct quant_scheme){
-        (enum quant_type)random_below(QUANT_TYPES), random_below(2) != 0, QUANT_RTN,
-        scales[random_below(LENGTH(scales))], random_below(2) != 0};
+    return (struct quant_scheme){(enum quant_type)random_below(QUANT_TYPES),
+                                 random_below(2) != 0,
+                                 QUANT_RTN,
+                                 scales[random_below(LENGTH(scales))],
+                                 random_below(2) != 0,
+                                 random_below(2) != 0};
 }
 
 /* Makes elements of the source's type with any finite bits. They are converted from
@@ -299,7 +306,8 @@ static void test_order(void **state)
     static const struct quant_shape shapes[] = {{2, 4, 3, 0}, {2, 4, 3, 2}, {3, 5, 1, 2}};
     (void)state;
     for (size_t k = 0; k < LENGTH(shapes); k++) {
-        struct quant_scheme scheme = {QUANT_INT4, true, QUANT_RTN, REAL_FLOAT32, false};
+        struct quant_scheme scheme = {QUANT_INT4,   true,  QUANT_RTN,
+                                      REAL_FLOAT32, false, false};
         size_t n = quant_elements(&shapes[k]), groups = quant_groups(&shapes[k]);
         size_t each = shapes[k].block ? shapes[k].inner : 1;
         float x[32], scales[32];
@@ -328,7 +336,8 @@ static void test_empty(void **state)
         {0, 3, 4, 0},  {2, 3, 0, 0},   {2, 0, 4, 0},
         {2, 0, 4, 32}, {0, 64, 1, 32}, {2, 64, 0, 32},
     };
-    struct quant_scheme scheme = {QUANT_UINT4, true, QUANT_RTN, REAL_FLOAT32, false};
+    struct quant_scheme scheme = {QUANT_UINT4,  true,  QUANT_RTN,
+                                  REAL_FLOAT32, false, false};
     struct quant_source source = {"", REAL_FLOAT32};
     (void)state;
     for (size_t k = 0; k < LENGTH(shapes); k++) {

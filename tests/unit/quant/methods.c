@@ -128,8 +128,11 @@ static void check_weight(const struct weight *w)
     static const enum real_type scale_types[] = {REAL_FLOAT32, REAL_FLOAT32, REAL_FLOAT16,
                                                  REAL_BFLOAT16};
     struct quant_scheme scheme = {(enum quant_type)random_below(QUANT_TYPES),
-                                  random_below(2) != 0, QUANT_RTN,
-                                  scale_types[random_below(4)], random_below(2) != 0};
+                                  random_below(2) != 0,
+                                  QUANT_RTN,
+                                  scale_types[random_below(4)],
+                                  random_below(2) != 0,
+                                  random_below(2) != 0};
     struct result rtn = result_make(w->groups);
     fit(w, &scheme, quant_kernels(NULL), &rtn);
     if (rtn.fit == QUANT_FIT_OK)

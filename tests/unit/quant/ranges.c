@@ -68,9 +68,12 @@ static void check_shape(struct quant_shape shape)
         x[random_below(n)] = random_below(2) ? NAN : -INFINITY;
     real_store(type, x, n, g.data);
     for (int i = 0; i < 3; i++) {
-        struct quant_scheme scheme = {
-            (enum quant_type)random_below(QUANT_TYPES), random_below(2) != 0, QUANT_RTN,
-            i == 0 ? REAL_FLOAT16 : REAL_FLOAT32, random_below(2) != 0};
+        struct quant_scheme scheme = {(enum quant_type)random_below(QUANT_TYPES),
+                                      random_below(2) != 0,
+                                      QUANT_RTN,
+                                      i == 0 ? REAL_FLOAT16 : REAL_FLOAT32,
+                                      random_below(2) != 0,
+                                      random_below(2) != 0};
         check((struct quant_source){g.data, type}, shape, scheme);
     }
     free(x);

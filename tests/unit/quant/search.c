@@ -10,7 +10,7 @@ enum { ROW = 1024, ROWS = 2048 };
 static struct quant_scheme scheme_of(enum quant_type type, enum quant_method method)
 {
     bool symmetric = quant_type_info(type)->symmetric;
-    return (struct quant_scheme){type, symmetric, method, REAL_FLOAT32, symmetric};
+    return (struct quant_scheme){type, symmetric, method, REAL_FLOAT32, symmetric, false};
 }
 
 /* The signal-to-noise ratio of n weights, in dB. */
@@ -140,9 +140,10 @@ static void test_close_to_exact(void **state)
     (void)state;
     for (size_t k = 0; k < LENGTH(grids) * LENGTH(distributions) * LENGTH(scales); k++) {
         size_t d = k / LENGTH(grids) % LENGTH(distributions), g = k % LENGTH(grids);
-        struct quant_scheme scheme = {grids[g].type, grids[g].symmetric, QUANT_SEARCH,
-                                      scales[k / LENGTH(grids) / LENGTH(distributions)],
-                                      grids[g].mirrored};
+        struct quant_scheme scheme = {
+            grids[g].type,     grids[g].symmetric,
+            QUANT_SEARCH,      scales[k / LENGTH(grids) / LENGTH(distributions)],
+            grids[g].mirrored, false};
         if (scheme.scale_type != REAL_FLOAT32 && d > 0)
             continue;
         random_state = 5 + d;
@@ -254,7 +255,8 @@ static void test_brute_force(void **state)
  * bfloat16 scales; their steps are large for codes of 8 bits. */
 static void test_rounded_scales(void **state)
 {
-    struct quant_scheme scheme = {QUANT_INT8, true, QUANT_SEARCH, REAL_BFLOAT16, false};
+    struct quant_scheme scheme = {QUANT_INT8,    true,  QUANT_SEARCH,
+                                  REAL_BFLOAT16, false, false};
     double searched = 0, optimal = 0;
     uint64_t seed = random_state;
     (void)state;
@@ -342,8 +344,12 @@ static void test_hostile(void **state)
         for (size_t i = 0; i < n; i++)
             x[i] = fmaxf(-FLT_MAX, fminf(FLT_MAX, values[v % LENGTH(values)](i)));
         for (int t = 0; t < QUANT_TYPES * 3; t++) {
-            struct quant_scheme scheme = {(enum quant_type)(t / 3), t % 3 != 0, QUANT_RTN,
-                                          REAL_FLOAT32, t % 3 == 2};
+            struct quant_scheme scheme = {(enum quant_type)(t / 3),
+                                          t % 3 != 0,
+                                          QUANT_RTN,
+                                          REAL_FLOAT32,
+                                          t % 3 == 2,
+                                          false};
             struct found rtn = find(scheme, x, n), search, exact;
             scheme.method = QUANT_SEARCH;
             search = find(scheme, x, n);
@@ -366,9 +372,12 @@ static void test_representable(void **state)
 {
     (void)state;
     for (int i = 0; i < 2000; i++) {
-        struct quant_scheme scheme = {(enum quant_type)random_below(QUANT_TYPES), true,
+        struct quant_scheme scheme = {(enum quant_type)random_below(QUANT_TYPES),
+                                      true,
                                       random_below(2) ? QUANT_SEARCH : QUANT_EXACT,
-                                      REAL_FLOAT32, random_below(2) != 0};
+                                      REAL_FLOAT32,
+                                      random_below(2) != 0,
+                                      false};
         int middle = 1 << (quant_type_info(scheme.type)->bits - 1);
         float x[33], unit = ldexpf(1, (int)random_below(20) - 10);
         size_t n = 1 + random_below(LENGTH(x));

@@ -1,0 +1,235 @@
+"""Exports common architectures with PyTorch and quantizes them in every form.
+
+    python bench/exports.py [--nibble build/nibble] [--folder build/exports] [--only RE]
+                            [--exporter dynamo|torchscript] [--keep]
+
+A row says how many of the float weights' bytes are quantized, the SNR of the outputs, and
+whether every form holds: onnx.checker takes it, ONNX Runtime loads it, and it answers as
+the portable form does without optimizations, where the weights are decoded by Cast, Mul and
+the like. Below the table are the reasons why weights stay float. Ends with 1 if a form does not
+hold. Models are exported once; --keep takes those of the last run.
+"""
+
+import argparse
+import collections
+import json
+import logging
+import pathlib
+import re
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import onnx
+import onnxruntime
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "models"))
+
+MODES = {"default": [], "auto": ["--decode", "auto"], "load": ["--decode", "load"],
+         "portable": ["--decode", "portable"], "nbits": ["--format", "nbits"]}
+SAME = 60  # dB: rounding of float32 along some layers
+EXACT = {"session.qdq_matmulnbits_accuracy_level": "1"}  # activations stay float
+FLOATS = ("float", "float16", "bfloat16", "double")
+
+
+# ---- export -----------------------------------------------------------------------------
+
+
+def export(name, exporter, path):
+    """Writes the model to `path` and its inputs to an .npz beside it."""
+    import torch
+    from architectures import ARCHITECTURES
+    torch.manual_seed(0)
+    np.random.seed(0)
+    model, inputs = ARCHITECTURES[name]()
+    model = model.eval()
+    more = {"dynamo": True, "verbose": False} if exporter == "dynamo" else {
+        "dynamo": False, "opset_version": 17}
+    with torch.no_grad():
+        if name == "whisper_decoder":
+            first = inputs[:2]
+            parts = [path.with_suffix(f".{n}.part") for n in range(2)]
+            for part, given in zip(parts, (inputs, first)):
+                torch.onnx.export(model, given, str(part), external_data=False, **more)
+            onnx.save(merge(*map(onnx.load, parts)), path)
+            inputs = (torch.tensor([True]), *inputs)
+        else:
+            torch.onnx.export(model, inputs, str(path), external_data=False, **more)
+    names = [value.name for value in onnx.load(path).graph.input]
+    np.savez(path.with_suffix(".npz"), **dict(zip(names, (t.numpy() for t in inputs))))
+
+
+def merge(with_past, without):
+    """As a merged decoder: one If, the initializers of both branches outside, equal ones
+    once."""
+    outer = {}
+    for number, model in enumerate((with_past, without)):
+        names = {}
+        for tensor in model.graph.initializer:
+            key = (tensor.data_type, tuple(tensor.dims), tensor.raw_data)
+            names[tensor.name] = outer.setdefault(key, (f"{tensor.name}_{number}", tensor))[0]
+        prefix = f"b{number}_"
+        inputs = {value.name for value in with_past.graph.input}
+        kept = {a.name: b.name for a, b in zip(model.graph.input, with_past.graph.input)}
+        rename(model.graph, lambda n, m=names, k=kept, p=prefix: m.get(n) or k.get(n) or (p + n if n else n))
+        del inputs
+    count = min(len(m.graph.output) for m in (with_past, without))
+    branches = []
+    for model in (with_past, without):
+        graph = onnx.helper.make_graph(model.graph.node, "branch", [], model.graph.output[:count])
+        branches.append(graph)
+    use = onnx.helper.make_tensor_value_info("use_cache_branch", onnx.TensorProto.BOOL, [1])
+    outputs = [onnx.helper.make_tensor_value_info(f"out_{i}", 1, None) for i in range(count)]
+    node = onnx.helper.make_node("If", ["use_cache_branch"], [o.name for o in outputs],
+                                 then_branch=branches[0], else_branch=branches[1])
+    tensors = []
+    for name, tensor in outer.values():
+        tensor.name = name
+        tensors.append(tensor)
+    graph = onnx.helper.make_graph([node], "merged", [use, *with_past.graph.input], outputs, tensors)
+    return onnx.helper.make_model(graph, opset_imports=with_past.opset_import,
+                                  ir_version=with_past.ir_version, functions=with_past.functions)
+
+
+def rename(graph, name_of):
+    for node in graph.node:
+        node.input[:] = map(name_of, node.input)
+        node.output[:] = map(name_of, node.output)
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                rename(attribute.g, name_of)
+    for value in (*graph.output, *graph.value_info, *graph.input):
+        value.name = name_of(value.name)
+
+
+# ---- checks -----------------------------------------------------------------------------
+
+
+def run(path, feeds, exact=True, optimized=True):
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    if exact:
+        for key, value in EXACT.items():
+            options.add_session_config_entry(key, value)
+    if not optimized:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return session.run(None, feeds)
+
+
+def snr(wanted, got):
+    """The least SNR of the outputs, in dB."""
+    least = 200.0
+    for one, other in zip(wanted, got):
+        if one.dtype.kind == "f" and one.size:
+            signal = np.square(one, dtype=np.float64).sum()
+            noise = np.square(one.astype(np.float64) - other).sum()
+            least = min(least, 10 * np.log10(max(signal, 1e-300) / max(noise, 1e-20 * signal, 1e-300)))
+    return least
+
+
+def quantize(nibble, path, mode, output):
+    done = subprocess.run([nibble, path, "-o", output, "--json", "-", *MODES[mode]],
+                          capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip())
+    return json.loads(done.stdout)
+
+
+def problem(path, output, feeds, decoded):
+    """What is wrong with a quantized model; None: nothing."""
+    try:
+        if checks(path):
+            onnx.checker.check_model(str(output), full_check=True)
+        answers = run(output, feeds)
+    except Exception as error:  # pylint: disable=broad-except
+        return str(error).strip().splitlines()[0][:200]
+    same = snr(decoded, answers)
+    return None if same >= SAME else f"{same:.1f} dB from the decoded weights"
+
+
+def checks(path):
+    """Whether the checker takes the float model."""
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+        return True
+    except Exception:  # pylint: disable=broad-except
+        return False
+
+
+def examine(nibble, path, folder):
+    """(row, reasons, problems)"""
+    with np.load(path.with_suffix(".npz")) as file:
+        feeds = dict(file)
+    wanted, reports, problems = run(path, feeds), {}, {}
+    outputs = {mode: folder / f"{path.stem}.{mode}.onnx" for mode in MODES}
+    for mode, output in outputs.items():
+        try:
+            reports[mode] = quantize(nibble, path, mode, output)
+        except RuntimeError as error:
+            problems[mode] = str(error)[:300]
+    if "portable" not in reports:
+        return [path.stem, "", "", "", ""], {}, problems
+    decoded = run(outputs["portable"], feeds, optimized=False)
+    for mode in reports:
+        wrong = problem(path, outputs[mode], feeds, decoded)
+        if wrong:
+            problems[mode] = wrong
+    report = reports.get("default") or reports["portable"]
+    weights = [w for w in report["weights"] if len(w["dims"]) > 1 or w["quantized"]]
+    total = sum(w["bytes"]["before"] for w in weights)
+    reasons = collections.Counter()
+    for weight in weights:
+        if not weight["quantized"]:
+            reasons[weight["reason"]] += weight["bytes"]["before"]
+    share = 100 * (1 - sum(reasons.values()) / total) if total else 0.0
+    row = [path.stem, f"{share:.1f}", f"{report['bytes']['before'] / report['bytes']['after']:.2f}",
+           f"{snr(wanted, decoded):.1f}", "no" if problems else "yes"]
+    return row, {r: 100 * b / total for r, b in reasons.items()}, problems
+
+
+# ---- the table --------------------------------------------------------------------------
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--nibble", default="build/nibble")
+    parser.add_argument("--folder", default="build/exports", type=pathlib.Path)
+    parser.add_argument("--only", default=".")
+    parser.add_argument("--exporter", choices=["dynamo", "torchscript"])
+    parser.add_argument("--keep", action="store_true")
+    args = parser.parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    from architectures import ARCHITECTURES
+    failed, notes = 0, []
+    print("| model | % quantized | times smaller | SNR, dB | all forms hold |\n|---|---:|---:|---:|---|")
+    for name in ARCHITECTURES:
+        for exporter in ("dynamo", "torchscript"):
+            stem = f"{name}-{exporter}"
+            path = args.folder / f"{stem}.onnx"
+            if not re.search(args.only, name) or args.exporter not in (None, exporter):
+                continue
+            try:
+                if not (args.keep and path.exists()):
+                    export(name, exporter, path)
+            except Exception as error:  # pylint: disable=broad-except
+                notes.append(f"{stem}: PyTorch exports it not: {str(error).strip()[:150]!r}")
+                continue
+            row, reasons, problems = examine(args.nibble, path, args.folder)
+            print("| " + " | ".join(row) + " |", flush=True)
+            notes += [f"{stem}: {share:.1f} %: {reason}" for reason, share in reasons.items()]
+            notes += [f"{stem}, {mode}: FAILS: {text}" for mode, text in problems.items()]
+            failed += bool(problems)
+    print()
+    for note in notes:
+        print(f"- {note}")
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
