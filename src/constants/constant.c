@@ -18,6 +18,11 @@ uint64_t constant_elements(const struct constant *constant)
     return elements;
 }
 
+uint64_t constant_bytes(const struct constant *constant)
+{
+    return data_type_bytes(constant->data_type, constant_elements(constant));
+}
+
 size_t constant_width(int data_type)
 {
     return (data_type_bits(data_type) + 7) / 8;

@@ -31,6 +31,7 @@ bool constant_make(struct constant *constant, bool scratch, struct error *err);
 void constant_free(struct constant *constant);
 
 uint64_t constant_elements(const struct constant *constant);
+uint64_t constant_bytes(const struct constant *constant); /* as raw_data has them */
 size_t constant_width(int data_type); /* the bytes of one element; 0: it has no such */
 void constant_set_strides(struct constant *constant); /* of packed values */
 bool constant_is_packed(const struct constant *constant);
@@ -45,6 +46,11 @@ bool constant_pack(struct constant *constant, bool scratch, struct error *err);
 
 /* Copies the values of a view to `out`, which has strides of its own. */
 void constant_copy(const struct constant *from, uint8_t *out, const ptrdiff_t *strides);
+
+/* Makes the values the model's own, packed as in raw_data. Views of its files stay views.
+ * The constant must still be freed. NULL with an error. */
+const struct payload *constant_keep(struct model *model, struct constant *constant,
+                                    struct error *err);
 
 /* Views the constant with the dims that it broadcasts to. False if it can't. */
 bool constant_broadcast(struct constant *constant, const uint64_t *dims, size_t rank);

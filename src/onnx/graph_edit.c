@@ -65,6 +65,41 @@ bool edit_moves_last(struct graph_edits *edits, const struct value *value)
     return ++edits->values[value->number].moved_uses >= value->use_count;
 }
 
+bool edit_drop_node(struct graph_edits *edits, const struct value *value)
+{
+    Onnx__NodeProto *node = value->node;
+    for (size_t i = 0; i < node->n_output; i++) {
+        const struct value *output = map_get(&value->scope->values, node_output(node, i));
+        if (output && output != value &&
+            edit_of_value(edits, output)->moved_uses < output->use_count)
+            return true; /* another output is still used */
+    }
+    struct graph_edit *edit = edit_of(edits, value->scope);
+    if (!edit || !edit_remove_node(edit, node))
+        return false;
+    for (size_t i = 0; i < node->n_input; i++) {
+        struct value *input = scope_find(value->scope, node_input(node, i));
+        if (input && !edit_release(edits, input))
+            return false;
+    }
+    return true;
+}
+
+bool edit_release(struct graph_edits *edits, struct value *value)
+{
+    if (!edit_moves_last(edits, value))
+        return true;
+    struct value_edit *change = edit_of_value(edits, value);
+    if (value->kind == VALUE_INITIALIZER && !value->is_input) {
+        change->is_replaced = change->is_gone = true;
+        return edit_of(edits, value->scope) != NULL;
+    }
+    if (value->kind != VALUE_NODE)
+        return true;
+    change->is_gone = true;
+    return edit_drop_node(edits, value);
+}
+
 /* Makes room for one more item in an array of the arena. */
 static void *grow(struct graph_edit *edit, void *items, size_t count, size_t *room,
                   size_t size)

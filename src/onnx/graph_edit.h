@@ -36,6 +36,12 @@ struct value_edit *edit_of_value(struct graph_edits *edits, const struct value *
 /* Notes that one more use of the value takes something else. True for the last one. */
 bool edit_moves_last(struct graph_edits *edits, const struct value *value);
 
+/* Takes away one use. With the last one go the value and what it alone is made of. */
+bool edit_release(struct graph_edits *edits, struct value *value);
+
+/* Removes the node that makes the value, unless another output is used. */
+bool edit_drop_node(struct graph_edits *edits, const struct value *value);
+
 /* Adds a constant: an initializer, or in a function a Constant node at its head. */
 bool edit_add_tensor(struct graph_edit *edit, Onnx__TensorProto *tensor);
 

@@ -2,9 +2,9 @@
  * Otherwise the float values would stay in the file beside the codes. */
 #include "plan/fold.h"
 #include "constants/evaluate.h"
-#include "onnx/external.h"
 #include "onnx/graph_edit.h"
 #include "onnx/node.h"
+#include "plan/fold_shapes.h"
 #include "plan/weight_operators.h"
 
 #include <stdlib.h>
@@ -88,12 +88,15 @@ static bool is_weight(struct folder *f, const struct value *value,
         return false;
     for (size_t i = 0; i < constant->rank; i++)
         dims[i] = (int64_t)constant->dims[i];
-    for (const struct use *use = value->uses; use; use = use->next)
-        if (operator_layout(f->index->arena, f->index, use, dims, constant->rank,
-                            &layout) ||
-            goes_on(f, use))
+    bool known = false;
+    for (const struct use *use = value->uses; use; use = use->next) {
+        const char *reason = operator_layout(f->index->arena, f->index, use, dims,
+                                             constant->rank, &layout);
+        if ((reason && !layout.foreign) || goes_on(f, use))
             return false;
-    return true;
+        known |= !reason;
+    }
+    return known;
 }
 
 /* Whether the value is what QuantizeLinear makes of a weight. These codes are stored, and
@@ -164,8 +167,8 @@ static bool find_chain(struct folder *f, struct value *value)
 
 static bool is_in_chain(const struct folder *f, const struct use *use)
 {
-    bool found = false;
-    for (size_t i = 0; use->node && i < use->node->n_output; i++) {
+    bool found = use->node && use->node->n_input == 0; /* it was a Shape */
+    for (size_t i = 0; !found && use->node && i < use->node->n_output; i++) {
         const struct value *value = scope_find(use->scope, node_output(use->node, i));
         bool inside = value && f->memberships[value->number].chains > 0;
         if (value && value->use_count > 0 && !inside)
@@ -175,18 +178,13 @@ static bool is_in_chain(const struct folder *f, const struct use *use)
     return found;
 }
 
-static uint64_t bytes_of(const struct constant *constant)
-{
-    return data_type_bytes(constant->data_type, constant_elements(constant));
-}
-
 /* Whether a part may stay for others that use it: it is small beside the weight. */
 static bool is_small(const struct folder *f, const struct constant_chain *chain,
                      const struct value *member)
 {
     enum { TIMES = 16 };
     const struct constant *part = evaluate_known(&f->evaluator, member);
-    return bytes_of(part) <= bytes_of(&chain->constant) / TIMES;
+    return constant_bytes(part) <= constant_bytes(&chain->constant) / TIMES;
 }
 
 /* Whether all users of all large members belong to chains. The users of the end need not.
@@ -211,7 +209,7 @@ static bool is_worth_it(const struct folder *f, const struct constant_chain *cha
     uint64_t bits = (uint64_t)quant_type_info(f->options->scheme.type)->bits, sources = 0;
     for (size_t i = 0; i < chain->member_count; i++)
         if (value_constant(chain->members[i]))
-            sources += bytes_of(evaluate_known(&f->evaluator, chain->members[i]));
+            sources += constant_bytes(evaluate_known(&f->evaluator, chain->members[i]));
     return constant_elements(&chain->constant) / 8 * bits < sources;
 }
 
@@ -283,109 +281,13 @@ static void keep_wanted(struct folder *f)
     }
 }
 
-/* ---- taking out what is left over ------------------------------------- */
-
-static bool release(struct folder *f, struct value *value);
-
-static bool drop_node(struct folder *f, const struct value *value)
-{
-    Onnx__NodeProto *node = value->node;
-    for (size_t i = 0; i < node->n_output; i++) {
-        const struct value *output = map_get(&value->scope->values, node_output(node, i));
-        if (output && output != value &&
-            edit_of_value(&f->edits, output)->moved_uses < output->use_count)
-            return true; /* another output is still used */
-    }
-    struct graph_edit *edit = edit_of(&f->edits, value->scope);
-    if (!edit || !edit_remove_node(edit, node))
-        return false;
-    for (size_t i = 0; i < node->n_input; i++) {
-        struct value *input = scope_find(value->scope, node_input(node, i));
-        if (input && !release(f, input))
-            return false;
-    }
-    return true;
-}
-
-/* Takes away one use. The value goes with the last one. */
-static bool release(struct folder *f, struct value *value)
-{
-    if (!edit_moves_last(&f->edits, value))
-        return true;
-    struct value_edit *change = edit_of_value(&f->edits, value);
-    if (value->kind == VALUE_INITIALIZER && !value->is_input) {
-        change->is_replaced = change->is_gone = true;
-        return edit_of(&f->edits, value->scope) != NULL;
-    }
-    if (value->kind != VALUE_NODE)
-        return true;
-    change->is_gone = true;
-    return drop_node(f, value);
-}
-
 /* ---- folding -------------------------------------------------------- */
-
-/* Memory of the model for values: in the arena, or in a temporary file. */
-static uint8_t *model_room(struct folder *f, uint64_t size, const struct file **file)
-{
-    uint8_t *data = NULL;
-    *file = NULL;
-    if (size < CONSTANT_SCRATCH_MIN)
-        data = arena_alloc(f->model->arena, (size_t)size);
-    else if ((*file = external_scratch(f->model, size, f->err)))
-        data = (uint8_t *)(uintptr_t)(*file)->data;
-    if (!data)
-        error_memory(f->err);
-    return data;
-}
-
-/* Packs codes of 2 and 4 bits, the first one lowest. */
-static void pack_codes(const struct constant *codes, uint8_t *out)
-{
-    unsigned bits = data_type_bits(codes->data_type), each = 8 / bits;
-    memset(out, 0, (size_t)bytes_of(codes));
-    for (uint64_t i = 0, count = constant_elements(codes); i < count; i++)
-        out[i / each] |=
-            (uint8_t)((codes->data[i] & ((1u << bits) - 1)) << (bits * (i % each)));
-}
-
-/* Makes the values of a constant the model's own. Views of its files stay views. */
-static const struct payload *keep_values(struct folder *f, struct constant *constant)
-{
-    uint64_t size = bytes_of(constant);
-    bool narrow = data_type_bits(constant->data_type) < 8;
-    const struct file *file = NULL;
-    const uint8_t *data = constant->data;
-    if (!constant_pack(constant, true, f->err))
-        return NULL;
-    data = constant->data;
-    if (constant->payload) {
-        file = constant->payload->file;
-    } else if (constant->file && !narrow) {
-        file = external_keep(f->model, constant->file, f->err);
-        constant->file = NULL;
-        if (!file)
-            return NULL;
-    } else {
-        uint8_t *room = model_room(f, size, &file);
-        if (room && narrow)
-            pack_codes(constant, room);
-        else if (room)
-            memcpy(room, data, (size_t)size);
-        data = room;
-    }
-    const struct payload *payload =
-        data ? payload_add(&f->model->payloads, data, size, file) : NULL;
-    if (!payload)
-        error_memory(f->err);
-    return payload;
-}
 
 static bool add_tensor(struct folder *f, const struct value *value,
                        struct constant *constant)
 {
     int64_t dims[CONSTANT_RANK_MAX];
-    const struct payload *payload = keep_values(f, constant);
+    const struct payload *payload = constant_keep(f->model, constant, f->err);
     for (size_t i = 0; i < constant->rank; i++)
         dims[i] = (int64_t)constant->dims[i];
     Onnx__TensorProto *tensor =
@@ -415,7 +317,7 @@ static bool fold_chain(struct folder *f, struct constant_chain *chain)
 {
     struct value *value = chain->end;
     struct constant constant;
-    uint64_t size = bytes_of(&chain->constant);
+    uint64_t size = constant_bytes(&chain->constant);
     if (size > f->room)
         return true; /* it stays as it is */
     f->room -= size;
@@ -426,7 +328,8 @@ static bool fold_chain(struct folder *f, struct constant_chain *chain)
     constant_free(&constant);
     f->changed = true;
     edit_of_value(&f->edits, value)->moved_uses = value->use_count;
-    return ok && note_folded(f, value, chain->constant.data_type) && drop_node(f, value);
+    return ok && note_folded(f, value, chain->constant.data_type) &&
+           edit_drop_node(&f->edits, value);
 }
 
 /* Gives the consumers of an Identity the constant itself. */
@@ -444,7 +347,7 @@ static bool bypass_identity(struct folder *f, struct value *value, struct value 
     from->use_count += value->use_count;
     edit_of_value(&f->edits, value)->moved_uses = value->use_count;
     edit_of_value(&f->edits, value)->is_gone = f->changed = true;
-    return drop_node(f, value);
+    return edit_drop_node(&f->edits, value);
 }
 
 static bool fold_values(struct folder *f)
@@ -486,7 +389,9 @@ bool fold_constants(struct model *model, const struct graph_index *index,
         findings->codes = 0;
     bool ok = edits_begin(&f.edits, model, index, err) &&
               evaluator_begin(&f.evaluator, model, index, err) &&
-              (f.memberships || error_memory(err)) && fold_values(&f);
+              (f.memberships || error_memory(err)) &&
+              fold_shapes(&f.edits, &f.evaluator, options->min_elements, &f.changed) &&
+              fold_values(&f);
     *changed = f.changed;
     evaluator_end(&f.evaluator);
     edits_end(&f.edits);

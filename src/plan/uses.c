@@ -44,6 +44,23 @@ static const char *add_weight_use(struct arena *arena, const struct graph_index 
     return reason;
 }
 
+/* Operators that are not known take what is decoded for another one. False if there is
+ * no other. */
+static bool serve_foreign(struct weight_uses *uses)
+{
+    const struct weight_use *known = NULL;
+    for (size_t i = 0; i < uses->count && !known; i++)
+        known = uses->items[i].layout.foreign ? NULL : &uses->items[i];
+    for (size_t i = 0; known && i < uses->count; i++) {
+        struct layout *layout = &uses->items[i].layout;
+        if (!layout->foreign)
+            continue;
+        *layout = known->layout;
+        layout->consumer = CONSUMER_PLAIN;
+    }
+    return known != NULL;
+}
+
 const char *weight_uses_collect(struct arena *arena, const struct graph_index *index,
                                 const struct plan_item *item, struct weight_uses *uses)
 {
@@ -57,16 +74,18 @@ const char *weight_uses_collect(struct arena *arena, const struct graph_index *i
     uses->heads = arena_array(arena, count + 1, sizeof *uses->heads);
     if (!uses->items || !uses->heads)
         return "out of memory";
+    const char *foreign = NULL;
     for (const struct use *use = item->value->uses; use; use = use->next) {
         struct value *through = swapped_value(use, rank);
         for (const struct use *one = through ? through->uses : use; one;
              one = through ? one->next : NULL) {
             const char *reason = add_weight_use(arena, index, item, one, through, uses);
-            if (reason)
+            if (reason && !uses->items[uses->count - 1].layout.foreign)
                 return reason;
+            foreign = reason ? reason : foreign;
         }
     }
-    return NULL;
+    return foreign && !serve_foreign(uses) ? foreign : NULL;
 }
 
 /* ---- grouping ------------------------------------------------------- */

@@ -32,8 +32,9 @@ enum use_grouping {
 };
 
 /* Collects the uses of a weight. A Transpose of a matrix is looked through: the uses of
- * its output count instead. Returns NULL, or the reason why a use does not allow
- * quantizing. */
+ * its output count instead. Operators that are not known to have weights take the decoded
+ * weight, if others do have it as a weight. Returns NULL, or the reason why a use does
+ * not allow quantizing. */
 const char *weight_uses_collect(struct arena *arena, const struct graph_index *index,
                                 const struct plan_item *item, struct weight_uses *uses);
 

@@ -298,6 +298,16 @@ static const char *transposed_layout(struct layout_search *search, const struct 
     return NULL;
 }
 
+/* Whether a node does nothing but compute its outputs from its inputs. Bodies and
+ * functions may do more with a weight. */
+static bool only_computes(const Onnx__NodeProto *node)
+{
+    bool known = domain_is_standard(node->domain) ||
+                 strcmp(or_empty(node->domain), MICROSOFT) == 0;
+    return known && !node_is(node, "Loop") && !node_is(node, "Scan") &&
+           !node_is(node, "SequenceMap");
+}
+
 static const char *find_layout(struct layout_search *search, const struct use *use,
                                const int64_t *dims, size_t rank, struct layout *layout)
 {
@@ -318,6 +328,7 @@ static const char *find_layout(struct layout_search *search, const struct use *u
     const struct use *inner = body_use(search->index, use);
     if (inner)
         return inner_layout(search, inner, dims, rank, layout);
+    layout->foreign = search->depth == 0 && only_computes(use->node);
     return say(
         arena_printf(search->arena, "used by %s, which keeps float weights", op_type));
 }

@@ -20,6 +20,7 @@ struct layout {
     bool span; /* channels reach over two axes: they need blocks to have scales of their
                   own */
     bool transposed; /* it is handed into a body that transposes it first */
+    bool foreign;    /* the operator is not known to have weights */
     enum consumer consumer;
     enum integer integer; /* what an integer operator in its place would take */
 };

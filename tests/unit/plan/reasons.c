@@ -204,10 +204,10 @@ static void test_uses(void **state)
     static const struct {
         const char *op_type, *inputs, *part; /* of one more consumer */
     } rows[] = {
-        {"MatMul", "X W", NULL},       {"MatMul", "W X", NULL},
-        {"Gemm", "X W", NULL},         {"Gemm", "X B W", "input 2 of Gemm"},
-        {"Add", "X W", "used by Add"}, {"Identity", "W", "used by Identity"},
-        {"Conv", "X W", "rank 2"},     {"Loop", "M c W", "used by Loop"},
+        {"MatMul", "X W", NULL},   {"MatMul", "W X", NULL},
+        {"Gemm", "X W", NULL},     {"Gemm", "X B W", "input 2 of Gemm"},
+        {"Add", "X W", NULL},      {"Identity", "W", NULL},
+        {"Conv", "X W", "rank 2"}, {"Loop", "M c W", "used by Loop"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         Onnx__ModelProto *proto = good_model();
@@ -232,12 +232,12 @@ static void test_captured(void **state)
     for (int bad = 0; bad < 2; bad++) {
         Onnx__ModelProto *proto = good_model();
         Onnx__GraphProto *body = make_graph("body");
-        put_node(body, make_node(bad ? "Add" : "MatMul", "X W", "t"));
+        put_node(body, make_node(bad ? "Gemm" : "MatMul", bad ? "X V W" : "X W", "t"));
         put_graph(put_node(proto->graph, make_node("If", "c", "z")), "then_branch", body);
         struct plan_options options = plan_defaults();
         struct pipeline *pipeline = pipeline_plan(proto, &options);
         if (bad)
-            assert_left(pipeline, "W", "used by Add", true);
+            assert_left(pipeline, "W", "input 2 of Gemm", true);
         else
             assert_quantized(pipeline, "W");
     }
