@@ -4,6 +4,7 @@ take numpy arrays; the mathematics is the library's (docs/calibration.md)."""
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 from typing import Any, Union
 
@@ -19,10 +20,25 @@ Path = Union[str, "os.PathLike[str]"]
 TYPES = {"float32": 1, "float16": 10, "float64": 11}
 
 
+@functools.cache
+def _load_openblas() -> ctypes.CDLL | None:
+    """OpenBLAS as pip installs it: the library finds what is loaded already. None where it
+    is not there: then the library takes the system's."""
+    try:
+        import scipy_openblas32 as package
+    except ImportError:
+        return None
+    try:
+        return ctypes.CDLL(os.path.join(package.get_lib_dir(), package.get_library(True)))
+    except OSError:
+        return None
+
+
 class Calibration:
     """One handle."""
 
     def __init__(self, path: str, options: _library.Options):
+        _load_openblas()
         self._library = _library.library()
         self._handle = ctypes.c_void_p()
         self._begun: tuple[str, _library.Options] | None = None

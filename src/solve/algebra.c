@@ -4,6 +4,7 @@
 #include "solve/triangle.h"
 
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,29 +36,49 @@ struct algebra {
 
 #ifdef NIBBLE_OPENBLAS
 
-static bool find(struct algebra *a, const char *name, void *function, struct error *err)
+/* scipy-openblas32 of PyPI, which the Python package loads before: it lies in a folder
+ * that is searched by nobody, but here its name is enough. Then that of the system. */
+static const struct library {
+    const char *file, *prefix; /* of its functions' names */
+} libraries[] = {{"libscipy_openblas.so", "scipy_"}, {NIBBLE_OPENBLAS, ""}};
+
+static bool find(struct algebra *a, const struct library *library, const char *name,
+                 void *function, struct error *err)
 {
-    void *address = dlsym(a->library, name);
+    enum { NAME_MAX_LENGTH = 64 };
+    char full[NAME_MAX_LENGTH];
+    snprintf(full, sizeof full, "%s%s", library->prefix, name);
+    void *address = dlsym(a->library, full);
     memcpy(function, &address, sizeof address); /* C has no cast for it */
     return address || error_set(err, STATUS_UNSUPPORTED,
-                                "calibration: " NIBBLE_OPENBLAS " has no function %s: "
+                                "calibration: %s has no function %s: "
                                 "install OpenBLAS (Debian: libopenblas0-pthread)",
-                                name);
+                                library->file, full);
+}
+
+static bool find_all(struct algebra *a, const struct library *library, struct error *err)
+{
+    return find(a, library, "dgemm_", &a->gemm, err) &&
+           find(a, library, "dpotrf_", &a->potrf, err) &&
+           find(a, library, "dtrmm_", &a->trmm, err) &&
+           find(a, library, "dtrsm_", &a->trsm, err) &&
+           find(a, library, "openblas_get_num_threads", &a->get_threads, err) &&
+           find(a, library, "openblas_get_parallel", &a->get_parallel, err) &&
+           find(a, library, "openblas_set_num_threads", &a->set_threads, err);
 }
 
 static bool load(struct algebra *a, struct error *err)
 {
-    a->library = dlopen(NIBBLE_OPENBLAS, RTLD_NOW | RTLD_LOCAL);
-    if (!a->library)
-        return error_set(err, STATUS_UNSUPPORTED,
-                         "calibration needs OpenBLAS, which is not there: install it "
-                         "(Debian: apt-get install libopenblas0-pthread)\n%s",
-                         dlerror());
-    return find(a, "dgemm_", &a->gemm, err) && find(a, "dpotrf_", &a->potrf, err) &&
-           find(a, "dtrmm_", &a->trmm, err) && find(a, "dtrsm_", &a->trsm, err) &&
-           find(a, "openblas_get_num_threads", &a->get_threads, err) &&
-           find(a, "openblas_get_parallel", &a->get_parallel, err) &&
-           find(a, "openblas_set_num_threads", &a->set_threads, err);
+    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
+        a->library = dlopen(libraries[i].file, RTLD_NOW | RTLD_LOCAL);
+        if (a->library)
+            return find_all(a, &libraries[i], err);
+    }
+    return error_set(err, STATUS_UNSUPPORTED,
+                     "calibration needs OpenBLAS, which is not there: install it (pip "
+                     "install scipy-openblas32; Debian: apt-get install "
+                     "libopenblas0-pthread)\n%s",
+                     dlerror());
 }
 
 #else
