@@ -8,6 +8,7 @@ here. tests/python/test_layout.py holds them against nibble.h."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -24,9 +25,12 @@ from ctypes import (
     c_uint64,
     c_void_p,
 )
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Progress = ctypes.CFUNCTYPE(None, c_void_p, c_uint64, c_uint64)
 
@@ -202,7 +206,25 @@ def library() -> ctypes.CDLL:
     for name, (result, arguments) in PROTOTYPES.items():
         function = getattr(loaded, name)
         function.restype, function.argtypes = result, arguments
+    if hasattr(loaded, "nibble_guard_enter"):
+        loaded.nibble_guard_enter.restype, loaded.nibble_guard_enter.argtypes = c_void_p, []
+        loaded.nibble_guard_leave.restype, loaded.nibble_guard_leave.argtypes = None, [c_void_p]
     return loaded
+
+
+@contextlib.contextmanager
+def guarded() -> Iterator[int | None]:
+    """A guard for options.guard: a model that another program truncates is an error then,
+    and doesn't end the process (python/sigbus.c). None with a library that was built for
+    programs: that one installs no handlers of signals."""
+    if not hasattr(library(), "nibble_guard_enter"):
+        yield None
+        return
+    guard = library().nibble_guard_enter()
+    try:
+        yield guard
+    finally:
+        library().nibble_guard_leave(guard)
 
 
 def version() -> str:

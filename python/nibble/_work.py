@@ -31,6 +31,7 @@ class Work(Generic[Result]):
         self._callback = self._bar.show if self._bar else progress
         # Kept here, since it must live as long as the library may call it.
         self._function = _library.Progress(self._show if self._callback else 0)
+        self._guard: int | None = None
         self._claim = threading.Lock()
         self._done = threading.Event()
         self._results: list[Result] = []
@@ -40,6 +41,7 @@ class Work(Generic[Result]):
         """Sets the options that lead back here."""
         options.cancel = ctypes.pointer(self.cancel)
         options.progress = self._function
+        options.guard = self._guard
 
     def _show(self, _data: Any, done: int, total: int) -> None:
         """The library calls it from any of its threads, from one at a time."""
@@ -59,7 +61,8 @@ class Work(Generic[Result]):
         if not self._claim.acquire(blocking=False):
             return  # interrupted before it began
         try:
-            self._results.append(self._call(self))
+            with _library.guarded() as self._guard:
+                self._results.append(self._call(self))
         except BaseException as failure:
             self._failures.append(failure)
         finally:

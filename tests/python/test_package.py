@@ -3,18 +3,33 @@ names another wheel to test: what ./dev wheel has made suits every Python."""
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import zipfile
 
+import onnx
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, chain, normal
 
 SCRIPT = """
 import sys, nibble
 report = nibble.quantize(sys.argv[1], sys.argv[2])
 print(nibble.version(), report.quantized, nibble.__file__)
+"""
+
+# Another program truncates the model while it is read. Later signals are the system's again.
+TRUNCATED = """
+import faulthandler, os, signal, sys, nibble
+faulthandler.enable()
+def truncate(done, total):
+    os.truncate(sys.argv[1], 5000)
+try:
+    nibble.quantize(*sys.argv[1:], threads=1, method="exact", progress=truncate)
+except nibble.ReadError as error:
+    print(error, flush=True)
+os.kill(os.getpid(), signal.SIGBUS)
 """
 
 
@@ -91,3 +106,18 @@ def test_fresh_environment(wheel, path, tmp_path):
     assert (tmp_path / "two.onnx").read_bytes() == (tmp_path / "out.onnx").read_bytes()
     shown = subprocess.run([fresh / "bin/nibble", "--version"], capture_output=True, text=True)
     assert shown.stdout == f"nibble {version}\n"
+    truncated(fresh / "bin/python", tmp_path)
+
+
+def truncated(python, tmp_path):
+    weights = {f"w{i}": normal(512, 512, seed=i) for i in range(8)}
+    onnx.save(chain(weights), tmp_path / "large.onnx")
+    done = subprocess.run(
+        [python, "-I", "-c", TRUNCATED, tmp_path / "large.onnx", tmp_path / "never.onnx"],
+        env=bare_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert "large.onnx: was truncated by another program" in done.stdout, done.stderr
+    assert done.returncode == -signal.SIGBUS and "Bus error" in done.stderr
+    assert not (tmp_path / "never.onnx").exists()
