@@ -128,8 +128,9 @@ def test_configs_of_the_program(path, tmp_path, program):
     report = nibble.inspect(path, config=config, rules=["b: type=uint8"])
     types = {weight.name: weight.type for weight in report.weights}
     assert types["a"] == "float" and types["b"] == "uint8"
-    assert report == nibble.inspect(path, config=json.loads(config.read_text()),
-                                    rules=["b: type=uint8"])
+    assert report == nibble.inspect(
+        path, config=json.loads(config.read_text()), rules=["b: type=uint8"]
+    )
     report = nibble.inspect(path, config=config, bits_per_weight=6)
     assert report.bits_chosen > 0
 
@@ -139,4 +140,6 @@ def test_patterns_that_match_nothing(path, tmp_path):
         nibble.quantize(path, tmp_path / "out.onnx", rules="zzz: keep")
     report = nibble.inspect(path, exclude="zzz", include="a|b")
     assert [(row.option, row.weights > 0) for row in report.patterns] == [
-        ("--include", True), ("--exclude", False)]
+        ("--include", True),
+        ("--exclude", False),
+    ]
