@@ -204,7 +204,7 @@ class Driver:
         """With data; or without, where the held-out runs like that better: a few samples
         may mislead."""
         with_data = self._with_data(self.asked.keywords)
-        if self.held is None or self.rest is self.held:
+        if self.held is None:
             return with_data
         return with_data.better(self._candidate(self.asked.keywords, False))
 

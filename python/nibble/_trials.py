@@ -19,11 +19,13 @@ from .data import Data
 from .errors import NibbleError
 from .metrics import OutputMeter
 
-# Runs for each weight.
+# Runs for each weight: fewer where there are many weights, so that all together take no
+# longer. A limit in seconds would make the result depend on the machine.
 SAMPLES = 16
-# To try more weights would be out of proportion to what the choice gains. A limit in
-# seconds would make the result depend on the machine.
-MOST_WEIGHTS = 200
+LEAST_SAMPLES = 4
+RUNS = 1600
+# To try more weights would be out of proportion to what the choice gains.
+MOST_WEIGHTS = 800
 # A weight that ruins the model costs a lot, but not infinity.
 LEAST_DB = -60.0
 
@@ -69,9 +71,10 @@ class Costs:
         )
         self._calibration = trials.calibration
         self._noises: list[tuple[float, float]] = []
-        count, step = len(trials.list), -(-len(feeds) // SAMPLES)
+        count = len(trials.list)
         if count > MOST_WEIGHTS:
             raise NoTrialsError(f"there are {count} weights, and {MOST_WEIGHTS} can be tried")
+        step = -(-len(feeds) // samples_for(count))
         chosen = list(feeds[::step])
         wanted = [trials.session.run(feed, outputs) for feed in chosen]
         names = [name for name in outputs if _is_float(wanted[0][name])]
@@ -91,6 +94,11 @@ class Costs:
         for index, (layer, output) in enumerate(self._noises):
             cost = layer ** (1 - share) * output**share
             self._calibration.weigh(index, cost)
+
+
+def samples_for(weights: int) -> int:
+    """The most runs for each of so many weights."""
+    return max(LEAST_SAMPLES, min(SAMPLES, RUNS // max(weights, 1)))
 
 
 def _is_float(value: Any) -> bool:

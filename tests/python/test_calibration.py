@@ -78,6 +78,19 @@ def test_data_that_misleads(path, tmp_path, monkeypatch):
     assert (tmp_path / "out.onnx").read_bytes() == plain.read_bytes()
 
 
+def test_one_run_that_misleads(path, tmp_path, monkeypatch):
+    """One run is all that there is to measure with. It guards, too."""
+    plain = tmp_path / "plain.onnx"
+    nibble.quantize(path, plain)
+    good = _calibration.Candidate.quality
+    monkeypatch.setattr(
+        _calibration.Candidate, "quality", lambda c: -good(c) if c.is_calibrated else good(c)
+    )
+    report = nibble.quantize(path, tmp_path / "out.onnx", data=runs(1))
+    assert report.calibration_runs == 0
+    assert (tmp_path / "out.onnx").read_bytes() == plain.read_bytes()
+
+
 def test_statistics(path, tmp_path):
     one, two = tmp_path / "one.onnx", tmp_path / "two.onnx"
     nibble.quantize(path, one, data=runs(), save_stats=tmp_path / "s.safetensors")
@@ -151,6 +164,24 @@ def test_choice_by_output(uneven, tmp_path, monkeypatch, qualities):
     monkeypatch.setattr(_calibration, "SHARES", (0.0,))
     nibble.quantize(uneven, tmp_path / "q.onnx", data=runs(), bits_per_weight=6.8)
     assert fresh > snr(uneven, tmp_path / "q.onnx") + 6
+
+
+def test_fewer_runs_for_many_weights(uneven, tmp_path, monkeypatch):
+    """Trials of many weights take fewer runs of each, and the choice is still by output."""
+    totals = []
+    monkeypatch.setattr(_trials, "RUNS", 5)
+    report = nibble.quantize(
+        uneven,
+        tmp_path / "q.onnx",
+        data=runs(),
+        bits_per_weight=6.8,
+        progress=lambda _, total: totals.append(total),
+    )
+    assert 2 * _trials.LEAST_SAMPLES in totals and 2 * _trials.SAMPLES not in totals
+    assert {w.name: w.type for w in report.weights if w.name in "ab"} == {
+        "a": "int8",
+        "b": "int4",
+    }
 
 
 def test_no_trials(path, tmp_path, monkeypatch):
