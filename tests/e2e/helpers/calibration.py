@@ -136,6 +136,20 @@ class Calibration:
     def quantize(self, output, **values):
         quantize(self.model, output, calibration=self.handle, **values)
 
+    def report(self, output, **values):
+        """Quantizes, and returns the report."""
+        made, report = options(calibration=self.handle, **values), c.c_void_p()
+        error = Error()
+        if library.nibble_quantize(self.model.encode(), str(output).encode(), c.byref(made), c.byref(report),
+                                   c.byref(error)):
+            raise Failed(error)
+        library.nibble_report_json.restype = c.c_void_p
+        text = library.nibble_report_json(report)
+        found = json.loads(c.string_at(text))
+        c.CDLL(None).free(c.c_void_p(text))
+        library.nibble_report_free(report)
+        return found
+
     def begin_trials(self, output, **values):
         call(library.nibble_calibration_begin_trials, self.handle, c.byref(options(**values)), str(output).encode())
         return [library.nibble_calibration_trial(self.handle, c.c_size_t(i)).contents
