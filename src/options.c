@@ -270,6 +270,7 @@ struct quant_scheme options_scheme(const struct nibble_options *options)
                              : options->symmetry == NIBBLE_SYMMETRY_SYMMETRIC,
         /* Round to nearest is never mirrored: users expect the common definition. */
         .mirrored = by_type && options->method != NIBBLE_METHOD_RTN,
+        .stop = options->cancel,
     };
 }
 

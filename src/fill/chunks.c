@@ -191,7 +191,8 @@ size_t rows_upto(const struct plan_item *item, size_t first, size_t last, size_t
 {
     const struct quant_shape *shape = &item->shape;
     size_t width = item_row_width(item), begin = row_begin(item, first);
-    size_t longest = (shape->block ? shape->block : 1) * shape->inner;
+    size_t block = size_min(shape->block, shape->dim);
+    size_t longest = size_max(block, 1) * shape->inner;
     size_t next = first + size_max(elements / longest, 1);
     for (; next < last; next++) {
         size_t at = row_begin(item, next);

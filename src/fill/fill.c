@@ -121,7 +121,7 @@ static bool work_fit(struct fill *fill, struct chunk *chunk, struct worker *work
         return false;
     chunk->fit = quant_fit(fill->options->kernels, &item->scheme, channels.source,
                            &channels.shape, channels.offset, count, scales, zeros);
-    return true;
+    return !cancelled(fill->options->cancel, &worker->err);
 }
 
 static bool flush(const struct chunk *chunk, struct worker *worker)
@@ -150,6 +150,8 @@ static bool encode(struct fill *fill, struct chunk *chunk, struct worker *worker
     for (size_t at = begin, n; at < end; at += n) {
         uint8_t *codes = worker->codes + worker->packed;
         n = size_min(end - at, segment);
+        if (cancelled(fill->options->cancel, &worker->err))
+            return false;
         if (worker->packed == 0)
             worker->from = at;
         read_ahead(item, at + ahead, n, chunk->end);
@@ -202,6 +204,8 @@ static bool work_both(struct fill *fill, struct chunk *chunk, struct worker *wor
             return false;
         chunk->fit = item_fit(kernels, item, source, row, next - row,
                               worker->scales + group, worker->zeros + group);
+        if (cancelled(fill->options->cancel, &worker->err))
+            return false;
         if (chunk->fit != QUANT_FIT_OK)
             return true;
         if (!encode(fill, chunk, worker, source, begin, end, end - begin, first,

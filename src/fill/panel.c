@@ -161,7 +161,7 @@ static bool quantize(const struct fill_options *options, struct chunk *chunk,
         stop = stop < end ? stop : end;
         chunk->fit = item_fit(options->kernels, item, source, first, n * p->fit_rows,
                               scales, zeros);
-        if (chunk->fit != QUANT_FIT_OK)
+        if (chunk->fit != QUANT_FIT_OK || (options->cancel && *options->cancel))
             return false;
         read_ahead(item, stop, stop - begin, chunk->end);
         item_encode(options->kernels, item, source, begin, stop, first * row_width,
@@ -315,7 +315,7 @@ bool panel_work(const struct fill_options *options, struct chunk *chunk,
                            err))
             return false;
         if (!quantize(options, chunk, &p, &band, source, buffers))
-            return true;
+            return !cancelled(options->cancel, err);
         if (p.tensors->codes) /* otherwise the plan is only measured */
             transpose(options->kernels, &p, &band, buffers);
     }

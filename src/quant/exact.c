@@ -12,6 +12,7 @@ enum {
     EXACT_MAX = 16384, /* elements of a group: 128 KiB */
     MAX_LEVELS = 255,  /* codes other than z */
     ZERO_REACH = 3,    /* zero points tried on either side, of 256 */
+    STOP_STEP = 4096,  /* changes of codes between two looks at the flag */
 };
 
 struct exact {
@@ -19,6 +20,7 @@ struct exact {
     size_t n;
     struct element e[EXACT_MAX]; /* in falling order */
     double energy;               /* the weighted sum of x^2 */
+    const volatile int *stop;
 };
 
 /* A scale, a zero point and their error. */
@@ -129,7 +131,9 @@ static void sweep(const struct exact *e, int zero, struct optimum *best)
     struct sweep_level heap[2 * MAX_LEVELS];
     size_t n = heap_make(heap, e, zero);
     double xl = 0, ll = 0;
-    while (n > 0 && !clips_too_much(e, zero, heap[0].t, best->error)) {
+    size_t changes = 0;
+    while (n > 0 && (++changes % STOP_STEP != 0 || !is_stopped(e->stop)) &&
+           !clips_too_much(e, zero, heap[0].t, best->error)) {
         struct sweep_level *top = &heap[0];
         xl += (double)top->next->weight * fabs((double)top->next->x);
         ll += (double)top->next->weight * (2 * top->k - 1);
@@ -204,9 +208,10 @@ enum quant_fit fit_exact(const struct fit *fit, const struct matrix *matrix, siz
     struct exact *e = fit->scratch;
     if (gather_length(matrix) > EXACT_MAX)
         return fit_search(fit, matrix, from, count, scales, zeros);
+    e->stop = fit->scheme->stop;
     e->type = quant_type_info(fit->scheme->type);
     enum quant_fit result = fit_rtn(fit, matrix, from, count, scales, zeros);
-    for (size_t k = 0; k < count && result == QUANT_FIT_OK; k++) {
+    for (size_t k = 0; k < count && result == QUANT_FIT_OK && !is_stopped(e->stop); k++) {
         exact_gather(e, fit, matrix, from + k);
         exact_group(e, fit->scheme, &scales[k], &zeros[k]);
     }

@@ -78,7 +78,8 @@ static enum quant_fit fit_groups(const struct fit *fit, size_t group, size_t end
                                  float *scales, uint8_t *zeros)
 {
     enum quant_fit result = QUANT_FIT_OK;
-    while (group < end && result != QUANT_FIT_NOT_FINITE) {
+    while (group < end && result != QUANT_FIT_NOT_FINITE &&
+           !is_stopped(fit->scheme->stop)) {
         struct matrix matrix = matrix_of_group(fit->shape, group);
         size_t from = group - matrix.group;
         size_t n = size_min(matrix_groups(&matrix) - from, end - group);

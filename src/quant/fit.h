@@ -38,6 +38,11 @@ static inline enum quant_fit fit_worse(enum quant_fit a, enum quant_fit b)
     return a;
 }
 
+static inline bool is_stopped(const volatile int *stop)
+{
+    return stop && *stop;
+}
+
 /* Whether a method may return this scale. The scale must be a normal number, and the
  * codes at both ends must decode to finite values of the scale's type. `zero` codes lie
  * below the zero point, the rest of `steps` above it. */

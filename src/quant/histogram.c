@@ -51,7 +51,8 @@ static void count_run(const struct counter *c, size_t element, size_t n, size_t 
         inverse[i] = c->inverse[g];
         offset[i] = c->offset[g];
     }
-    for (size_t done = 0, part; done < n; done += part) {
+    for (size_t done = 0, part; done < n && !is_stopped(c->fit->scheme->stop);
+         done += part) {
         float buffer[BIN_BATCH];
         uint16_t at[BIN_BATCH];
         part = size_min(BIN_BATCH, n - done);
@@ -84,7 +85,8 @@ static void count_columns(const struct counter *c, const struct matrix *matrix,
                           size_t group)
 {
     uint16_t at[BIN_ROWS][MAX_HISTOGRAMS];
-    for (size_t r = 0, rows; r < matrix->rows; r += rows) {
+    for (size_t r = 0, rows; r < matrix->rows && !is_stopped(c->fit->scheme->stop);
+         r += rows) {
         rows = size_min(BIN_ROWS, matrix->rows - r);
         for (size_t i = 0; i < rows; i++) {
             size_t element = matrix->element + (r + i) * matrix->columns + group;

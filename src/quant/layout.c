@@ -17,11 +17,14 @@ static struct layout_pattern shape_pattern(const struct quant_shape *s)
     if (s->block == 0)
         return (struct layout_pattern){1, s->outer, s->outer, s->dim * s->inner,
                                        s->inner};
+    /* A block may be longer than the axis, by any amount. The work depends on the data.
+     */
+    size_t block = size_max(size_min(s->block, s->dim), 1);
     if (s->inner > 1)
-        return (struct layout_pattern){quant_blocks(s), s->block, s->dim, s->inner, 1};
-    if (s->dim % s->block == 0)
-        return (struct layout_pattern){1, 1, 1, s->outer * s->dim, s->block};
-    return (struct layout_pattern){1, 1, 1, s->dim, s->block};
+        return (struct layout_pattern){quant_blocks(s), block, s->dim, s->inner, 1};
+    if (s->dim % block == 0)
+        return (struct layout_pattern){1, 1, 1, s->outer * s->dim, block};
+    return (struct layout_pattern){1, 1, 1, s->dim, block};
 }
 
 size_t matrix_groups(const struct matrix *matrix)

@@ -98,6 +98,9 @@ struct quant_scheme {
      * of that type: they are multiples of its least value, so no error gets larger than
      * what the type itself can tell apart. Otherwise it is QUANT_FIT_SCALE_RANGE. */
     bool raise_scales;
+    /* NULL, or a flag. Once it is not 0, a fit may stop early. Its result is then
+     * unspecified. */
+    const volatile int *stop;
 };
 
 /* A weight in memory. */

@@ -48,7 +48,7 @@ static void search_short(struct scale_search *s, size_t from, size_t count, floa
 {
     struct candidates candidates;
     search_cut(s);
-    for (size_t k = 0, n; k < count; k += n) {
+    for (size_t k = 0, n; k < count && !is_stopped(s->fit->scheme->stop); k += n) {
         n = size_min(s->tiles * TILE_GROUPS, count - k);
         for (size_t t = 0; t * TILE_GROUPS < n; t++)
             search_begin(s, &s->tile[t], size_min(TILE_GROUPS, n - t * TILE_GROUPS),

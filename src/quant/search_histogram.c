@@ -121,11 +121,12 @@ void search_histograms(struct scale_search *s, size_t from, size_t count, float 
     s->step = binning.density;
     s->tiles = MAX_TILES;
     s->piece = MAX_FLOATS / TILE_GROUPS / MAX_TILES;
-    for (size_t k = 0, n; k < count; k += n) {
+    for (size_t k = 0, n; k < count && !is_stopped(s->fit->scheme->stop); k += n) {
         n = size_min(step, count - k);
         histogram_count(s->fit, s->matrix, from + k, n, &binning, s->type->lo, scales + k,
                         zeros + k, counts);
-        for (size_t i = 0; i < n; i += MAX_TILES * TILE_GROUPS)
+        for (size_t i = 0; i < n && !is_stopped(s->fit->scheme->stop);
+             i += MAX_TILES * TILE_GROUPS)
             search_batch(s, &binning, counts + i * binning.bins, from + k + i,
                          size_min(MAX_TILES * TILE_GROUPS, n - i), scales + k + i,
                          zeros + k + i);

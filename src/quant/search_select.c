@@ -174,7 +174,8 @@ void candidates_select_best(struct scale_search *s, struct candidates *candidate
     for (size_t t = 0; t < tiles; t++)
         for (size_t i = 0; i < candidates->count; i++)
             candidate_grid(s, &candidates->of_tile[t][i], &grids[t][i]);
-    for (size_t at = 0; at < s->length; at += s->piece) {
+    for (size_t at = 0; at < s->length && !is_stopped(s->fit->scheme->stop);
+         at += s->piece) {
         if (s->length > s->piece || decided)
             piece_gather(s, group, count, at);
         for (size_t t = 0; t < tiles; t++)

@@ -124,7 +124,7 @@ void search_weighted(struct scale_search *s, size_t from, size_t count, float *s
         s->series = series_4bit;
         s->series.more_zeros = s->length <= SHORT_GROUP;
     }
-    for (size_t k = 0; k < count; k++) {
+    for (size_t k = 0; k < count && !is_stopped(s->fit->scheme->stop); k++) {
         w->group = from + k;
         w->held = 0;
         w->laid = false;
@@ -132,7 +132,7 @@ void search_weighted(struct scale_search *s, size_t from, size_t count, float *s
         search_begin(s, t, 1, scales + k, zeros + k);
         for (size_t stage = 0; stage < search_stages; stage++) {
             search_stage_trials(s, t, stage);
-            if (t->trials != 0 && w->most > 0)
+            if (t->trials != 0 && w->most > 0 && !is_stopped(s->fit->scheme->stop))
                 all_trials(w, s->steps, t);
         }
         candidates_make(s, &candidates, t, 1, scales + k, zeros + k);

@@ -6,6 +6,7 @@ import pty
 import signal
 import time
 
+import numpy as np
 import pytest
 
 import models
@@ -74,6 +75,47 @@ def test_signal_while_reading_standard_input(nibble, folder):
     assert os.listdir(folder) == ["model.onnx"]
     os.close(ours)
     os.close(theirs)
+
+
+def cpu_seconds(process):
+    with open(f"/proc/{process.pid}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="no /proc here")
+@pytest.mark.parametrize("options", [
+    ["--method", "exact", "--type", "uint8", "--per-channel"],
+    ["--method", "search", "--type", "uint8", "--per-tensor"],
+    ["--method", "search", "--block-size", "10000019"]], ids=" ".join)
+def test_stops_soon(nibble, folder, options):
+    """Long fits look at the flag, too. CPU time is measured, so that other work on the machine
+    does not count."""
+    rng = np.random.default_rng(1)
+    weight = rng.standard_normal((16, 16384)).astype(np.float32)
+    many = {f"w{i}": (weight.T if i % 2 else weight) * (i + 1) for i in range(40)}
+    (folder / "many.onnx").write_bytes(models.chain(many).SerializeToString())
+    process = nibble.start("many.onnx", "-o", "out.onnx", "--threads", "1", *options)
+    wait_for_temporary(folder, process)
+    while cpu_seconds(process) < 0.05:
+        time.sleep(0.001)
+    before = cpu_seconds(process)
+    process.send_signal(signal.SIGTERM)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = 0
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGTERM
+    assert used.ru_utime + used.ru_stime - before < 0.1  # 50 ms, and the clock's ticks
+
+
+def test_block_longer_than_the_axis(nibble, folder):
+    """The work depends on the data, not on the size of a block."""
+    weight = models.integers(64, 4096)
+    (folder / "wide.onnx").write_bytes(models.chain({"w": weight}).SerializeToString())
+    for block in ["8192", "10000019", "2147483647"]:
+        process = nibble.start("wide.onnx", "-o", "out.onnx", "-q", "--block-size", block)
+        _, _, used = os.wait4(process.pid, 0)
+        process.returncode = 0
+        assert used.ru_utime < 1
 
 
 def test_ignored_signal_stays_ignored(nibble, folder, large):

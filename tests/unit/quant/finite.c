@@ -21,8 +21,8 @@ static void check_found(const char *name, const struct quant_shape *shape, float
     float good = x[at];
     x[at] = bad;
     for (int symmetric = 0; symmetric < 2; symmetric++) {
-        struct quant_scheme scheme = {QUANT_INT4,   symmetric != 0, QUANT_RTN,
-                                      REAL_FLOAT32, false,          false};
+        struct quant_scheme scheme = {QUANT_INT4, symmetric != 0, QUANT_RTN, REAL_FLOAT32,
+                                      false,      false,          NULL};
         assert_int_equal(quant_fit(kernels, &scheme,
                                    (struct quant_source){x, REAL_FLOAT32}, shape, 0, rows,
                                    scales, zeros),
@@ -61,8 +61,8 @@ static void test_not_finite(void **state)
 static void test_double_overflow(void **state)
 {
     static const double fits[] = {3.4e38, -1}, over[] = {1, 3.5e38};
-    struct quant_scheme scheme = {QUANT_INT4,   true,  QUANT_RTN,
-                                  REAL_FLOAT32, false, false};
+    struct quant_scheme scheme = {QUANT_INT4, true,  QUANT_RTN, REAL_FLOAT32,
+                                  false,      false, NULL};
     struct quant_shape shape = {1, 1, 2, 0};
     float scale;
     uint8_t zero;
@@ -90,8 +90,8 @@ static void test_narrow(void **state)
         {REAL_FLOAT16, {0x7c00, 0xfc00, 0x7e00, 0xfc01}},
         {REAL_BFLOAT16, {0x7f80, 0xff80, 0x7fc0, 0xff81}},
     };
-    struct quant_scheme scheme = {QUANT_UINT4,  false, QUANT_RTN,
-                                  REAL_FLOAT32, false, false};
+    struct quant_scheme scheme = {QUANT_UINT4, false, QUANT_RTN, REAL_FLOAT32,
+                                  false,       false, NULL};
     uint16_t x[70] = {0};
     float scales[70];
     uint8_t zeros[70];

@@ -31,7 +31,8 @@ static struct result quantize(const char *name, struct quant_scheme scheme,
 
 static struct quant_scheme scheme_of(enum quant_type type, bool symmetric)
 {
-    return (struct quant_scheme){type, symmetric, QUANT_RTN, REAL_FLOAT32, false, false};
+    return (struct quant_scheme){type,  symmetric, QUANT_RTN, REAL_FLOAT32,
+                                 false, false,     NULL};
 }
 
 /* ---- worked examples ------------------------------------------------ */
@@ -150,7 +151,7 @@ static void check_flat(const float *x, size_t n)
         bool symmetric = t % 2 != 0;
         for (int real = REAL_FLOAT32; real <= REAL_BFLOAT16; real++) {
             struct quant_scheme scheme = {
-                type, symmetric, QUANT_RTN, (enum real_type)real, false, false};
+                type, symmetric, QUANT_RTN, (enum real_type)real, false, false, NULL};
             struct result r = quantize(NULL, scheme, x, n);
             assert_int_equal(r.fit, QUANT_FIT_OK);
             assert_true(r.scale == 1);
@@ -252,8 +253,8 @@ static void test_scale_range(void **state)
     };
     (void)state;
     for (size_t c = 0; c < LENGTH(cases); c++) {
-        struct quant_scheme scheme = {QUANT_INT4,    true,  QUANT_RTN,
-                                      cases[c].type, false, false};
+        struct quant_scheme scheme = {QUANT_INT4, true,  QUANT_RTN, cases[c].type,
+                                      false,      false, NULL};
         struct result r = quantize(NULL, scheme, (float[]){cases[c].largest, 0}, 2);
         assert_int_equal(r.fit, cases[c].fit);
         if (r.fit == QUANT_FIT_OK)
@@ -273,8 +274,8 @@ static void test_raised_scales(void **state)
     (void)state;
     for (size_t c = 0; c < LENGTH(cases); c++)
         for (int sign = -1; sign <= 1; sign += 2) {
-            struct quant_scheme scheme = {QUANT_INT4,   true,  QUANT_RTN,
-                                          REAL_FLOAT16, false, true};
+            struct quant_scheme scheme = {QUANT_INT4, true, QUANT_RTN, REAL_FLOAT16,
+                                          false,      true, NULL};
             float x[] = {0x1p-24f * cases[c].largest * (float)sign, 0x1p-24f, 0};
             struct result r = quantize(NULL, scheme, x, LENGTH(x));
             assert_int_equal(r.fit, QUANT_FIT_OK);
@@ -284,7 +285,8 @@ static void test_raised_scales(void **state)
                 assert_true(fabsf(back - x[k]) <= r.scale / 2);
             }
         }
-    struct quant_scheme scheme = {QUANT_INT4, true, QUANT_RTN, REAL_FLOAT16, false, true};
+    struct quant_scheme scheme = {QUANT_INT4, true, QUANT_RTN, REAL_FLOAT16,
+                                  false,      true, NULL};
     struct result r = quantize(NULL, scheme, (float[]){3e38f, 0}, 2);
     assert_int_equal(r.fit, QUANT_FIT_SCALE_RANGE); /* too large, all the same */
 }
@@ -294,8 +296,8 @@ static void test_rounded_first(void **state)
 {
     (void)state;
     for (int i = 0; i < 1000; i++) {
-        struct quant_scheme scheme = {QUANT_UINT8,   false, QUANT_RTN,
-                                      REAL_BFLOAT16, false, false};
+        struct quant_scheme scheme = {QUANT_UINT8, false, QUANT_RTN, REAL_BFLOAT16,
+                                      false,       false, NULL};
         float x[16];
         struct result r;
         random_fill(x, LENGTH(x), KIND_NORMAL);

@@ -18,7 +18,7 @@ static struct quant_scheme random_scheme(enum quant_method method)
     bool symmetric = random_below(2) != 0;
     return (struct quant_scheme){
         (enum quant_type)random_below(2),  symmetric, method, REAL_FLOAT32,
-        symmetric && random_below(2) != 0, false};
+        symmetric && random_below(2) != 0, false,     NULL};
 }
 
 /* Random importance, from 0 to a hundred times the usual. */

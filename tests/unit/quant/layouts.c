@@ -240,7 +240,8 @@ static struct quant_scheme random_scheme(void)
                                  QUANT_RTN,
                                  scales[random_below(LENGTH(scales))],
                                  random_below(2) != 0,
-                                 random_below(2) != 0};
+                                 random_below(2) != 0,
+                                 NULL};
 }
 
 /* Makes elements of the source's type with any finite bits. They are converted from
@@ -306,8 +307,8 @@ static void test_order(void **state)
     static const struct quant_shape shapes[] = {{2, 4, 3, 0}, {2, 4, 3, 2}, {3, 5, 1, 2}};
     (void)state;
     for (size_t k = 0; k < LENGTH(shapes); k++) {
-        struct quant_scheme scheme = {QUANT_INT4,   true,  QUANT_RTN,
-                                      REAL_FLOAT32, false, false};
+        struct quant_scheme scheme = {QUANT_INT4, true,  QUANT_RTN, REAL_FLOAT32,
+                                      false,      false, NULL};
         size_t n = quant_elements(&shapes[k]), groups = quant_groups(&shapes[k]);
         size_t each = shapes[k].block ? shapes[k].inner : 1;
         float x[32], scales[32];
@@ -336,8 +337,8 @@ static void test_empty(void **state)
         {0, 3, 4, 0},  {2, 3, 0, 0},   {2, 0, 4, 0},
         {2, 0, 4, 32}, {0, 64, 1, 32}, {2, 64, 0, 32},
     };
-    struct quant_scheme scheme = {QUANT_UINT4,  true,  QUANT_RTN,
-                                  REAL_FLOAT32, false, false};
+    struct quant_scheme scheme = {QUANT_UINT4, true,  QUANT_RTN, REAL_FLOAT32,
+                                  false,       false, NULL};
     struct quant_source source = {"", REAL_FLOAT32};
     (void)state;
     for (size_t k = 0; k < LENGTH(shapes); k++) {

@@ -132,7 +132,8 @@ static void check_weight(const struct weight *w)
                                   QUANT_RTN,
                                   scale_types[random_below(4)],
                                   random_below(2) != 0,
-                                  random_below(2) != 0};
+                                  random_below(2) != 0,
+                                  NULL};
     struct result rtn = result_make(w->groups);
     fit(w, &scheme, quant_kernels(NULL), &rtn);
     if (rtn.fit == QUANT_FIT_OK)

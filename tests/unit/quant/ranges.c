@@ -73,7 +73,8 @@ static void check_shape(struct quant_shape shape)
                                       QUANT_RTN,
                                       i == 0 ? REAL_FLOAT16 : REAL_FLOAT32,
                                       random_below(2) != 0,
-                                      random_below(2) != 0};
+                                      random_below(2) != 0,
+                                      NULL};
         check((struct quant_source){g.data, type}, shape, scheme);
     }
     free(x);

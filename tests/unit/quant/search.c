@@ -10,7 +10,8 @@ enum { ROW = 1024, ROWS = 2048 };
 static struct quant_scheme scheme_of(enum quant_type type, enum quant_method method)
 {
     bool symmetric = quant_type_info(type)->symmetric;
-    return (struct quant_scheme){type, symmetric, method, REAL_FLOAT32, symmetric, false};
+    return (struct quant_scheme){type,      symmetric, method, REAL_FLOAT32,
+                                 symmetric, false,     NULL};
 }
 
 /* The signal-to-noise ratio of n weights, in dB. */
@@ -140,10 +141,13 @@ static void test_close_to_exact(void **state)
     (void)state;
     for (size_t k = 0; k < LENGTH(grids) * LENGTH(distributions) * LENGTH(scales); k++) {
         size_t d = k / LENGTH(grids) % LENGTH(distributions), g = k % LENGTH(grids);
-        struct quant_scheme scheme = {
-            grids[g].type,     grids[g].symmetric,
-            QUANT_SEARCH,      scales[k / LENGTH(grids) / LENGTH(distributions)],
-            grids[g].mirrored, false};
+        struct quant_scheme scheme = {grids[g].type,
+                                      grids[g].symmetric,
+                                      QUANT_SEARCH,
+                                      scales[k / LENGTH(grids) / LENGTH(distributions)],
+                                      grids[g].mirrored,
+                                      false,
+                                      NULL};
         if (scheme.scale_type != REAL_FLOAT32 && d > 0)
             continue;
         random_state = 5 + d;
@@ -255,8 +259,8 @@ static void test_brute_force(void **state)
  * bfloat16 scales; their steps are large for codes of 8 bits. */
 static void test_rounded_scales(void **state)
 {
-    struct quant_scheme scheme = {QUANT_INT8,    true,  QUANT_SEARCH,
-                                  REAL_BFLOAT16, false, false};
+    struct quant_scheme scheme = {QUANT_INT8, true,  QUANT_SEARCH, REAL_BFLOAT16,
+                                  false,      false, NULL};
     double searched = 0, optimal = 0;
     uint64_t seed = random_state;
     (void)state;
@@ -349,7 +353,8 @@ static void test_hostile(void **state)
                                           QUANT_RTN,
                                           REAL_FLOAT32,
                                           t % 3 == 2,
-                                          false};
+                                          false,
+                                          NULL};
             struct found rtn = find(scheme, x, n), search, exact;
             scheme.method = QUANT_SEARCH;
             search = find(scheme, x, n);
@@ -377,7 +382,8 @@ static void test_representable(void **state)
                                       random_below(2) ? QUANT_SEARCH : QUANT_EXACT,
                                       REAL_FLOAT32,
                                       random_below(2) != 0,
-                                      false};
+                                      false,
+                                      NULL};
         int middle = 1 << (quant_type_info(scheme.type)->bits - 1);
         float x[33], unit = ldexpf(1, (int)random_below(20) - 10);
         size_t n = 1 + random_below(LENGTH(x));

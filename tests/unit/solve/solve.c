@@ -554,8 +554,8 @@ static void test_target_pays(void **state)
     struct inputs *in = make_inputs(MOST, ROWS, SIZE_MAX);
     struct solve_weight w = make_solve_weight(1, 8, MOST, 0, false);
     double noise[2] = {0};
-    w.scheme =
-        (struct quant_scheme){QUANT_INT8, true, QUANT_SEARCH, REAL_FLOAT32, false, false};
+    w.scheme = (struct quant_scheme){QUANT_INT8, true,  QUANT_SEARCH, REAL_FLOAT32,
+                                     false,      false, NULL};
     set_moments(in);
     for (int with = 0; with < 2; with++) {
         struct factor f;
