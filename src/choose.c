@@ -107,17 +107,43 @@ static bool put_choices(struct choosing *c)
     return true;
 }
 
-/* What the smallest choice costs the model's output, where a caller has measured it; the
- * others cost in proportion to their errors. */
+/* What the smallest choice costs the model's output, by its error; 0: nobody has
+ * measured it, or it costs nothing. */
+static double cost_ratio(const struct choosing *c, size_t i)
+{
+    const double nothing = 1e-29;
+    double cost = calibration_cost(c->input->options->calibration, c->entries[i].key);
+    double error = c->weights[i].choices[0].error;
+    return cost > nothing && error > 0 ? cost / error : 0;
+}
+
+/* The geometric mean of all that were measured, rounded to float, since the last bit of
+ * log and exp differs between machines. */
+static double typical_ratio(const struct choosing *c)
+{
+    double sum = 0, count = 0;
+    for (size_t i = 0; i < c->table->count; i++) {
+        double ratio = cost_ratio(c, i);
+        sum += ratio > 0 ? log(ratio) : 0;
+        count += ratio > 0;
+    }
+    return count > 0 ? (double)(float)exp(sum / count) : 1;
+}
+
+/* Where a caller has measured what weights cost the model's output, choices cost that, in
+ * proportion to their errors. Weights that can't be tried alone cost what is typical. */
 static void weigh(struct choosing *c)
 {
     const struct nibble_calibration *calibration = c->input->options->calibration;
+    const double typical = calibration ? typical_ratio(c) : 1;
     for (size_t i = 0; calibration && i < c->table->count; i++) {
         struct budget_choice *choices = c->weights[i].choices;
         double cost = calibration_cost(calibration, c->entries[i].key);
-        double first = choices[0].error;
-        for (int row = 0; cost > 0 && first > 0 && row < FLOAT_CHOICE; row++)
-            choices[row].error *= cost / first;
+        double first = choices[0].error, ratio = typical;
+        if (cost > 0 && first > 0)
+            ratio = cost / first;
+        for (int row = 0; row < FLOAT_CHOICE; row++)
+            choices[row].error *= ratio;
     }
 }
 

@@ -169,6 +169,27 @@ def test_costs(tmp_path):
         assert f"{name}_int4" not in kinds
 
 
+def test_costs_of_what_cannot_be_tried(tmp_path):
+    """A table that a MatMul uses, too, has no trial. It costs what others do at the same error: costs in another
+    unit choose as the layers' errors do."""
+    path = tmp_path / "m.onnx"
+    save(path, [helper.make_node("Gather", ["e", "x"], ["h"]), helper.make_node("MatMul", ["h", "a"], ["i"]),
+                helper.make_node("MatMul", ["i", "b"], ["j"]), helper.make_node("MatMul", ["j", "e"], ["y"])],
+         [info("x", TensorProto.INT64, ["n"])],
+         [numpy_helper.from_array(np.random.default_rng(0).uniform(0.6, 1, (WIDTH, WIDTH)).astype(np.float32), "e"),
+          *(value(n, WIDTH, WIDTH, seed=i, scale=1 / WIDTH**0.5) for i, n in enumerate("ab"))])
+    calibration = Calibration(path, min_elements=16)
+    calibration.observe({"x": np.random.default_rng(0).integers(0, WIDTH, 300)})
+    calibration.quantize(tmp_path / "layers.onnx", min_elements=16, bits_per_weight=14)
+    trials = calibration.begin_trials(tmp_path / "trials.onnx", min_elements=16)
+    assert [t.name for t in trials] == [b"a", b"b"]
+    for i in range(len(trials)):
+        calibration.attempt(i)
+        calibration.weigh(i, trials[i].noise * 1e-7)
+    calibration.quantize(tmp_path / "costs.onnx", min_elements=16, bits_per_weight=14)
+    assert (tmp_path / "layers.onnx").read_bytes() == (tmp_path / "costs.onnx").read_bytes()
+
+
 def test_refused(tmp_path):
     calibration, trials, runner, feeds = begin("stack", tmp_path)
     with pytest.raises(Failed, match="no trial 5 of 5"):
