@@ -6,7 +6,8 @@
 Quantizes a CNN, a language model and a sentence encoder in each form, and runs them in
 each runtime on real inputs. A cell counts models that run and agree with ONNX Runtime within
 the tolerance of the runtime. Only models that the runtime runs as float count. The runtimes are
-installed into build/ once. Prints Markdown.
+installed into build/ once. Prints Markdown. Ends with 1 if a model for a --target does not run
+in a runtime that this target names.
 """
 
 import argparse
@@ -35,6 +36,10 @@ FORMS = {
     "nbits": ["--format", "nbits"],
     "int8": ["--type", "int8"],
 }
+# What --target promises: the runtimes, by their names, that load all models.
+TARGETS = {"onnxruntime": "ONNX Runtime", "onnxruntime-web": "onnxruntime-", "openvino": "OpenVINO",
+           "generic": "onnx.reference", "portable": "."}
+FORMS |= {f"target {name}": ["--target", name] for name in TARGETS}
 EXACT, INT8 = 1e-4, 3e-2  # activations in float; rounded to int8 by the runtime
 
 
@@ -141,6 +146,14 @@ def show(results):
             print(f"- {runtime}, {', '.join(f for f in FORMS if f in found)}: {text}")
 
 
+def broken_promises(results):
+    for target, names in TARGETS.items():
+        for runtime, answers in results.items():
+            column = cell(answers["float"], answers[f"target {target}"])
+            if re.search(names, runtime) and column != "yes":
+                yield f"--target {target} in {runtime}: {column}"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--nibble", default="build/nibble")
@@ -159,7 +172,11 @@ def main():
     show(results)
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(results, indent=2))
+    broken = list(broken_promises(results))
+    for line in broken:
+        print(f"- BROKEN: {line}")
+    return bool(broken)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -178,11 +178,22 @@ enum nibble_format {
     NIBBLE_FORMAT_NBITS_INT8,
 };
 
-/* Which runtime to optimize the layout for. */
+/* The runtime that the model is for. The model loads there, and gets the forms that are
+ * fast there. A target decides what options.decode and options.format leave at their
+ * defaults (docs/forms.md). */
 enum nibble_target {
+    /* ONNX Runtime 1.22 and later. */
     NIBBLE_TARGET_ONNXRUNTIME,
     /* No runtime in particular: plain DequantizeLinear and nothing else. */
     NIBBLE_TARGET_GENERIC,
+    /* ONNX Runtime in browsers and JavaScript: MatMulNBits and GatherBlockQuantized where
+     * they can hold the weight, LOAD elsewhere. */
+    NIBBLE_TARGET_ONNXRUNTIME_WEB,
+    /* OpenVINO: LOAD, whose weights it keeps compressed, and rows of embeddings. Default
+     * blocks divide the axis. */
+    NIBBLE_TARGET_OPENVINO,
+    /* Any runtime since opset 9: the same as NIBBLE_DECODE_PORTABLE. */
+    NIBBLE_TARGET_PORTABLE,
 };
 
 /* What is known about a model's activations. See "calibration" below. */
@@ -279,7 +290,7 @@ struct nibble_options {
     enum nibble_decode decode;
     /* Which operators RUN uses. Default: QDQ. */
     enum nibble_format format;
-    /* Which runtime to optimize the layout for. Default: ONNXRUNTIME. */
+    /* The runtime that the model is for. Default: ONNXRUNTIME. */
     enum nibble_target target;
     /* Use 8 bits for the rows of embeddings although `type` has 4 bits. */
     bool wide_embeddings;

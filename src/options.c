@@ -4,6 +4,7 @@
 #include "core/sizes.h"
 #include "core/truncation.h"
 #include "rules.h"
+#include "targets.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -21,8 +22,12 @@ static const char *const decode_names[] = {[NIBBLE_DECODE_RUN] = "run",
 static const char *const format_names[] = {[NIBBLE_FORMAT_QDQ] = "qdq",
                                            [NIBBLE_FORMAT_NBITS] = "nbits",
                                            [NIBBLE_FORMAT_NBITS_INT8] = "nbits-int8"};
-static const char *const target_names[] = {
-    [NIBBLE_TARGET_ONNXRUNTIME] = "onnxruntime", [NIBBLE_TARGET_GENERIC] = "generic"};
+static const char *const target_names[] = {[NIBBLE_TARGET_ONNXRUNTIME] = "onnxruntime",
+                                           [NIBBLE_TARGET_GENERIC] = "generic",
+                                           [NIBBLE_TARGET_ONNXRUNTIME_WEB] =
+                                               "onnxruntime-web",
+                                           [NIBBLE_TARGET_OPENVINO] = "openvino",
+                                           [NIBBLE_TARGET_PORTABLE] = "portable"};
 
 /* ---- defaults, and structs of other sizes ---------------------------- */
 
@@ -175,26 +180,31 @@ NAMES(target)
 
 /* ---- checks --------------------------------------------------------- */
 
-/* Checks for forms that one option asks for and another one rules out. */
-static const char *decoding_contradiction(const struct nibble_options *options)
+static bool invalid(struct error *err, const char *message)
 {
+    return error_set(err, STATUS_INVALID, "%s", message);
+}
+
+/* Refuses forms that one option asks for and another one rules out. */
+static bool check_decoding(const struct nibble_options *options, struct error *err)
+{
+    const char *target = target_names[options->target];
+    const char *no_nbits = target_refuses_nbits(options);
+    const char *no_decode = target_refuses_decode(options);
     bool nbits = options->format != NIBBLE_FORMAT_QDQ;
-    bool generic = options->target == NIBBLE_TARGET_GENERIC;
     bool folded = options->decode == NIBBLE_DECODE_LOAD ||
                   options->decode == NIBBLE_DECODE_PORTABLE;
-    if (nbits && generic)
-        return "--format nbits and --target generic exclude each other: only ONNX "
-               "Runtime "
-               "has MatMulNBits";
+    if (nbits && no_nbits)
+        return error_set(err, STATUS_INVALID,
+                         "--format nbits and --target %s exclude each other: %s", target,
+                         no_nbits);
     if (nbits && folded)
-        return "--format nbits and --decode load or portable exclude each other: "
-               "MatMulNBits computes on the codes, so they can't be decoded when the "
-               "model "
-               "is loaded";
-    if (generic && folded)
-        return "--target generic and --decode load or portable exclude each other: "
-               "a generic target gets DequantizeLinear only";
-    return NULL;
+        return invalid(err, "--format nbits and --decode load or portable exclude each "
+                            "other: MatMulNBits computes on the codes, so they can't be "
+                            "decoded when the model is loaded");
+    return !no_decode || error_set(err, STATUS_INVALID,
+                                   "--target %s and --decode %s exclude each other: %s",
+                                   target, decode_names[options->decode], no_decode);
 }
 
 /* Options that choose for each weight exclude options that decide for all weights. */
@@ -211,12 +221,7 @@ static const char *contradiction(const struct nibble_options *options)
         return "bits per weight and the minimum SNR choose type and granularity "
                "themselves: "
                "leave these options at their defaults";
-    return decoding_contradiction(options);
-}
-
-static bool invalid(struct error *err, const char *message)
-{
-    return error_set(err, STATUS_INVALID, "%s", message);
+    return NULL;
 }
 
 static bool compile(const char *pattern, const char *option, const struct selector **out,
@@ -289,9 +294,6 @@ bool options_planning(const struct nibble_options *options, struct plan_options 
         .block_size = options->block_size,
         .min_elements = options->min_elements,
         .freeze = options->freeze,
-        .decode = (enum decode)options->decode,
-        .target = (enum target)options->target,
-        .nbits = options->format != NIBBLE_FORMAT_QDQ,
         .int8_activations = options->format == NIBBLE_FORMAT_NBITS_INT8,
         .wide_embeddings = options->wide_embeddings,
         .copy_bytes = copy_bytes(options),
@@ -305,6 +307,11 @@ bool options_planning(const struct nibble_options *options, struct plan_options 
     const char *contradicts = contradiction(options);
     if (contradicts)
         return invalid(err, contradicts);
+    if (!check_decoding(options, err))
+        return false;
+    planning->decode = target_decode(options);
+    planning->target = target_layout(options);
+    planning->nbits = target_takes_nbits(options);
     planning->scheme = options_scheme(options);
     return compile(options->include, "--include", &planning->include, err) &&
            compile(options->exclude, "--exclude", &planning->exclude, err) &&

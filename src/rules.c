@@ -3,6 +3,7 @@
 #include "rules.h"
 #include "core/sizes.h"
 #include "options.h"
+#include "targets.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -182,11 +183,12 @@ static bool read_settings(struct reading *r, char *text)
 /* Forms are for the runtime that the options name. */
 static bool check_form(const struct reading *r)
 {
-    bool generic = r->options.target == NIBBLE_TARGET_GENERIC;
-    if (!(r->seen & DECODE) || !generic || r->options.decode == NIBBLE_DECODE_RUN)
+    if (!(r->seen & DECODE) || !target_refuses_decode(&r->options))
         return true;
-    return wrong(r, "and --target generic exclude each other",
-                 nibble_decode_name(r->options.decode));
+    return error_set(r->err, STATUS_INVALID,
+                     "--rule '%s': decode=%s and --target %s exclude each other",
+                     r->rule->text, nibble_decode_name(r->options.decode),
+                     nibble_target_name(r->options.target));
 }
 
 static void finish(const struct reading *r)
@@ -196,7 +198,7 @@ static void finish(const struct reading *r)
     rule->scheme = options_scheme(&r->options);
     rule->granularity = (enum granularity)r->options.granularity;
     rule->block_size = r->options.block_size;
-    rule->decode = (enum decode)r->options.decode;
+    rule->decode = target_decode(&r->options);
     rule->half_scales = r->options.scale_type == NIBBLE_SCALE_TYPE_FLOAT16;
 }
 

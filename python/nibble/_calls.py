@@ -129,7 +129,8 @@ def quantize(
     min_snr: choose the smallest type and block size that reach so many dB.
     decode: "run" (default), "load", "portable" or "auto": when weights become float.
     format: "qdq" (default), "nbits" or "nbits-int8": MatMulNBits of ONNX Runtime.
-    target: "onnxruntime" (default) or "generic".
+    target: the runtime that the model is for: "onnxruntime" (default), "onnxruntime-web",
+        "openvino", "generic" (plain DequantizeLinear) or "portable" (any since opset 9).
     embedding_type: "int4" or "int8": of embedding tables, where type has 4 bits.
     copy_below: bytes up to which a shared weight is stored once for each MatMul.
     include, exclude: extended regular expressions over names of weights and of nodes that

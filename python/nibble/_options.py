@@ -167,7 +167,7 @@ SETTERS: dict[str, tuple[Setter, frozenset[str]]] = {
         ("min_snr", _decimal(200), "type granularity"),
         ("decode", _named("'run', 'load', 'portable' or 'auto'"), ""),
         ("format", _named("'qdq', 'nbits' or 'nbits-int8'"), ""),
-        ("target", _named("'onnxruntime' or 'generic'"), ""),
+        ("target", _named("'onnxruntime', 'onnxruntime-web', 'openvino', 'generic' or 'portable'"), ""),
         ("embedding_type", _embedding_type, ""),
         ("copy_below", _number(0, INT64_MAX, "copy_bytes"), ""),
         ("include", _text, ""),

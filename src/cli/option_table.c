@@ -79,7 +79,7 @@ const struct option_row option_rows[] = {
     {OPTION_WORD, PLANNING, 0, "format", "NAME", FIELD(options.format),
      .words = format_word, .help = "operators that decode"},
     {OPTION_WORD, PLANNING, 0, "target", "NAME", FIELD(options.target),
-     .words = target_word, .help = "which runtime to optimize the layout for"},
+     .words = target_word, .help = "the runtime that the model is for"},
     {OPTION_WORD, PLANNING, 0, "embedding-type", "TYPE", FIELD(options.wide_embeddings),
      .words = embedding_type_word, .help = "type of embedding rows"},
     {OPTION_NUMBER, PLANNING, 0, "copy-below", "BYTES", FIELD(options.copy_bytes),

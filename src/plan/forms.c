@@ -253,8 +253,9 @@ enum form form_best(const struct plan_options *options, const struct layout *lay
     for (unsigned form = 0; form < FORMS; form++)
         if (is_wanted(&forms[form], options, layout, item))
             return (enum form)form;
-    bool fast =
-        layout->consumer == CONSUMER_FUSED && !layout->integer && fusing_pays(item);
+    bool fast = layout->consumer == CONSUMER_FUSED &&
+                options->target == TARGET_ONNXRUNTIME && !layout->integer &&
+                fusing_pays(item);
     return fast || options->decode == DECODE_RUN ? FORM_DEQUANTIZE : FORM_LOAD;
 }
 

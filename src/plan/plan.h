@@ -29,7 +29,7 @@ enum form {
 };
 
 enum decode { DECODE_RUN, DECODE_LOAD, DECODE_PORTABLE, DECODE_AUTO };
-enum target { TARGET_ONNXRUNTIME, TARGET_GENERIC };
+enum target { TARGET_ONNXRUNTIME, TARGET_GENERIC, TARGET_OPENVINO };
 
 /* How codes are packed into bytes. */
 enum packing {

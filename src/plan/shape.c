@@ -48,7 +48,9 @@ static void set_shape(const struct plan_options *options, const struct layout *l
     if (granularity == GRANULARITY_DEFAULT) {
         block = cut_block(length);
         /* A block longer than the axis is a channel, which OpenVINO loads, too. */
-        bool cut = layout->cut && (block <= length || options->nbits);
+        bool whole =
+            options->target == TARGET_OPENVINO ? length % block == 0 : block <= length;
+        bool cut = layout->cut && (whole || options->nbits);
         granularity = cut ? GRANULARITY_BLOCKS : GRANULARITY_CHANNEL;
     } else if (granularity == GRANULARITY_BLOCKS && length < block &&
                length < SHORT_AXIS) {
