@@ -47,6 +47,7 @@ class Options(TypedDict, total=False):
     preset: str | None
 
 
+TARGETS = "'onnxruntime', 'onnxruntime-web', 'openvino', 'generic' or 'portable'"
 INT32_MAX, INT64_MAX = 2**31 - 1, 2**63 - 1
 Setter = Callable[[_library.Options, str, Any], None]
 
@@ -167,7 +168,7 @@ SETTERS: dict[str, tuple[Setter, frozenset[str]]] = {
         ("min_snr", _decimal(200), "type granularity"),
         ("decode", _named("'run', 'load', 'portable' or 'auto'"), ""),
         ("format", _named("'qdq', 'nbits' or 'nbits-int8'"), ""),
-        ("target", _named("'onnxruntime', 'onnxruntime-web', 'openvino', 'generic' or 'portable'"), ""),
+        ("target", _named(TARGETS), ""),
         ("embedding_type", _embedding_type, ""),
         ("copy_below", _number(0, INT64_MAX, "copy_bytes"), ""),
         ("include", _text, ""),

@@ -141,7 +141,7 @@ static void test_garbage_sizes(void **state)
 static void test_enumerators(void **state)
 {
     (void)state;
-    const int values[] = {-1, 4, INT32_MIN, INT32_MAX};
+    const int values[] = {-1, 5, INT32_MIN, INT32_MAX};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         REFUSE(type, values[i]);
         REFUSE(symmetry, values[i]);
