@@ -174,7 +174,8 @@ def clip():
                         vision_config={**sizes(), "image_size": 64, "patch_size": 16},
                         projection_dim=64)
     names = ["input_ids", "pixel_values", "attention_mask"]
-    return Flat(CLIPModel(config), names, "logits_per_image"), (ids(2), image(), ones().repeat(2, 1))
+    model = Flat(CLIPModel(config), names, "logits_per_image")
+    return model, (ids(2), image(), ones().repeat(2, 1))
 
 
 @architecture
@@ -296,7 +297,8 @@ def vocoder():
         def __init__(self):
             super().__init__()
             self.first = norm(nn.Conv1d(80, 128, 7, padding=3))
-            self.up = nn.ModuleList(norm(nn.ConvTranspose1d(n, n // 2, 8, 4, 2)) for n in (128, 64))
+            self.up = nn.ModuleList(
+                norm(nn.ConvTranspose1d(n, n // 2, 8, 4, 2)) for n in (128, 64))
             self.blocks = nn.ModuleList(norm(nn.Conv1d(n, n, 3, padding=1)) for n in (64, 32))
             self.last = norm(nn.Conv1d(32, 1, 7, padding=3))
 
