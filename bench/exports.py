@@ -182,8 +182,9 @@ def examine(nibble, path, folder):
         if not weight["quantized"]:
             reasons[weight["reason"]] += weight["bytes"]["before"]
     share = 100 * (1 - sum(reasons.values()) / total) if total else 0.0
-    row = [path.stem, f"{share:.1f}", f"{report['bytes']['before'] / report['bytes']['after']:.2f}",
-           f"{snr(wanted, decoded):.1f}", "no" if problems else "yes"]
+    smaller = report["bytes"]["before"] / report["bytes"]["after"]
+    row = [path.stem, f"{share:.1f}", f"{smaller:.2f}", f"{snr(wanted, decoded):.1f}",
+           "no" if problems else "yes"]
     return row, {r: 100 * b / total for r, b in reasons.items()}, problems
 
 

@@ -190,7 +190,7 @@ def vit():
 
 def of_timm(name, size=64, **more):
     import timm
-    return timm.create_model(name, pretrained=False, num_classes=100, **more).eval(), (image(size),)
+    return timm.create_model(name, pretrained=False, num_classes=100, **more), (image(size),)
 
 
 @architecture
@@ -328,7 +328,8 @@ class Delta(nn.Module):
 
 @architecture
 def lora():
-    model = nn.Sequential(nn.Linear(HIDDEN, 4 * HIDDEN), nn.GELU(), nn.Linear(4 * HIDDEN, HIDDEN))
+    model = nn.Sequential(nn.Linear(HIDDEN, 4 * HIDDEN), nn.GELU(),
+                          nn.Linear(4 * HIDDEN, HIDDEN))
     for layer in (model[0], model[2]):
         parametrize.register_parametrization(layer, "weight",
                                              Delta(layer.out_features, layer.in_features))
