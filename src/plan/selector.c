@@ -4,6 +4,7 @@
 #include "core/sizes.h"
 #include "onnx/node.h"
 #include "plan/bodies.h"
+#include "plan/pattern.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,8 @@ static bool compile(struct selector *selector, const char *option, const char *p
                     struct error *err)
 {
     char message[200];
+    if (!pattern_check(option, pattern, err))
+        return false;
     int code = regcomp(&selector->regex, pattern, REG_EXTENDED | REG_NOSUB);
     if (code == 0)
         return true;

@@ -57,6 +57,30 @@ def test_limit_of_file_size(nibble, folder, wide, out):
         assert sorted(os.listdir(folder)) == sorted(["model.onnx", out, wide])
 
 
+PATTERNS = {
+    "20,000 groups": "(" * 20000, "deep": "(" * 200 + "x" + ")" * 200,
+    "repetitions": "((((x{1,99}){1,99}){1,99}){1,99})", "pluses": "(" * 60 + "x" + "+)" * 60,
+    "one repetition": "x{32000}", "back references": r"(x*)*\1\1\1\1", "long": "x" * 100000,
+    "many repetitions": "x{900}" * 100,
+}
+
+
+@pytest.mark.parametrize("pattern", PATTERNS.values(), ids=PATTERNS)
+@pytest.mark.parametrize("option", ["--include", "--exclude"])
+def test_patterns_are_bounded(nibble, pattern, option):
+    status, text = run(nibble, "inspect", "model.onnx", option, pattern,
+                       before=limit(resource.RLIMIT_CPU, 5))
+    assert status == 2 and text.startswith(f"nibble: {option}: ") and "too complicated" in text
+
+
+@pytest.mark.parametrize("pattern", [
+    "|".join(f"^block\\.{i}\\.weight$" for i in range(500)), "[]({1,9]{2}", "[^]]*[[:alpha:]]+",
+    "x{2,40}", "((a|b)+c?)*", "\\(\\)\\{", "(((((((((x)))))))))", "a{,3}b{"])
+def test_patterns_that_are_fine(nibble, pattern):
+    run = nibble("inspect", "model.onnx", "--include", pattern, "-v")
+    assert run.status == 0 or "not a regular expression" in run.err, run.err
+
+
 def no_threads():
     """A limit of processes does not hold for root."""
     resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
