@@ -106,7 +106,8 @@ class Candidate:
 
     def quality(self) -> float:
         """SNR in dB of the worst output; agreement where outputs hold no floats."""
-        values = [row.snr_db for row in self.outputs if not math.isnan(row.snr_db)]
+        snrs = [row.snr_of_all_db() for row in self.outputs]
+        values = [snr for snr in snrs if not math.isnan(snr)]
         values = values or [row.top1 for row in self.outputs if not math.isnan(row.top1)]
         return min(values, default=0.0)
 

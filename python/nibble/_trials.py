@@ -75,17 +75,18 @@ class Costs:
         if count > MOST_WEIGHTS:
             raise NoTrialsError(f"there are {count} weights, and {MOST_WEIGHTS} can be tried")
         step = -(-len(feeds) // samples_for(count))
-        chosen = list(feeds[::step])
-        wanted = [trials.session.run(feed, outputs) for feed in chosen]
-        names = [name for name in outputs if _is_float(wanted[0][name])]
-        if not names:
-            raise NoTrialsError("no output of the model holds floats")
+        chosen, memory = list(feeds[::step]), Memory()
+        names = _floats(trials.session.run(chosen[0], outputs))
         for index in range(count):
-            weights, got = trials.feed(index), []
-            for done, feed in enumerate(chosen):
-                watch(index * len(chosen) + done, count * len(chosen))
-                got.append(trials.session.run({**feed, **weights}, names))
-            noise = sum(_noise(name, wanted, got) for name in names)
+            weights = trials.feed(index)
+            meters = {name: OutputMeter(name) for name in names}
+            for run, feed in enumerate(chosen):
+                watch(index * len(chosen) + run, count * len(chosen))
+                wanted = memory.get(run, functools.partial(trials.session.run, feed, names))
+                got = trials.session.run({**feed, **weights}, names)
+                for name, meter in meters.items():
+                    meter.add(wanted[name], got[name])
+            noise = sum(map(_noise, meters.values()))
             self._noises.append((trials.list[index].noise, noise))
 
     def weigh(self, share: float) -> None:
@@ -101,16 +102,21 @@ def samples_for(weights: int) -> int:
     return max(LEAST_SAMPLES, min(SAMPLES, RUNS // max(weights, 1)))
 
 
-def _is_float(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+def _floats(outputs: dict[str, Any]) -> list[str]:
+    """The names of those outputs that hold floats."""
+    names = [
+        name
+        for name, value in outputs.items()
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    ]
+    if not names:
+        raise NoTrialsError("no output of the model holds floats")
+    return names
 
 
-def _noise(name: str, wanted: list[dict[str, Any]], got: list[dict[str, Any]]) -> float:
+def _noise(meter: OutputMeter) -> float:
     """Of one output over all runs, relative to its signal."""
-    meter = OutputMeter(name)
-    for left, right in zip(wanted, got):
-        meter.add(left[name], right[name])
-    snr = meter.result().snr_db
+    snr = meter.result().snr_of_all_db()
     return 10 ** (-max(snr, LEAST_DB) / 10) if not math.isnan(snr) else 0.0
 
 

@@ -33,6 +33,15 @@ class OutputError:
     mismatched: int
     """Number of runs with outputs of different shapes. They count in nothing else."""
 
+    def snr_of_all_db(self) -> float:
+        """The SNR over all runs: one with another shape, such as that of a detector that
+        finds other boxes, has lost its signal."""
+        if not self.mismatched:
+            return self.snr_db
+        lost = self.mismatched / self.runs
+        rest = (1 - lost) * 10 ** (-self.snr_db / 10) if lost < 1 else 0.0
+        return decibels(1, lost + rest)
+
 
 class OutputMeter:
     """Gathers the figures of one output."""

@@ -15,7 +15,7 @@ import nibble
 from conftest import ROOT, chain, normal
 from nibble import _calibration, _trials
 from nibble._calibration import Goal, goals
-from nibble.metrics import OutputError
+from nibble.metrics import OutputError, OutputMeter
 
 pytest.importorskip("onnxruntime")
 
@@ -282,6 +282,21 @@ def test_quality():
     names = OutputError("ids", 1, 10, float("nan"), float("nan"), 1.0, 0.7, 0)
     assert _calibration.Candidate("", None, (names,), True).quality() == 0.7
     assert _calibration.Candidate("", None, (*rows, names), True).quality() == 12
+
+
+def test_boxes_that_are_not_found():
+    """Runs whose outputs have another shape count: they have lost their signal."""
+    lucky = OutputError("boxes", 10, 10, 60.0, 1.0, 0.0, 1.0, 5)
+    steady = OutputError("boxes", 10, 10, 20.0, 0.9, 0.1, 1.0, 0)
+    none = OutputError("boxes", 10, 0, -math.inf, math.nan, 0.0, math.nan, 10)
+    quality = [
+        _calibration.Candidate("", None, (o,), True).quality() for o in (lucky, steady, none)
+    ]
+    assert quality == [pytest.approx(3.01, abs=0.01), 20.0, 0.0]
+    meter = OutputMeter("boxes")
+    meter.add(np.ones(4), np.ones(4))
+    meter.add(np.ones(4), np.ones(3))
+    assert _trials._noise(meter) == pytest.approx(0.5)
 
 
 # ---- until ------------------------------------------------------------------------------
