@@ -4,28 +4,34 @@
 #include "emit/form_emitters.h"
 #include "onnx/node.h"
 
-/* The blocks in one row. A table has the dims [rows, width]. */
+#include <string.h>
+
+/* The blocks along the axis. A table has the dims [rows, width], and a bank the dims
+ * [matrices, .., width]. */
 static size_t row_blocks(const struct plan_item *item)
 {
     return item->granularity == GRANULARITY_BLOCKS ? item_blocks(item) : 1;
 }
 
+/* Codes are [rows, .., blocks, block, ..], with the last axis in bytes. Scales have 1 in
+ * place of the block. */
 static bool emit_rows_tensors(struct emitter *e)
 {
     const struct plan_item *item = e->item;
     struct parameter_dims dims = {.code_type = DATA_UINT8, .zero_type = DATA_UINT8};
-    size_t blocks = row_blocks(item), row = item->row;
-    int64_t bytes = (int64_t)(item->packing == PACK_HALVES ? (row + 1) / 2 : row);
-    size_t n = 0;
-    dims.codes[n] = dims.scales[n] = dims.zeros[n] = item->tensor->dims[0];
-    if (blocks > 1) {
+    size_t blocks = row_blocks(item), row = item->row, rank = item->tensor->n_dims, n = 0;
+    size_t axis = item->granularity == GRANULARITY_BLOCKS ? item->axis : rank - 1;
+    for (size_t i = 0; i < rank; i++) {
+        bool cut = i == axis && blocks > 1;
+        if (cut)
+            dims.codes[n] = dims.scales[n] = (int64_t)blocks, n++;
+        dims.codes[n] = cut ? (int64_t)item->shape.block : item->tensor->dims[i];
+        dims.scales[n] = i == axis ? 1 : item->tensor->dims[i];
         n++;
-        dims.codes[n] = dims.scales[n] = dims.zeros[n] = (int64_t)blocks;
     }
-    n++;
-    dims.codes[n] = bytes;
-    dims.scales[n] = dims.zeros[n] = 1;
-    dims.codes_rank = dims.scales_rank = dims.zeros_rank = n + 1;
+    dims.codes[n - 1] = (int64_t)(item->packing == PACK_HALVES ? (row + 1) / 2 : row);
+    memcpy(dims.zeros, dims.scales, sizeof dims.zeros);
+    dims.codes_rank = dims.scales_rank = dims.zeros_rank = n;
     return emit_parameters(e, &dims);
 }
 
@@ -35,23 +41,32 @@ static const char *gather(struct emitter *e, const char *table, const char *indi
         e, &(struct op){.type = "Gather", .in = {table, indices}, .ints = {{"axis", 0}}});
 }
 
-/* Reshapes [.., blocks, block] to [.., width]: the shape of the indices, then the width.
- */
+/* Joins blocks again: the shape of the indices, then the dims of a row. */
 static const char *join_blocks(struct emitter *e, const char *value, const char *indices,
                                const char *out)
 {
-    const int64_t width = e->item->tensor->dims[1];
+    const Onnx__TensorProto *table = e->item->tensor;
     const char *shape = emit_unary(e, "Shape", indices, NULL);
-    const char *last = emit_ints(e, &width, 1);
+    const char *last = emit_ints(e, table->dims + 1, table->n_dims - 1);
     shape = emit_op(
         e, &(struct op){.type = "Concat", .in = {shape, last}, .ints = {{"axis", 0}}});
     return emit_binary(e, "Reshape", value, shape, out);
 }
 
+/* GatherND has its coordinates along a last axis of length 1. */
+static const char *plain_indices(struct emitter *e, const struct use *use)
+{
+    const int64_t last = -1;
+    const char *indices = node_input(use->node, 1);
+    if (!node_is(use->node, "GatherND"))
+        return indices;
+    return emit_binary(e, "Squeeze", indices, emit_ints(e, &last, 1), NULL);
+}
+
 static bool emit_rows(struct emitter *e, const struct use *use)
 {
     const struct plan_item *item = e->item;
-    const char *indices = node_input(use->node, 1), *out = node_output(use->node, 0);
+    const char *indices = plain_indices(e, use), *out = node_output(use->node, 0);
     bool joined = row_blocks(item) > 1, narrow = item->packing == PACK_HALVES;
     const char *codes = gather(e, e->codes, indices);
     codes = narrow ? emit_unpack(e, codes, -1, item->row, NULL)

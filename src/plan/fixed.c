@@ -283,6 +283,35 @@ static bool is_narrow_table(const struct plan_item *item, const struct weight_us
     return uses->count > 0;
 }
 
+/* ---- masks ------------------------------------------------------------------ */
+
+/* Whether the constant has two values, and only operators use it that take tables. */
+static bool is_mask(const struct plan_item *item, const struct weight_uses *uses,
+                    const struct values *values)
+{
+    enum { MASK_SAMPLES = 4096 };
+    uint64_t count = item->elements < MASK_SAMPLES ? item->elements : MASK_SAMPLES;
+    float first, other, x;
+    bool two = false;
+    for (size_t i = 0; i < uses->count; i++)
+        if (!node_is(uses->items[i].use.node, "Add") &&
+            !node_is(uses->items[i].use.node, "Slice") &&
+            !node_is(uses->items[i].use.node, "Expand"))
+            return false;
+    values_at(values, 0, 1, 1, &first);
+    other = first;
+    for (uint64_t i = 0; i < count; i++) {
+        values_at(values, i * (item->elements / count), 1, 1, &x);
+        if (x == first || (two && x == other))
+            continue;
+        if (two)
+            return false;
+        two = true;
+        other = x;
+    }
+    return true;
+}
+
 const char *fixed_reason(const struct plan_item *item, const struct weight_uses *uses)
 {
     const struct values values = {item->source->data, data_type_real(item->data_type)};
@@ -290,6 +319,8 @@ const char *fixed_reason(const struct plan_item *item, const struct weight_uses 
         return NULL;
     if (is_narrow_table(item, uses))
         return "columns of a narrow table, coordinates rather than weights (--include)";
+    if (is_mask(item, uses, &values))
+        return "a mask, not learned (--include)";
     if (is_filter_bank(item, &uses->items[0].layout, &values))
         return "bands of a filter bank, not learned (--include)";
     if (is_regular(item, &values))

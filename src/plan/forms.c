@@ -48,20 +48,23 @@ static bool nbits_can_hold(const struct layout *layout, const struct plan_item *
 static bool lookup_can_hold(const struct layout *layout, const struct plan_item *item)
 {
     (void)layout;
-    return fits_microsoft(item) && is_narrow(item);
+    return fits_microsoft(item) && is_narrow(item) && item->tensor->n_dims == 2;
 }
 
-/* The halves of a row of nibbles are separated: blocks must be whole and even. */
+/* The halves of a row of nibbles are separated: blocks must be whole and even. Blocks of
+ * a bank's matrices may run along either axis. */
 static bool rows_can_hold(const struct layout *layout, const struct plan_item *item)
 {
     const struct quant_shape *shape = &item->shape;
+    size_t rank = item->tensor->n_dims;
     (void)layout;
     if (item->granularity == GRANULARITY_TENSOR)
         return false;
     if (item->granularity == GRANULARITY_CHANNEL)
         return item->axis == 0;
-    bool even = !is_narrow(item) || shape->block % 2 == 0;
-    return item->axis == 1 &&
+    bool last = item->axis == rank - 1, inner = rank > 2 && item->axis == rank - 2;
+    bool even = !is_narrow(item) || shape->block % 2 == 0 || !last;
+    return (last || inner) &&
            (shape->block >= shape->dim || (shape->dim % shape->block == 0 && even));
 }
 
@@ -89,9 +92,9 @@ static void arrange_nbits(const struct plan_options *options, struct plan_item *
 static void arrange_rows(const struct plan_options *options, struct plan_item *item)
 {
     (void)options;
-    item->row = item->shape.block && item->shape.block < item->shape.dim
-                    ? item->shape.block
-                    : dim_at(item, 1);
+    size_t last = item->tensor->n_dims - 1;
+    bool cut = item->shape.block && item->shape.block < item->shape.dim;
+    item->row = cut && item->axis == last ? item->shape.block : dim_at(item, last);
 }
 
 /* Takes the longest row that fits into a buffer and has an even number of elements. If

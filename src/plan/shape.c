@@ -83,7 +83,7 @@ static bool is_narrow(const struct plan_item *item)
 /* GatherBlockQuantized needs blocks. They are the default for its weights. */
 static void cut_lookup(const struct plan_options *options, struct layout *layout)
 {
-    if (layout->consumer == CONSUMER_LOOKUP && options->nbits &&
+    if (layout->consumer == CONSUMER_LOOKUP && !layout->span && options->nbits &&
         options->granularity == GRANULARITY_DEFAULT)
         layout->cut = true;
 }
@@ -125,7 +125,7 @@ void choose_form(const struct plan_options *options, const struct layout *layout
                  struct plan_item *item)
 {
     struct layout local = *layout;
-    bool rows = local.consumer == CONSUMER_LOOKUP;
+    bool rows = local.consumer == CONSUMER_LOOKUP && item->tensor->n_dims == 2;
     item->scheme = options->scheme;
     item->scheme.scale_type = plan_scale_type(item);
     if (options->half_scales && !item->wide_scales &&

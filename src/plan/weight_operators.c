@@ -2,6 +2,7 @@
  * say everything, `adjust` does the rest. */
 #include "plan/weight_operators.h"
 #include "onnx/node.h"
+#include "plan/banks.h"
 #include "plan/bodies.h"
 
 #include <string.h>
@@ -82,16 +83,47 @@ static void adjust_conv_transpose(const struct use *use, const int64_t *dims, si
         *layout = (struct layout){.channel = 0, .reduction = 1};
 }
 
-/* Only whole rows of a matrix are looked up. Otherwise the weight is decoded. */
+/* Rows of a matrix are looked up. A stack of matrices is a bank, of which whole matrices
+ * are looked up. Otherwise the weight is decoded. */
 static void adjust_gather(const struct use *use, const int64_t *dims, size_t rank,
                           struct layout *layout)
 {
-    (void)dims;
     int64_t axis = node_int(use->node, "axis", 0);
     if (axis < 0)
         axis += (int64_t)rank;
-    if (axis != 0 || rank != 2)
+    if (axis != 0)
         layout->consumer = CONSUMER_PLAIN;
+    else if (rank > 2)
+        bank_layout(use, dims, rank, layout);
+}
+
+/* GatherND with one coordinate for each index is a Gather of axis 0. */
+static void adjust_gather_nd(const struct use *use, const int64_t *dims, size_t rank,
+                             struct layout *layout)
+{
+    if (!bank_takes_rows(use))
+        layout->consumer = CONSUMER_PLAIN;
+    else if (rank > 2)
+        bank_layout(use, dims, rank, layout);
+}
+
+/* Whether all elements are along one axis. */
+static bool is_vector(const int64_t *dims, size_t rank)
+{
+    size_t longer = 0;
+    for (size_t i = 0; i < rank; i++)
+        longer += dims[i] > 1;
+    return longer < 2;
+}
+
+/* A learned table that is added to activations, or cut. Each of its rows has a scale. */
+static void adjust_table(const struct use *use, const int64_t *dims, size_t rank,
+                         struct layout *layout)
+{
+    (void)use;
+    (void)dims;
+    (void)rank;
+    layout->span = true;
 }
 
 /* [directions, gates x hidden, input]: a channel is a row of one direction. */
@@ -139,6 +171,7 @@ static void adjust_einsum(const struct use *use, const int64_t *dims, size_t ran
 enum { RANK_ANY = 64 };
 #define STANDARD  ""
 #define MICROSOFT "com.microsoft"
+#define NCHWC     "com.microsoft.nchwc"
 
 static const struct weight_operator operators[] = {
     {STANDARD, "MatMul", 1, 2, RANK_ANY, -1, -2, CONSUMER_FUSED, true, NULL,
@@ -152,6 +185,15 @@ static const struct weight_operator operators[] = {
     {STANDARD, "DeformConv", 1, 3, RANK_ANY, 0, 1, CONSUMER_PLAIN, false, NULL, NULL},
     {STANDARD, "Gather", 0, 2, RANK_ANY, 0, -1, CONSUMER_LOOKUP, false, NULL,
      adjust_gather},
+    {STANDARD, "GatherND", 0, 2, RANK_ANY, 0, -1, CONSUMER_LOOKUP, false, NULL,
+     adjust_gather_nd},
+    {STANDARD, "GatherElements", 0, 2, RANK_ANY, 0, -1, CONSUMER_PLAIN, false, NULL,
+     adjust_table},
+    {STANDARD, "Add", 0, 2, RANK_ANY, 0, -1, CONSUMER_PLAIN, false, NULL, adjust_table},
+    {STANDARD, "Add", 1, 2, RANK_ANY, 0, -1, CONSUMER_PLAIN, false, NULL, adjust_table},
+    {STANDARD, "Slice", 0, 2, RANK_ANY, 0, -1, CONSUMER_PLAIN, false, NULL, adjust_table},
+    {STANDARD, "Expand", 0, 2, RANK_ANY, 0, -1, CONSUMER_PLAIN, false, NULL,
+     adjust_table},
     {STANDARD, "LSTM", 1, 3, 3, 1, 2, CONSUMER_PLAIN, false, NULL, adjust_recurrent},
     {STANDARD, "LSTM", 2, 3, 3, 1, 2, CONSUMER_PLAIN, false, NULL, adjust_recurrent},
     {STANDARD, "GRU", 1, 3, 3, 1, 2, CONSUMER_PLAIN, false, NULL, adjust_recurrent},
@@ -170,6 +212,10 @@ static const struct weight_operator operators[] = {
      NULL},
     {MICROSOFT, "FusedGemm", 1, 2, 2, 1, 0, CONSUMER_PLAIN, true, "transB", NULL},
     {MICROSOFT, "FusedConv", 1, 3, RANK_ANY, 0, 1, CONSUMER_PLAIN, false, NULL, NULL},
+    {MICROSOFT, "NhwcConv", 1, 3, RANK_ANY, 0, -1, CONSUMER_PLAIN, false, NULL, NULL},
+    {MICROSOFT, "NhwcFusedConv", 1, 3, RANK_ANY, 0, -1, CONSUMER_PLAIN, false, NULL,
+     NULL},
+    {NCHWC, "Conv", 1, 3, RANK_ANY, 0, 1, CONSUMER_PLAIN, false, NULL, NULL},
     {MICROSOFT, "Attention", 1, 2, 2, 1, 0, CONSUMER_PLAIN, true, NULL, NULL},
     {MICROSOFT, "EmbedLayerNormalization", 2, 2, 2, 0, 1, CONSUMER_PLAIN, false, NULL,
      NULL},
@@ -191,6 +237,33 @@ static const struct weight_operator *find_operator(const struct use *use, bool *
         if (operators[i].input == use->input)
             return &operators[i];
     }
+    return NULL;
+}
+
+/* What large constants are that are no weights. */
+static const char *other_role(const struct use *use)
+{
+    static const struct {
+        const char *op_type, *domain;
+        size_t first, last; /* inputs */
+        const char *role;
+    } roles[] = {
+        {"LSTM", STANDARD, 3, 3, "biases of a recurrent layer stay float"},
+        {"GRU", STANDARD, 3, 3, "biases of a recurrent layer stay float"},
+        {"RNN", STANDARD, 3, 3, "biases of a recurrent layer stay float"},
+        {"LSTM", STANDARD, 5, 6, "a state that a recurrent layer begins with"},
+        {"GRU", STANDARD, 5, 5, "a state that a recurrent layer begins with"},
+        {"RNN", STANDARD, 5, 5, "a state that a recurrent layer begins with"},
+        {"RotaryEmbedding", STANDARD, 1, 2, "sines or cosines of positions, not learned"},
+        {"RotaryEmbedding", MICROSOFT, 2, 3,
+         "sines or cosines of positions, not learned"},
+        {"GroupQueryAttention", MICROSOFT, 7, 8,
+         "sines or cosines of positions, not learned"},
+    };
+    for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
+        if (use->input >= roles[i].first && use->input <= roles[i].last &&
+            node_is_in(use->node, roles[i].domain, roles[i].op_type))
+            return roles[i].role;
     return NULL;
 }
 
@@ -221,6 +294,8 @@ static const char *row_layout(struct layout_search *search,
     if (rank < row->rank_min || rank > row->rank_max)
         return say(
             arena_printf(search->arena, "rank %zu does not suit %s", rank, row->op_type));
+    if (row->adjust == adjust_table && is_vector(dims, rank))
+        return "biases and other vectors stay float";
     *layout = (struct layout){.channel = axis_of(row->channel, rank),
                               .reduction = axis_of(row->reduction, rank),
                               .cut = row->cut,
@@ -320,6 +395,9 @@ static const char *find_layout(struct layout_search *search, const struct use *u
     const struct weight_operator *row = find_operator(use, &known);
     if (row)
         return row_layout(search, row, use, dims, rank, layout);
+    const char *role = other_role(use);
+    if (role)
+        return role;
     if (known)
         return say(arena_printf(search->arena, "input %zu of %s is no weight", use->input,
                                 op_type));

@@ -319,7 +319,7 @@ def no_weight():
     chain = Chain(13)
     chain.reshape(chain.weight(K * N), [K, N])
     model = matmul(chain)
-    model.graph.node[-1].CopyFrom(node("Add", ["X2", "W"], "Y"))
+    model.graph.node[-1].CopyFrom(node("Mul", ["X2", "W"], "Y"))
     model.graph.input[0].CopyFrom(info("X2", shape=[K, N]))
     return {"model": model, "name": "P", "extra": {"X2": np.ones((K, N), np.float32)}}
 

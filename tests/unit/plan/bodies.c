@@ -42,7 +42,7 @@ static void test_function(void **state)
     assert_true(item->quantize);
     assert_int_equal(item->axis, 0);
     assert_false(item->fused); /* it is decoded outside of the function */
-    assert_float(with_function("Add", ""), "used by Add");
+    assert_float(with_function("Mul", ""), "used by Mul");
     assert_float(with_function("g", "local"), "used by g"); /* which is nowhere */
     Onnx__ModelProto *other = with_function("MatMul", "");
     other->graph->node[0]->domain = hold_printf("elsewhere");
@@ -53,7 +53,7 @@ static void test_function(void **state)
 static void test_overloads(void **state)
 {
     (void)state;
-    const char *const op_types[] = {"Add", "MatMul"};
+    const char *const op_types[] = {"Mul", "MatMul"};
     for (int called = 0; called < 2; called++) {
         Onnx__ModelProto *proto = with_function(op_types[0], "");
         Onnx__FunctionProto *second = make_function("f", "a b", "c");
@@ -64,7 +64,7 @@ static void test_overloads(void **state)
         if (called)
             assert_true(plan_named(proto, "W")->quantize);
         else
-            assert_float(proto, "used by Add");
+            assert_float(proto, "used by Mul");
     }
     Onnx__ModelProto *missing = with_function("MatMul", "");
     missing->graph->node[0]->overload = hold_printf("second");
@@ -89,8 +89,8 @@ static void test_all_uses(void **state)
 {
     (void)state;
     Onnx__ModelProto *proto = with_function("MatMul", "");
-    put_function_node(proto->functions[0], make_node("Add", "a b", "d"));
-    assert_float(proto, "used by Add");
+    put_function_node(proto->functions[0], make_node("Mul", "a b", "d"));
+    assert_float(proto, "used by Mul");
     proto = with_function("MatMul", "");
     put(&proto->functions[0]->output, &proto->functions[0]->n_output, hold_printf("b"));
     assert_float(proto, "used by f");

@@ -66,7 +66,14 @@ static void test_layouts(void **state)
         {"Gather", NULL, 0, 0, DIMS(9, 5), 0, 1, false, L},
         {"Gather", "axis", -2, 0, DIMS(9, 5), 0, 1, false, L},
         {"Gather", "axis", 1, 0, DIMS(9, 5), 0, 1, false, P},
-        {"Gather", NULL, 0, 0, DIMS(9, 5, 4), 0, 2, false, P},
+        {"Gather", "axis", 1, 0, DIMS(9, 5, 4), 0, 2, false, P},
+        /* a bank of matrices, of which nothing is known here: each row has scales */
+        {"Gather", NULL, 0, 0, DIMS(9, 5, 4), 1, 2, false, L},
+        {"Gather", NULL, 0, 0, DIMS(9, 5, 64), 1, 2, true, L},
+        {"GatherND", NULL, 0, 0, DIMS(9, 5, 4), 0, 2, false, P},
+        /* learned tables that are added: each row has scales */
+        {"Add", NULL, 0, 0, DIMS(9, 5), 0, 1, false, P},
+        {"Add", NULL, 0, 1, DIMS(1, 9, 5), 0, 2, false, P},
         /* w[directions, gates * hidden, input], r[.., .., hidden] */
         {"LSTM", NULL, 0, 1, DIMS(1, 8, 5), 1, 2, false, P},
         {"LSTM", NULL, 0, 2, DIMS(2, 8, 2), 1, 2, false, P},
@@ -88,7 +95,10 @@ static void test_layouts(void **state)
         assert_int_equal(layout.reduction, rows[i].reduction);
         assert_int_equal(layout.cut, rows[i].cut);
         assert_int_equal(layout.consumer, rows[i].consumer);
-        assert_int_equal(layout.span, rows[i].dims[0] == 2 && !rows[i].cut);
+        bool rowwise = strcmp(rows[i].op_type, "Add") == 0 ||
+                       (strcmp(rows[i].op_type, "Gather") == 0 && rows[i].rank == 3 &&
+                        rows[i].consumer == L);
+        assert_int_equal(layout.span, rowwise || (rows[i].dims[0] == 2 && !rows[i].cut));
     }
 }
 
@@ -211,7 +221,10 @@ static void test_refused(void **state)
         {"Conv", "", 2, DIMS(3, 5), "input 2 of Conv is no weight"},
         {"ConvTranspose", "", 0, DIMS(1, 3, 8, 8),
          "input 0 of ConvTranspose is no weight"},
-        {"Add", "", 1, DIMS(3, 5), "used by Add, which keeps float weights"},
+        {"Mul", "", 1, DIMS(3, 5), "used by Mul, which keeps float weights"},
+        {"Add", "", 1, DIMS(1, 5), "biases and other vectors stay float"},
+        {"Add", "", 1, DIMS(1, 5, 1, 1), "biases and other vectors stay float"},
+        {"LSTM", "", 3, DIMS(1, 5), "biases of a recurrent layer"},
         {"MatMul", "com.example", 1, DIMS(3, 5),
          "used by MatMul, which keeps float weights"},
         {"", "", 1, DIMS(3, 5), "keeps float weights"},
