@@ -150,7 +150,9 @@ static void choose_places(struct rows *rows, size_t all, size_t elements)
 {
     enum { WORDS = 64 };
     uint64_t state = all;
-    rows->count = all < ROWS_PLACES ? all : ROWS_PLACES;
+    size_t most = ROWS_PLACES_EACH * (((size_t)rows->dims[0] - 1) / 16 + 1);
+    most = most < ROWS_PLACES ? most : ROWS_PLACES;
+    rows->count = all < most ? all : most;
     for (size_t i = 0; i < WORDS; i++) {
         uint32_t word;
         memcpy(&word, &rows->values[0][(elements - 1) * i / (WORDS - 1)], sizeof word);

@@ -196,6 +196,16 @@ def test_sampled(tmp_path):
     assert np.abs(mean - 0.3).max() < 0.15 and np.abs(covariance[0] - np.eye(27)).max() < 0.2
 
 
+@pytest.mark.parametrize("batch, places", [(16, 512), (17, 1024), (40, 1536), (300, 2048)])
+def test_sampled_batches(tmp_path, batch, places):
+    """More inputs in a run, more places of it."""
+    path, x = tmp_path / "m.onnx", values(batch, 3, 20, 20)
+    save(path, [helper.make_node("Conv", ["x", "w"], ["y"])], {"x": x}, {"w": values(32, 3, 3, 3)})
+    rows, mean, _ = only(observe(path, [{"x": x}]))
+    assert rows == places
+    assert np.abs(mean - x.mean()).max() < 6 * x.std() / places**0.5
+
+
 # ---- recurrent -----------------------------------------------------------------
 
 @pytest.mark.parametrize("op, gates", [("LSTM", 4), ("GRU", 3), ("RNN", 1)])
