@@ -1,7 +1,10 @@
 /* The program, from the command line to an exit status. It includes only nibble.h of the
  * library. */
 #include "cli/commands.h"
+#include "cli/completion.h"
 #include "cli/terminal.h"
+
+#include <string.h>
 
 static int run(const struct settings *settings)
 {
@@ -22,12 +25,20 @@ static bool is_information(const struct settings *settings)
     return settings->help || settings->version || settings->print_config;
 }
 
+/* "nibble completion SHELL" is no command of the help page: packages call it. */
+static bool is_completion(int argc, char **argv)
+{
+    return argc == 3 && strcmp(argv[1], "completion") == 0 && completion_print(argv[2]);
+}
+
 int main(int argc, char **argv)
 {
     struct settings settings;
     struct usage usage = {{0}};
 
     terminal_init();
+    if (is_completion(argc, argv))
+        return stdout_finish() ? EXIT_DONE : EXIT_FAILED;
     bool ok = settings_parse(&settings, argc, argv, &usage) &&
               (is_information(&settings) || settings_check(&settings, &usage));
     if (!ok)

@@ -16,6 +16,7 @@
 enum {
     MESSAGE_SIZE = 8192,
     INTERVAL = 1000 / 6,
+    PATIENCE = 1000, /* milliseconds before progress is shown at all */
     FEWEST_COLUMNS = 60,
     DEFAULT_COLUMNS = 80,
     MOST_COLUMNS = 500
@@ -122,10 +123,19 @@ void progress_show(void *data, uint64_t done, uint64_t total)
     if (!progress->enabled || total == 0)
         return;
     int64_t now = milliseconds();
-    if (progress->shown && now - progress->last < INTERVAL)
+    if (!progress->begin || done < progress->done) /* several passes may be needed */
+        progress->begin = now;
+    progress->done = done;
+    int64_t elapsed = now - progress->begin;
+    if ((!progress->shown && elapsed < PATIENCE) ||
+        (progress->shown && now - progress->last < INTERVAL))
         return;
+    double rate = elapsed > 0 ? (double)done / (double)elapsed * 1000 : 0;
     fprintf(stderr, "\r%s %3.0f %% of %.1f MB", progress->verb,
             100 * (double)done / (double)total, (double)total / 1e6);
+    if (rate > 0)
+        fprintf(stderr, ", %.1f MB/s, %.0f s left   ", rate / 1e6,
+                (double)(total - done) / rate);
     fflush(stderr);
     progress->shown = true;
     progress->last = now;
@@ -134,7 +144,7 @@ void progress_show(void *data, uint64_t done, uint64_t total)
 void progress_clear(struct progress *progress)
 {
     if (progress->shown)
-        fprintf(stderr, "\r%60s\r", "");
+        fprintf(stderr, "\r%75s\r", "");
     progress->shown = false;
 }
 

@@ -24,10 +24,12 @@ int terminal_columns(FILE *stream);
  * was lost. */
 bool stdout_finish(void);
 
-/* Progress for nibble_options. Only a terminal shows it, at most 6 times a second. */
+/* Progress for nibble_options, with the rate and the time that is left. Only a terminal
+ * shows it, and only for work of more than a second, at most 6 times a second. */
 struct progress {
     bool enabled, shown;
-    int64_t last; /* milliseconds */
+    int64_t begin, last; /* milliseconds */
+    uint64_t done;
     const char *verb;
 };
 void progress_show(void *progress, uint64_t done, uint64_t total);
