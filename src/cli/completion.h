@@ -4,7 +4,8 @@
 
 #include <stdbool.h>
 
-/* Prints the completion for "bash", "zsh" or "fish". False if the shell is another one. */
+/* Prints the completion for "bash", "zsh" or "fish". False if the shell is another one.
+ */
 bool completion_print(const char *shell);
 
 #endif
