@@ -59,7 +59,8 @@ def reader(tmp_path):
             ids = np.random.default_rng(i + 10 * count).integers(0, 256, 64)
             np.savez(tmp_path / folder / f"{i}.npz", ids=ids)
     (tmp_path / "models").mkdir()
-    for name in ("model.onnx", "text.onnx", "ppocr_rec.onnx", "models/fashion_cnn_ts17.onnx"):
+    for name in ("model.onnx", "text.onnx", "ppocr_rec.onnx", "bible_lm_ts17.onnx",
+                 "models/fashion_cnn_ts17.onnx"):
         onnx.save(stand_in(), tmp_path / name)
     programs = tmp_path / "programs"
     programs.mkdir()
@@ -183,7 +184,7 @@ def test_workflow(reader):
 def test_makefile(reader):
     if not shutil.which("make"):
         pytest.skip("make is not installed")
-    reader("rm -r model.onnx ppocr_rec.onnx models")
+    reader("rm -r model.onnx ppocr_rec.onnx bible_lm_ts17.onnx models")
     makefile = ROOT / "examples/ci/Makefile"
     done = reader(f"make -f {makefile} all check")
     assert done.returncode == 0, done.stderr
