@@ -11,8 +11,9 @@ import sys
 import numpy as np
 import onnx
 import pytest
-from conftest import ROOT, normal
 from onnx import TensorProto, helper, numpy_helper
+
+from conftest import ROOT, normal
 
 pytest.importorskip("onnxruntime")
 PAGES = ["README.md", "docs/nibble.1"]
@@ -45,9 +46,7 @@ def stand_in():
             for i, (name, shape) in enumerate(shapes.items())
         ],
     )
-    return helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
-    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 @pytest.fixture
@@ -59,8 +58,13 @@ def reader(tmp_path):
             ids = np.random.default_rng(i + 10 * count).integers(0, 256, 64)
             np.savez(tmp_path / folder / f"{i}.npz", ids=ids)
     (tmp_path / "models").mkdir()
-    for name in ("model.onnx", "text.onnx", "ppocr_rec.onnx", "bible_lm_ts17.onnx",
-                 "models/fashion_cnn_ts17.onnx"):
+    for name in (
+        "model.onnx",
+        "text.onnx",
+        "ppocr_rec.onnx",
+        "bible_lm_ts17.onnx",
+        "models/fashion_cnn_ts17.onnx",
+    ):
         onnx.save(stand_in(), tmp_path / name)
     programs = tmp_path / "programs"
     programs.mkdir()
@@ -166,8 +170,12 @@ def workflow_steps():
 
 def test_workflow(reader):
     steps = workflow_steps()
-    assert list(steps) == ["Install", "Quantize", "Compare with the float model",
-                           "Check the size"]
+    assert list(steps) == [
+        "Install",
+        "Quantize",
+        "Compare with the float model",
+        "Check the size",
+    ]
     for name, script in steps.items():
         if name == "Install":
             continue  # ./dev wheel tests the wheel
@@ -197,9 +205,12 @@ def test_makefile(reader):
 
 def test_dockerfile_installs_what_is_needed():
     """Every package of the README, but for tests and calibration."""
-    readme = re.search(r"apt-get install (gcc(?:.|\n)*?)\n +meson", (ROOT / "README.md")
-                       .read_text())[1]
+    readme = re.search(
+        r"apt-get install (gcc(?:.|\n)*?)\n +meson", (ROOT / "README.md").read_text()
+    )[1]
     packages = set(readme.replace("\\", " ").split()) - {
-        "libcmocka-dev", "libopenblas-pthread-dev"}
+        "libcmocka-dev",
+        "libopenblas-pthread-dev",
+    }
     dockerfile = (ROOT / "examples/ci/Dockerfile").read_text()
     assert packages <= set(dockerfile.replace("\\", " ").split())
