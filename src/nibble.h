@@ -362,6 +362,10 @@ struct nibble_options {
      * A rule about type or granularity wins over bits_per_weight and min_snr, which then
      * don't count the weight. */
     const char *const *rules;
+    /* 0, or an upper bound, in bytes, on a model that is compressed or comes from a pipe.
+     * Such a model is copied to $TMPDIR. 0 means 64 GiB, and 1000 times the size of a
+     * compressed file. */
+    uint64_t max_size;
 };
 
 /* Sets every option to its default. `size` is the size of the struct that `options`

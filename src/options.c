@@ -43,7 +43,7 @@ static const struct nibble_options defaults = {
  * nobody sets padding. Zero must mean the behaviour before the field existed, because an
  * older library leaves zero in fields that it doesn't know. */
 _Static_assert(sizeof defaults ==
-                   offsetof(struct nibble_options, rules) + sizeof defaults.rules,
+                   offsetof(struct nibble_options, max_size) + sizeof defaults.max_size,
                "padding at the end of nibble_options");
 
 /* No struct will ever be larger. The limit keeps us from reading far behind the struct if
@@ -361,7 +361,7 @@ struct file *options_open_model(const struct nibble_options *options, const char
     if (!path)
         error_set(err, STATUS_INVALID, "no model is named");
     else
-        file = file_open(path, options->cancel, err);
+        file = file_open_within(path, options->max_size, options->cancel, err);
     if (!file)
         return NULL;
     file->no_links = options->no_links != 0;

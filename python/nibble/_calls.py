@@ -141,6 +141,8 @@ def quantize(
     freeze: quantize weights that callers could override, too.
     no_upgrade: refuse a model whose opset would have to be raised.
     no_links: refuse external data behind symbolic links. By default links are followed.
+    max_size: the most bytes that a compressed model may have. By default 64 GiB, and 1000
+        times the size of the file.
     external_data: put tensors into a data file beside output, whatever the size. Its name
         depends on its contents. A string is a fixed name.
     force: let output be the model itself.

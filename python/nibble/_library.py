@@ -72,6 +72,7 @@ class Options(ctypes.Structure):
         ("json", c_char_p),
         ("no_links", c_uint64),
         ("rules", POINTER(c_char_p)),
+        ("max_size", c_uint64),
     ]
 
 

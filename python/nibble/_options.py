@@ -39,6 +39,7 @@ class Options(TypedDict, total=False):
     freeze: bool
     no_upgrade: bool
     no_links: bool
+    max_size: int | None
     external_data: bool | str
     force: bool
     threads: int | None
@@ -178,6 +179,7 @@ SETTERS: dict[str, tuple[Setter, frozenset[str]]] = {
         ("freeze", _flag, ""),
         ("no_upgrade", _flag, ""),
         ("no_links", _flag, ""),
+        ("max_size", _number(1, INT64_MAX), ""),
         ("force", _flag, ""),
         ("external_data", _external_data, ""),
         ("threads", _number(0, 1024), ""),

@@ -154,6 +154,8 @@ const struct option_row option_rows[] = {
     {OPTION_HEADING, EVERY, .help = "Other"},
     {OPTION_FLAG, EVERY, 0, "no-links", NULL, FIELD(options.no_links), .value = true,
      .help = "refuse external data behind symbolic links"},
+    {OPTION_NUMBER, EVERY, 0, "max-size", "BYTES", FIELD(options.max_size), .least = 1,
+     .most = INT64_MAX, .help = "refuse a compressed or piped model beyond this size"},
     {OPTION_NUMBER, QUANTIZE | COMPARE, 0, "threads", "N", FIELD(options.threads), .most = 1024,
      .help = "number of threads (0: one for each CPU)"},
     {OPTION_TEXT, QUANTIZE, 0, "cpu", "NAME", FIELD(options.cpu),

@@ -155,7 +155,7 @@ static struct file *open_model(const char *path, const struct nibble_options *op
     if (!path)
         error_set(err, STATUS_INVALID, "no model is named");
     else
-        file = file_open(path, options->cancel, err);
+        file = file_open_within(path, options->max_size, options->cancel, err);
     if (file)
         file->no_links = options->no_links != 0;
     if (file && options->guard)

@@ -29,9 +29,21 @@ bool fd_write_all(int fd, const char *data, size_t size, const char *path,
     return true;
 }
 
+bool file_within_limit(const char *path, uint64_t size, uint64_t *left, struct error *err)
+{
+    if (size > *left)
+        return error_set(
+            err, STATUS_READ,
+            "%s: is larger than allowed once it is unpacked or read: if that "
+            "is right, raise --max-size",
+            path);
+    *left -= size;
+    return true;
+}
+
 /* Copies the rest of `in` to `out`. */
-static bool copy_rest(int in, int out, const char *path, const volatile int *cancel,
-                      struct error *err)
+static bool copy_rest(int in, int out, const char *path, uint64_t limit,
+                      const volatile int *cancel, struct error *err)
 {
     char buffer[16 << 10];
     for (;;) {
@@ -44,7 +56,8 @@ static bool copy_rest(int in, int out, const char *path, const volatile int *can
             continue;
         if (n < 0)
             return error_set(err, STATUS_READ, "%s: %s", path, strerror(errno));
-        if (!fd_write_all(out, buffer, (size_t)n, path, err))
+        if (!file_within_limit(path, (uint64_t)n, &limit, err) ||
+            !fd_write_all(out, buffer, (size_t)n, path, err))
             return false;
     }
 }
@@ -79,17 +92,17 @@ static bool map_bytes(struct file *file, struct error *err)
 }
 
 /* Copies the contents of `in`, decoded or as they are, to `out`. */
-typedef bool copy_fn(int in, int out, const char *path, const volatile int *cancel,
-                     struct error *err);
+typedef bool copy_fn(int in, int out, const char *path, uint64_t limit,
+                     const volatile int *cancel, struct error *err);
 
 /* Replaces file->fd by a temporary file that `copy` writes. */
-static bool replace_by_temporary(struct file *file, copy_fn *copy,
+static bool replace_by_temporary(struct file *file, copy_fn *copy, uint64_t limit,
                                  const volatile int *cancel, struct error *err)
 {
     int fd = temporary_unnamed(err);
     if (fd < 0)
         return false;
-    bool ok = copy(file->fd, fd, file->path, cancel, err);
+    bool ok = copy(file->fd, fd, file->path, limit, cancel, err);
     close(file->fd);
     file->fd = fd;
     return ok;
@@ -101,7 +114,21 @@ static bool is_gzip(int fd)
     return pread(fd, magic, 2, 0) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
 }
 
-static bool load(struct file *file, const volatile int *cancel, struct error *err)
+/* How large a compressed file may become. Small files may have any contents. */
+static uint64_t inflated_max(const struct file *file, uint64_t max_size)
+{
+    enum { ALWAYS = 1 << 26 };
+    struct stat st;
+    if (max_size > 0 || fstat(file->fd, &st) < 0)
+        return max_size;
+    uint64_t packed = (uint64_t)st.st_size;
+    uint64_t most = packed < FILE_COPY_MAX / FILE_COPY_RATIO ? packed * FILE_COPY_RATIO
+                                                             : FILE_COPY_MAX;
+    return most > ALWAYS ? most : ALWAYS;
+}
+
+static bool load(struct file *file, uint64_t max_size, const volatile int *cancel,
+                 struct error *err)
 {
     struct stat st;
     if (fstat(file->fd, &st) < 0)
@@ -113,9 +140,13 @@ static bool load(struct file *file, const volatile int *cancel, struct error *er
     file->inode = st.st_ino;
     /* If standard input is a regular file, part of it may have been read already. */
     bool mappable = S_ISREG(st.st_mode) && lseek(file->fd, 0, SEEK_CUR) == 0;
-    if (!mappable && !replace_by_temporary(file, copy_rest, cancel, err))
+    if (!mappable &&
+        !replace_by_temporary(file, copy_rest, max_size ? max_size : FILE_COPY_MAX,
+                              cancel, err))
         return false;
-    if (is_gzip(file->fd) && !replace_by_temporary(file, gzip_inflate, cancel, err))
+    if (is_gzip(file->fd) &&
+        !replace_by_temporary(file, gzip_inflate, inflated_max(file, max_size), cancel,
+                              err))
         return false;
     return map_bytes(file, err);
 }
@@ -139,6 +170,12 @@ static struct file *file_create(int fd, const char *path, struct error *err)
 
 struct file *file_open(const char *path, const volatile int *cancel, struct error *err)
 {
+    return file_open_within(path, 0, cancel, err);
+}
+
+struct file *file_open_within(const char *path, uint64_t max_size,
+                              const volatile int *cancel, struct error *err)
+{
     bool is_stdin = strcmp(path, "-") == 0;
     int fd = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
                       : open(path, O_RDONLY | O_CLOEXEC);
@@ -150,7 +187,7 @@ struct file *file_open(const char *path, const volatile int *cancel, struct erro
     if (!file)
         return NULL;
     file->is_stdin = is_stdin;
-    if (!load(file, cancel, err)) {
+    if (!load(file, max_size, cancel, err)) {
         file_close(file);
         return NULL;
     }

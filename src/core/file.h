@@ -31,6 +31,18 @@ struct file {
  * bytes, is inflated. Returns NULL on failure, with an error that names the file. */
 struct file *file_open(const char *path, const volatile int *cancel, struct error *err);
 
+/* The same. If the bytes must be copied, because they come from a pipe or are compressed,
+ * the call fails beyond `max_size` bytes. 0 means FILE_COPY_MAX, and FILE_COPY_RATIO
+ * times the size of a compressed file. */
+#define FILE_COPY_MAX ((uint64_t)64 << 30)
+enum { FILE_COPY_RATIO = 1000 };
+struct file *file_open_within(const char *path, uint64_t max_size,
+                              const volatile int *cancel, struct error *err);
+
+/* Subtracts `size` from what is left. Fails if that is less. */
+bool file_within_limit(const char *path, uint64_t size, uint64_t *left,
+                       struct error *err);
+
 /* Maps the file `location` in the folder of `model`. The name comes from the model, so it
  * must be relative and without "..". Symbolic links are followed wherever they lead,
  * because a model can't make any: whoever controls the disk made them. model->no_links

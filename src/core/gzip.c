@@ -14,13 +14,16 @@ enum {
 };
 
 /* Opens zlib's stream on a duplicate of fd, so that closing it leaves fd open. */
-static gzFile stream_open(int fd, const char *mode, struct error *err)
+static gzFile stream_open(int fd, const char *mode, const char *path, struct error *err)
 {
     int copy = dup(fd);
-    gzFile stream = copy < 0 ? NULL : gzdopen(copy, mode);
+    if (copy < 0) {
+        error_set(err, STATUS_READ, "%s: %s", path, strerror(errno));
+        return NULL;
+    }
+    gzFile stream = gzdopen(copy, mode);
     if (!stream) {
-        if (copy >= 0)
-            close(copy);
+        close(copy);
         error_memory(err);
         return NULL;
     }
@@ -28,18 +31,19 @@ static gzFile stream_open(int fd, const char *mode, struct error *err)
     return stream;
 }
 
-bool gzip_inflate(int in, int out, const char *path, const volatile int *cancel,
-                  struct error *err)
+bool gzip_inflate(int in, int out, const char *path, uint64_t limit,
+                  const volatile int *cancel, struct error *err)
 {
     char buffer[COPY_BUFFER];
     int n = 0, code = Z_OK;
     gzFile stream = NULL;
     if (lseek(in, 0, SEEK_SET) == 0)
-        stream = stream_open(in, "rb", err);
+        stream = stream_open(in, "rb", path, err);
     if (!stream)
         return error_memory(err);
     while (!cancelled(cancel, err) && (n = gzread(stream, buffer, sizeof buffer)) > 0) {
-        if (!fd_write_all(out, buffer, (size_t)n, path, err))
+        if (!file_within_limit(path, (uint64_t)n, &limit, err) ||
+            !fd_write_all(out, buffer, (size_t)n, path, err))
             break;
     }
     gzerror(stream, &code);
@@ -59,10 +63,13 @@ bool gzip_deflate(int in, int out, const char *path, const volatile int *cancel,
     ssize_t n = 0;
     gzFile stream = NULL;
     if (lseek(in, 0, SEEK_SET) == 0)
-        stream = stream_open(out, "wb6", err);
+        stream = stream_open(out, "wb6", path, err);
     if (!stream)
         return error_memory(err);
-    while (!cancelled(cancel, err) && (n = read(in, buffer, sizeof buffer)) > 0) {
+    while (!cancelled(cancel, err) &&
+           ((n = read(in, buffer, sizeof buffer)) > 0 || (n < 0 && errno == EINTR))) {
+        if (n < 0)
+            continue;
         if (gzwrite(stream, buffer, (unsigned)n) != n) {
             error_set(err, STATUS_WRITE, "%s: %s", path, strerror(errno));
             break;

@@ -4,9 +4,12 @@
 
 #include "core/error.h"
 
-/* Both functions read `in` from its start and append to `out`. `path` is for messages. */
-bool gzip_inflate(int in, int out, const char *path, const volatile int *cancel,
-                  struct error *err);
+#include <stdint.h>
+
+/* Both functions read `in` from its start and append to `out`. `path` is for messages.
+ * gzip_inflate fails after `limit` bytes. */
+bool gzip_inflate(int in, int out, const char *path, uint64_t limit,
+                  const volatile int *cancel, struct error *err);
 bool gzip_deflate(int in, int out, const char *path, const volatile int *cancel,
                   struct error *err);
 

@@ -2,6 +2,7 @@
 does its work with less, or ends with a clear error and leaves the old output as it was."""
 
 import errno
+import gzip
 import os
 import pathlib
 import resource
@@ -79,6 +80,33 @@ def test_patterns_are_bounded(nibble, pattern, option):
 def test_patterns_that_are_fine(nibble, pattern):
     run = nibble("inspect", "model.onnx", "--include", pattern, "-v")
     assert run.status == 0 or "not a regular expression" in run.err, run.err
+
+
+@pytest.fixture
+def bomb(folder):
+    """100 MB of zeros in 100 kB."""
+    (folder / "bomb.onnx.gz").write_bytes(gzip.compress(bytes(100 << 20), 9))
+    return "bomb.onnx.gz"
+
+
+def test_compressed_model_has_a_largest_size(nibble, folder, bomb):
+    run = nibble("inspect", bomb)
+    assert run.status == 1 and "--max-size" in run.err
+    (folder / "model.onnx.gz").write_bytes(gzip.compress((folder / "model.onnx").read_bytes()))
+    size = (folder / "model.onnx").stat().st_size
+    assert nibble("inspect", "model.onnx.gz", "--max-size", str(size)).status == 0
+    run = nibble("inspect", "model.onnx.gz", "--max-size", str(size - 1))
+    assert run.status == 1 and "--max-size" in run.err
+    assert nibble("inspect", "model.onnx", "--max-size", "1").status == 0  # it is only mapped
+    run = nibble("inspect", bomb, "--max-size", "1000000000")
+    assert run.status == 1 and "--max-size" not in run.err
+
+
+def test_endless_input(nibble, folder):
+    with open("/dev/zero", "rb") as endless:
+        process = nibble.start("inspect", "-", "--max-size", "5000000", stdin=endless)
+        _, text = process.communicate(timeout=60)
+    assert process.returncode == 1 and b"--max-size" in text
 
 
 def no_threads():

@@ -42,7 +42,7 @@ static bool inflate_file(const char *path, struct bytes *out, struct error *err)
     const char *to = temp_path("inflated");
     int in = open(path, O_RDONLY), fd = open(to, O_RDWR | O_CREAT | O_TRUNC, 0600);
     int files = open_files();
-    bool ok = gzip_inflate(in, fd, path, NULL, err);
+    bool ok = gzip_inflate(in, fd, path, UINT64_MAX, NULL, err);
     assert_int_equal(open_files(),
                      files); /* both are still open, and no other descriptor is */
     close(in);
@@ -156,7 +156,7 @@ static void test_cancel(void **state)
     int in = open(save("in", packed.data, packed.size), O_RDONLY);
     int out = open(temp_path("out"), O_RDWR | O_CREAT, 0600);
     struct error err = {0}, again = {0};
-    assert_false(gzip_inflate(in, out, "in", &cancel, &err));
+    assert_false(gzip_inflate(in, out, "in", UINT64_MAX, &cancel, &err));
     assert_int_equal(err.status, STATUS_CANCELLED);
     assert_false(gzip_deflate(in, out, "in", &cancel, &again));
     assert_int_equal(again.status, STATUS_CANCELLED);
@@ -178,7 +178,7 @@ static void test_disk_full(void **state)
     int in = open(save("in", packed.data, packed.size), O_RDONLY);
     assert_false(gzip_deflate(in, full, "out", NULL, &err));
     assert_failed(&err, STATUS_WRITE, "No space left");
-    assert_false(gzip_inflate(in, full, "in", NULL, &again));
+    assert_false(gzip_inflate(in, full, "in", UINT64_MAX, NULL, &again));
     assert_failed(&again, STATUS_WRITE, "No space left");
     close(in);
     close(full);
