@@ -102,7 +102,8 @@ def qwen3_tied():
 
 @architecture
 def mixtral():
-    return decoder("MixtralForCausalLM", "MixtralConfig", num_local_experts=4)
+    return decoder("MixtralForCausalLM", "MixtralConfig", num_local_experts=4,
+                   experts_implementation="batched_mm")  # the default one has no export
 
 
 @architecture
