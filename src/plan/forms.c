@@ -256,7 +256,7 @@ enum form form_best(const struct plan_options *options, const struct layout *lay
     for (unsigned form = 0; form < FORMS; form++)
         if (is_wanted(&forms[form], options, layout, item))
             return (enum form)form;
-    bool fast = layout->consumer == CONSUMER_FUSED &&
+    bool fast = layout->consumer == CONSUMER_FUSED && !layout->activated &&
                 options->target == TARGET_ONNXRUNTIME && !layout->integer &&
                 fusing_pays(item);
     return fast || options->decode == DECODE_RUN ? FORM_DEQUANTIZE : FORM_LOAD;
@@ -270,7 +270,7 @@ bool form_fuses(const struct plan_options *options, const struct layout *layout,
         return false;
     if (fusion != FUSION_OWN)
         return fusion == FUSION_SHARED;
-    return !layout->integer &&
+    return !layout->integer && !layout->activated &&
            (item->granularity == GRANULARITY_CHANNEL || has_fused_block(item));
 }
 

@@ -29,7 +29,7 @@ static bool check_block(struct planner *p, const struct layout *layout)
     uint64_t block = p->own.block_size;
     bool wrong = p->own.granularity == GRANULARITY_BLOCKS && block > 256 &&
                  (block & (block - 1)) == 0;
-    if (!wrong || layout->consumer != CONSUMER_FUSED ||
+    if (!wrong || layout->consumer != CONSUMER_FUSED || layout->activated ||
         p->own.target != TARGET_ONNXRUNTIME || p->own.decode == DECODE_LOAD ||
         p->own.decode == DECODE_PORTABLE)
         return true;

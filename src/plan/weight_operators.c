@@ -44,7 +44,8 @@ static void adjust_matmul(const struct use *use, const int64_t *dims, size_t ran
                           struct layout *layout)
 {
     (void)dims;
-    if (rank != 2 || is_before_activation(use))
+    layout->activated = is_before_activation(use);
+    if (rank != 2)
         layout->consumer = CONSUMER_PLAIN;
 }
 
@@ -69,7 +70,8 @@ static void adjust_gemm(const struct use *use, const int64_t *dims, size_t rank,
     (void)rank;
     bool scaled =
         node_float(node, "alpha", 1) != 1.0f || node_float(node, "beta", 1) != 1.0f;
-    if (scaled || node_int(node, "transA", 0) != 0 || is_before_activation(use) ||
+    layout->activated = is_before_activation(use);
+    if (scaled || node_int(node, "transA", 0) != 0 ||
         !has_plain_bias(use, dims[layout->channel], layout))
         layout->consumer = CONSUMER_PLAIN;
 }

@@ -17,6 +17,8 @@ struct layout {
     bool cut;          /* by default, channels are cut into blocks */
     bool bias_unknown; /* it is fused only if the bias is a vector, but the bias is not
                           known */
+    bool activated; /* an activation follows that ONNX Runtime joins with it, so that it
+                       does not fuse codes that DequantizeLinear decodes */
     bool span; /* channels reach over two axes: they need blocks to have scales of their
                   own */
     bool transposed; /* it is handed into a body that transposes it first */

@@ -214,3 +214,21 @@ def test_dockerfile_installs_what_is_needed():
     }
     dockerfile = (ROOT / "examples/ci/Dockerfile").read_text()
     assert packages <= set(dockerfile.replace("\\", " ").split())
+
+
+# ---- presets ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", ["transformers.js-q4", "genai-int4", "genai-int4-mixed"])
+def test_presets_run(preset, tmp_path):
+    """ONNX Runtime loads what presets make, and answers nearly as the float model."""
+    import nibble
+
+    onnx.save(stand_in(), tmp_path / "model.onnx")
+    report = nibble.quantize(tmp_path / "model.onnx", tmp_path / "out.onnx", preset=preset)
+    assert {weight.form for weight in report.weights} <= {
+        "MatMulNBits", "GatherBlockQuantized", "Gather"}
+    data = [{"ids": np.arange(i, i + 40)} for i in range(4)]
+    found = nibble.compare(tmp_path / "model.onnx", tmp_path / "out.onnx", data=data,
+                           latency=False)
+    assert found.snr_db > 10
