@@ -227,8 +227,12 @@ def test_presets_run(preset, tmp_path):
     onnx.save(stand_in(), tmp_path / "model.onnx")
     report = nibble.quantize(tmp_path / "model.onnx", tmp_path / "out.onnx", preset=preset)
     assert {weight.form for weight in report.weights} <= {
-        "MatMulNBits", "GatherBlockQuantized", "Gather"}
+        "MatMulNBits",
+        "GatherBlockQuantized",
+        "Gather",
+    }
     data = [{"ids": np.arange(i, i + 40)} for i in range(4)]
-    found = nibble.compare(tmp_path / "model.onnx", tmp_path / "out.onnx", data=data,
-                           latency=False)
+    found = nibble.compare(
+        tmp_path / "model.onnx", tmp_path / "out.onnx", data=data, latency=False
+    )
     assert found.snr_db > 10
