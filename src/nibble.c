@@ -15,7 +15,9 @@
 #include "plan/depth.h"
 #include "plan/fold.h"
 #include "public_error.h"
+#include "report/html_page.h"
 #include "report/report.h"
+#include "report/report_files.h"
 #include "upgrade/upgrade.h"
 
 #include <stdlib.h>
@@ -39,7 +41,7 @@ struct run {
     struct fill_result *results;  /* of the plan; NULL if nothing was filled */
     uint64_t size;                /* of the model once the plan is emitted, as one file */
     struct store store;
-    struct output *json; /* the report; NULL if none is asked for */
+    struct output *reports[STORE_REPORTS];
     struct report_facts facts;
     bool again; /* another pass is needed: something can't be as planned */
 };
@@ -72,9 +74,10 @@ static bool read_model(struct run *run, const char *path, struct error *err)
     if (run->options.calibration &&
         !calibration_check(run->options.calibration, run->model, err))
         return false;
-    if (run->json && !store_check_report(&run->store, run->model, run->json, err))
+    if (!store_check_reports(&run->store, run->model, run->reports, err))
         return false;
     run->facts.model = path;
+    run->facts.command = run->options.command;
     run->facts.ir_before = run->model->proto->ir_version;
     run->facts.opset_before = run->facts.opset_after = model_opset(run->model);
     return true;
@@ -209,6 +212,7 @@ static bool fill(struct run *run, struct error *err)
 {
     run->facts.measured = run->filling.measure;
     run->facts.calibrated = run->options.calibration != NULL;
+    run->facts.histograms = run->options.histograms;
     return fill_plan(&run->plan, run->tensors, &run->filling, &run->results, err) &&
            note_unfit(run, err);
 }
@@ -219,7 +223,7 @@ static bool open_output(struct run *run, const char *path, struct error *err)
     if (run->store.output)
         return store_reset(&run->store, err);
     return store_open(&run->store, path, run->model, &run->storing, err) &&
-           (!run->json || store_check_report(&run->store, run->model, run->json, err));
+           store_check_reports(&run->store, run->model, run->reports, err);
 }
 
 /* Makes the report before anything is final. A failure afterwards would leave an output
@@ -233,22 +237,15 @@ static bool report(struct run *run, struct nibble_report **out, struct error *er
             error_memory(err));
 }
 
-static bool prepare_json(struct run *run, const struct nibble_report *made,
-                         struct error *err)
+static bool prepare_reports(struct run *run, const struct nibble_report *made,
+                            struct error *err)
 {
-    if (!run->json)
+    if (!report_files_any(run->reports))
         return true;
     char *text = nibble_report_json(made);
-    bool ok = output_prepare_text(run->json, text, err);
+    bool ok = report_files_prepare(run->reports, text, err);
     free(text);
     return ok;
-}
-
-/* Without an output the report is all that is written. */
-static bool publish_json(struct run *run, struct error *err)
-{
-    return !run->json || (store_check_report(&run->store, run->model, run->json, err) &&
-                          output_publish(run->json, err));
 }
 
 /* Everything that may fail comes first, then the renames. */
@@ -259,7 +256,8 @@ static bool commit(struct run *run, struct nibble_report *made, struct error *er
         return false;
     made->bytes_after =
         made->quantized > 0 || made->codes_stored > 0 ? size : made->bytes_before;
-    return prepare_json(run, made, err) && store_publish(&run->store, run->json, err);
+    return prepare_reports(run, made, err) &&
+           store_publish(&run->store, run->reports, err);
 }
 
 /* Whether the output differs from the model: weights or computed codes are stored. */
@@ -346,8 +344,9 @@ static bool pass(struct run *run, const char *model, const char *output,
         return false;
     if (!output)
         return rehearse(run, err) &&
-               (run->again || (report(run, out, err) && prepare_json(run, *out, err) &&
-                               publish_json(run, err)));
+               (run->again ||
+                (report(run, out, err) && prepare_reports(run, *out, err) &&
+                 store_publish_reports(&run->store, run->model, run->reports, err)));
     if (!has_changed(run))
         return copy(run, model, output, out, err);
     return write(run, output, err) &&
@@ -373,7 +372,7 @@ static void run_end(struct run *run)
 {
     end_pass(run);
     store_close(&run->store);
-    output_free(run->json);
+    report_files_close(run->reports);
     file_close(run->input);
     choices_free(&run->choices);
     plan_findings_close(&run->findings);
@@ -396,9 +395,7 @@ static bool run_begin(struct run *run, const struct nibble_options *options,
     run->planning.unfolded = &run->findings.unfolded;
     run->facts.cpu = quant_kernels_name(run->filling.kernels);
     run->facts.planning = &run->planning;
-    if (run->options.json)
-        run->json = output_create(run->options.json, run->options.cancel, err);
-    return run->json || !run->options.json;
+    return report_files_open(run->reports, &run->options, err);
 }
 
 enum nibble_status nibble_quantize(const char *model, const char *output,
@@ -409,7 +406,8 @@ enum nibble_status nibble_quantize(const char *model, const char *output,
     struct run run;
     struct nibble_report *made = NULL;
     bool ok = run_begin(&run, options, &err);
-    run.filling.measure = (out || run.json) && !run.options.unmeasured;
+    run.filling.measure =
+        (out || report_files_any(run.reports)) && !run.options.unmeasured;
     while (ok) {
         run.again = false;
         run.planning.fixed = NULL;
@@ -466,6 +464,31 @@ enum nibble_status nibble_compare(const char *model, const char *quantized,
     *comparison = NULL;
     if (options_read(options, &own, &err))
         *comparison = comparison_make(model, quantized, &own, &err);
+    return public_error(&err, error);
+}
+
+static bool write_text(const char *path, const char *text, struct error *err)
+{
+    struct output *output = output_create(path, NULL, err);
+    bool ok =
+        output && output_prepare_text(output, text, err) && output_publish(output, err);
+    output_free(output);
+    return ok;
+}
+
+enum nibble_status nibble_page(const char *report, const char *other, const char *output,
+                               char **page, struct nibble_error *error)
+{
+    struct error err = {0};
+    char *text = html_page(report, other, &err);
+    if (text && output && !write_text(output, text, &err)) {
+        free(text);
+        text = NULL;
+    }
+    if (page)
+        *page = text;
+    else
+        free(text);
     return public_error(&err, error);
 }
 

@@ -366,6 +366,14 @@ struct nibble_options {
      * Such a model is copied to $TMPDIR. 0 means 64 GiB, and 1000 times the size of a
      * compressed file. */
     uint64_t max_size;
+    /* NULL, or the path of a file that the report is written to as an HTML page, or "-".
+     * The same rules as for `json`. The page has histograms of the ten worst weights. */
+    const char *page;
+    /* NULL, or the command that the report names as its origin. */
+    const char *command;
+    /* The number of weights that get a histogram, those with the least SNR. `page` adds
+     * histograms of ten weights if this is 0. */
+    size_t histograms;
 };
 
 /* Sets every option to its default. `size` is the size of the struct that `options`
@@ -408,8 +416,24 @@ NIBBLE_API bool nibble_method_parse(const char *name, enum nibble_method *method
 
 /* ---- report --------------------------------------------------------- */
 
-/* One weight: what it became, or why it stays float. No pointer is NULL. A text
- * that does not apply is "". */
+/* How the values of a weight lie on its grid. The place of a value is value / scale +
+ * zero point, so codes are whole numbers. */
+struct nibble_histogram {
+    /* The lowest and the highest code. */
+    int lowest, highest;
+    /* The place where the first bar begins. */
+    double first;
+    /* The width of a bar. */
+    double step;
+    /* The number of values in each bar. Values beyond the bars count in the first or the
+     * last one. */
+    const uint64_t *counts;
+    /* The number of bars. */
+    size_t count;
+};
+
+/* One weight: what it became, or why it stays float. No pointer but `histogram` is NULL.
+ * A text that does not apply is "". */
 struct nibble_weight {
     /* The name of the tensor. */
     const char *name;
@@ -476,6 +500,9 @@ struct nibble_weight {
     const char *node;
     /* The rule that counts for it, as options.rules has it. "" if there is none. */
     const char *rule;
+    /* One of the worst weights that options.histograms asks for: where its values lie on
+     * its grid. Otherwise NULL. */
+    const struct nibble_histogram *histogram;
 };
 
 /* A pattern of the options, and how many weights it means. */
@@ -580,6 +607,8 @@ struct nibble_report {
     const struct nibble_pattern *const *patterns;
     /* The number of entries in `patterns`. */
     size_t pattern_count;
+    /* options.command, or "". */
+    const char *command;
 };
 
 /* Returns the report as text for a terminal. `columns` is the width of the terminal. Long
@@ -592,6 +621,22 @@ NIBBLE_API char *nibble_report_text(const struct nibble_report *report, int colu
 /* Returns the report as JSON (docs/report.md). The caller frees the string with free().
  * NULL if memory ran out. */
 NIBBLE_API char *nibble_report_json(const struct nibble_report *report);
+
+/* Makes an HTML page of a report or a comparison. It is one file that loads nothing.
+ *
+ * report: what nibble_report_json or nibble_comparison_json returned, or what a program
+ *   has made of that (docs/report.md).
+ * other: NULL, or a second one, which the page shows side by side with the first.
+ * output: NULL, or the path of a file that the page is written to, or "-" for standard
+ *   output. A file is replaced in one rename.
+ * page: may be NULL. Otherwise it is set to the page after a success, and to NULL after a
+ *   failure. The caller frees it with free().
+ * error: may be NULL.
+ *
+ * Returns the status. */
+NIBBLE_API enum nibble_status nibble_page(const char *report, const char *other,
+                                          const char *output, char **page,
+                                          struct nibble_error *error);
 
 /* Frees a report and all that it points to. NULL is allowed. */
 NIBBLE_API void nibble_report_free(struct nibble_report *report);

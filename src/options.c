@@ -42,9 +42,11 @@ static const struct nibble_options defaults = {
 /* A new field goes to the end. It must begin where the struct ended before, because
  * nobody sets padding. Zero must mean the behaviour before the field existed, because an
  * older library leaves zero in fields that it doesn't know. */
-_Static_assert(sizeof defaults ==
-                   offsetof(struct nibble_options, max_size) + sizeof defaults.max_size,
+_Static_assert(sizeof defaults == offsetof(struct nibble_options, histograms) +
+                                      sizeof defaults.histograms,
                "padding at the end of nibble_options");
+
+enum { PAGE_HISTOGRAMS = 10 };
 
 /* No struct will ever be larger. The limit keeps us from reading far behind the struct if
  * the size is garbage. */
@@ -102,6 +104,8 @@ bool options_read(const struct nibble_options *given, struct nibble_options *opt
                          NIBBLE_VERSION);
     memcpy(options, given, smaller(given->size, sizeof *options));
     options->size = sizeof *options;
+    if (options->page && options->histograms == 0)
+        options->histograms = PAGE_HISTOGRAMS;
     return is_file_name(options->data_name) ||
            error_set(err, STATUS_INVALID,
                      "'%s': the data file needs a name without a folder",
@@ -331,6 +335,7 @@ bool options_filling(const struct nibble_options *options, struct fill_options *
     *filling = (struct fill_options){
         .kernels = quant_kernels(options->cpu),
         .threads = options->threads,
+        .count = options->histograms > 0,
         .cancel = options->cancel,
         .progress = options->progress,
         .progress_data = options->progress_data,

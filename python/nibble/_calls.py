@@ -10,12 +10,13 @@ import warnings
 from typing import TYPE_CHECKING, Any, Callable, Literal, TypeVar, Union, overload
 
 from . import _config, _library, _models, _options
+from ._files import write_report
 from ._work import Progress, Work
 from .errors import NibbleWarning, OptionError
 from .report import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from typing_extensions import Unpack
 
@@ -146,6 +147,7 @@ def quantize(
     external_data: put tensors into a data file beside output, whatever the size. Its name
         depends on its contents. A string is a fixed name.
     force: let output be the model itself.
+    report: a file that the report is written to as an HTML page.
     threads: number of threads. By default one for each CPU.
     cpu: kernels: "scalar", "avx2", "avx512". By default the fastest.
     config: options from a JSON file, as `nibble --print-config` writes it, or from a dict.
@@ -200,6 +202,16 @@ def quantize(
         return Driver(source, target, asked, work, _quantize).run()
 
     result, report = _run(model, kind, output, call, progress)
+    given = {
+        "data": data,
+        "stats": stats,
+        "save_stats": save_stats,
+        "until": until,
+        "sequential": sequential,
+        "seed": seed or None,
+    }
+    report = report._made_by(_options.command(model, output, {**given, **keywords}))
+    _write_page(report, keywords, (model, output))
     _warn(report)
     if output is not None:
         return report
@@ -213,13 +225,15 @@ def inspect(
     not, and why. Writes nothing. Takes and raises what `quantize` does.
 
     The report's errors (snr_db) are NaN, but not with bits_per_weight or min_snr."""
-    made = _options.make(_config.expand(options)[0])
+    keywords = _config.expand(options)[0]
+    made = _options.make(keywords)
     kind = _models.kind_of(model)
 
     def call(source: str, _target: str, work: Work[Any]) -> Report:
         return _quantize(source, None, made, work)
 
     report: Report = _run(model, kind, "", call, progress)[1]
+    _write_page(report, keywords, (model,))
     return report
 
 
@@ -356,6 +370,14 @@ def _run(
 
     work: Work[tuple[Any, Any]] = Work(on_paths, progress)
     return work.run()
+
+
+def _write_page(report: Report, options: Mapping[str, Any], models: Sequence[Any]) -> None:
+    path = options.get("report")
+    if path is None:
+        return
+    files = [os.fspath(model) for model in models if isinstance(model, (str, os.PathLike))]
+    write_report(os.fspath(path), report.to_html(), files, "report")
 
 
 def _warn(report: Report) -> None:

@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         "--layers", action="store_true", help="tell where in the graph the SNR drops first"
     )
     parser.add_argument("--json", metavar="FILE", help="write the result as JSON (-: stdout)")
+    parser.add_argument("--report", metavar="FILE", help="write the result as an HTML page")
     parser.add_argument(
         "--min-snr", metavar="DB", type=float, help="exit with 3 if an output has less"
     )
@@ -85,16 +86,17 @@ def main(arguments: list[str] | None = None) -> int:
             no_links=asked.no_links,
             progress=_show_progress if sys.stderr.isatty() and not asked.quiet else None,
         )
-        if asked.json and asked.json != "-":
-            write_report(asked.json, result.to_json() + "\n", (asked.float, asked.quantized))
+        models = (asked.float, asked.quantized)
+        if asked.json:
+            write_report(asked.json, result.to_json() + "\n", models)
+        if asked.report:
+            write_report(asked.report, result.to_html() + "\n", models, "--report")
     except (NibbleError, OSError) as error:
         print(f"nibble: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return 130
-    if asked.json == "-":
-        print(result.to_json())
-    elif not asked.quiet:
+    if not asked.quiet and "-" not in (asked.json, asked.report):
         print(result)
     failures = result.failures(asked.min_snr, asked.min_top1)
     for line in failures:

@@ -38,11 +38,17 @@ def _place(path: str) -> tuple[object, ...]:
     return (found.st_dev, found.st_ino)
 
 
-def write_report(path: str, text: str, models: Iterable[str]) -> None:
-    """Replaces a file in one rename. Refuses to replace a model or its data."""
+def write_report(path: str, text: str, models: Iterable[str], option: str = "--json") -> None:
+    """Replaces a file in one rename. Refuses to replace a model or its data. "-" is standard
+    output."""
+    if path == "-":
+        print(text, end="")
+        return
     files = [name for model in models for name in (model, *data_files(model))]
     if _place(path) in map(_place, files):
-        raise OptionError(f"--json would replace {path}, a file of a model: name another file")
+        raise OptionError(
+            f"{option} would replace {path}, a file of a model: name another file"
+        )
     path = os.path.realpath(path)
     if os.path.exists(path) and not os.path.isfile(path):
         with open(path, "w", encoding="utf-8") as stream:  # a pipe or a device

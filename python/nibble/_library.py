@@ -73,6 +73,9 @@ class Options(ctypes.Structure):
         ("no_links", c_uint64),
         ("rules", POINTER(c_char_p)),
         ("max_size", c_uint64),
+        ("page", c_char_p),
+        ("command", c_char_p),
+        ("histograms", c_size_t),
     ]
 
 
@@ -147,6 +150,10 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "nibble_report_text": (c_void_p, [c_void_p, c_int, c_bool]),
     "nibble_report_json": (c_void_p, [c_void_p]),
     "nibble_report_free": (None, [c_void_p]),
+    "nibble_page": (
+        c_int,
+        [c_char_p, c_char_p, c_char_p, POINTER(c_void_p), POINTER(Error)],
+    ),
     "nibble_compare": (
         c_int,
         [c_char_p, c_char_p, POINTER(Options), POINTER(c_void_p), POINTER(Error)],
@@ -246,6 +253,14 @@ def take_string(pointer: int | None) -> str:
         return ctypes.string_at(pointer).decode("utf-8", "replace")
     finally:
         _free(pointer)
+
+
+def page(report: str, other: str | None = None) -> str:
+    """The HTML page of one or two JSON reports."""
+    error, made = Error(), c_void_p()
+    second = None if other is None else other.encode()
+    check(library().nibble_page(report.encode(), second, None, made, error), error)
+    return take_string(made.value)
 
 
 @functools.cache

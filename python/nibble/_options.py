@@ -7,6 +7,7 @@ import ctypes
 import difflib
 import math
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, TypedDict
 
@@ -42,6 +43,7 @@ class Options(TypedDict, total=False):
     max_size: int | None
     external_data: bool | str
     force: bool
+    report: str | os.PathLike[str] | None
     threads: int | None
     cpu: str | None
     config: str | os.PathLike[str] | Mapping[str, Any] | None
@@ -49,6 +51,7 @@ class Options(TypedDict, total=False):
 
 
 TARGETS = "'onnxruntime', 'onnxruntime-web', 'openvino', 'generic' or 'portable'"
+PAGE_HISTOGRAMS = 10
 INT32_MAX, INT64_MAX = 2**31 - 1, 2**63 - 1
 Setter = Callable[[_library.Options, str, Any], None]
 
@@ -145,6 +148,13 @@ def _embedding_type(options: _library.Options, name: str, value: Any) -> None:
     options.wide_embeddings = value == "int8"
 
 
+def _report(options: _library.Options, name: str, value: Any) -> None:
+    """The page is written when all is done. The library only has to count."""
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise _refuse(name, "a path", value)
+    options.histograms = PAGE_HISTOGRAMS
+
+
 # What sets each keyword, and the groups whose members exclude each other.
 SETTERS: dict[str, tuple[Setter, frozenset[str]]] = {
     name: (setter, frozenset(rivals.split()))
@@ -182,10 +192,33 @@ SETTERS: dict[str, tuple[Setter, frozenset[str]]] = {
         ("max_size", _number(1, INT64_MAX), ""),
         ("force", _flag, ""),
         ("external_data", _external_data, ""),
+        ("report", _report, ""),
         ("threads", _number(0, 1024), ""),
         ("cpu", _text, ""),
     ]
 }
+
+
+def command(model: Any, output: Any, keywords: Mapping[str, Any]) -> str:
+    """The call as a command line. What a shell can't say is "..."."""
+    words = ["nibble", "quantize", _word(model)]
+    words += ["-o", _word(output)] if output is not None else []
+    for name, value in keywords.items():
+        option = "--rule" if name == "rules" else f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(option)
+        elif name == "external_data" and value:
+            words.append(f"{option}={_word(value)}")
+        elif isinstance(value, (list, tuple)):
+            words += [word for item in value for word in (option, _word(item))]
+        elif value is not None and value is not False:
+            words += [option, _word(value)]
+    return " ".join(words)
+
+
+def _word(value: Any) -> str:
+    is_text = isinstance(value, (str, int, float, os.PathLike))
+    return shlex.quote(str(value)) if is_text else "..."
 
 
 def _unknown(name: str) -> TypeError:

@@ -89,11 +89,9 @@ def _run(asked: argparse.Namespace) -> int:
     )
     if show:
         print("\033[K", end="", file=sys.stderr, flush=True)
-    if asked.json == "-":
-        print(report.json)
-    elif asked.json:
+    if asked.json:
         write_report(asked.json, report.json + "\n", (asked.model, asked.output))
-    if not asked.quiet and asked.json != "-":
+    if not asked.quiet and "-" not in (asked.json, asked.report):
         print(report)
     nothing = report.quantized == 0 and report.codes_stored == 0
     missed = report.missed > 0 or nothing or report.reached is False

@@ -23,6 +23,8 @@ from .report import format_db, html_table, plain, to_pandas
 if TYPE_CHECKING:
     import pandas
 
+    from .report import Report
+
 LATENCY_RUNS = 20
 LATENCY_SECONDS = 10.0
 
@@ -126,6 +128,13 @@ class Comparison:
     def to_pandas(self) -> pandas.DataFrame:
         """The outputs as a DataFrame; the weights, if there are no outputs. Needs pandas."""
         return to_pandas(self.outputs or self.weights)
+
+    def to_html(self, other: Report | Comparison | None = None) -> str:
+        """A page that needs no other file. With `other` it shows both side by side."""
+        return _library.page(self._json(), other._json() if other else None)
+
+    def _json(self) -> str:
+        return self.to_json()
 
     def to_json(self) -> str:
         """An object with the fields of this class (docs/compare.md). Infinity and NaN, which

@@ -8,11 +8,14 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from . import _library
 from .errors import MissingPackageError
 from .metrics import OutputError
 
 if TYPE_CHECKING:
     import pandas
+
+    from .comparison import Comparison
 
 # Fields that only calibration sets, besides `outputs` and `notes`.
 MEASURED = ("calibration_runs", "held_out_runs", "reached")
@@ -215,6 +218,19 @@ class Report:
         if self.reached is False:
             lines.append("until was NOT reached: this is the nearest")
         return "\n".join([self.text.rstrip("\n"), "", *lines]) if lines else self.text
+
+    def to_html(self, other: Report | Comparison | None = None) -> str:
+        """A page that needs no other file. With `other` it shows both side by side. It has
+        histograms of the worst weights if `quantize` was called with `report`."""
+        return _library.page(self.json, other._json() if other else None)
+
+    def _json(self) -> str:
+        return self.json
+
+    def _made_by(self, command: str) -> Report:
+        raw = {**json.loads(self.json), "command": command}
+        text = json.dumps(raw, indent="\t", ensure_ascii=False)
+        return dataclasses.replace(self, json=text)
 
     def to_pandas(self) -> pandas.DataFrame:
         """The weights as a DataFrame: a row for each, a column for each field of Weight.

@@ -12,13 +12,18 @@
 
 /* ---- writing the report ----------------------------------------------- */
 
+bool is_stdout(const char *path)
+{
+    return path && strcmp(path, "-") == 0;
+}
+
 /* The text goes to standard output. If the model goes there, the text goes to standard
- * error. If JSON goes there, no text is written. */
+ * error. If another report goes there, no text is written. */
 static bool write_text(const struct settings *s, const struct nibble_report *report)
 {
-    if (s->quiet || (s->json && strcmp(s->json, "-") == 0))
+    if (s->quiet || is_stdout(s->json) || is_stdout(s->page))
         return true;
-    FILE *out = s->output && !s->dry_run && strcmp(s->output, "-") == 0 ? stderr : stdout;
+    FILE *out = !s->dry_run && is_stdout(s->output) ? stderr : stdout;
     char *text = nibble_report_text(report, terminal_columns(out), s->verbose);
     if (!text)
         message("out of memory while writing the report");
@@ -62,7 +67,7 @@ static struct nibble_options connected(const struct settings *s,
     options.progress_data = progress;
     options.cancel = signals_catch();
     options.guard = guard_install();
-    options.unmeasured = s->quiet && !s->json; /* nobody reads the errors */
+    options.unmeasured = s->quiet && !s->json && !s->page; /* nobody reads the errors */
     return options;
 }
 
@@ -86,15 +91,19 @@ int command_quantize(const struct settings *s)
 {
     if (s->data || s->stats.count)
         return helper_run("nibble-quantize", s);
-    if (!has_folder(s->json) || (!s->dry_run && !has_folder(s->output)))
+    if (!has_folder(s->json) || !has_folder(s->page) ||
+        (!s->dry_run && !has_folder(s->output)))
         return EXIT_FAILED;
     struct progress progress;
     struct nibble_options options = connected(s, &progress, "quantizing");
     struct nibble_report *report = NULL;
     struct nibble_error error = {0};
     const char *output = s->dry_run ? NULL : s->output;
+    char *command = settings_command(s);
+    options.command = command;
     enum nibble_status status =
         nibble_quantize(s->model, output, &options, &report, &error);
+    free(command);
     progress_clear(&progress);
     signals_die();
     if (status != NIBBLE_STATUS_OK)
@@ -157,5 +166,11 @@ const struct command commands[] = {
      "tool may have made QUANT. --data also runs both models in ONNX Runtime and\n"
      "prints the errors of their outputs.",
      command_compare},
+    {"report", REPORT, "report REPORT [REPORT] -o OUT\n",
+     "make an HTML page of one or two JSON reports",
+     "Makes an HTML page of a report that --json has written. With a second one the "
+     "page\n"
+     "shows both side by side.",
+     command_report},
 };
 const size_t command_count = sizeof commands / sizeof *commands;

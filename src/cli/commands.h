@@ -17,6 +17,8 @@ enum {
  * otherwise EXIT_FAILED. */
 int failed(const struct nibble_error *error);
 
+bool is_stdout(const char *path); /* NULL is not */
+
 /* Prints a message if the folder of `path` does not exist. NULL is fine. */
 bool has_folder(const char *path);
 
@@ -30,5 +32,6 @@ int command_quantize(const struct settings *settings);
 int command_inspect(const struct settings *settings);
 int command_upgrade(const struct settings *settings);
 int command_compare(const struct settings *settings);
+int command_report(const struct settings *settings);
 
 #endif

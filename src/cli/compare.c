@@ -11,7 +11,7 @@
 
 static bool print(const struct settings *s, const struct nibble_comparison *comparison)
 {
-    if (s->quiet || (s->json && strcmp(s->json, "-") == 0))
+    if (s->quiet || is_stdout(s->json) || is_stdout(s->page))
         return true;
     char *text = nibble_comparison_text(comparison, terminal_columns(stdout));
     if (!text)
@@ -45,7 +45,7 @@ int command_compare(const struct settings *s)
     struct nibble_options options = settings_options(s);
     if (s->data)
         return helper_run("nibble-compare", s);
-    if (!has_folder(s->json))
+    if (!has_folder(s->json) || !has_folder(s->page))
         return EXIT_FAILED;
     options.cancel = signals_catch();
     options.guard = guard_install();

@@ -24,7 +24,7 @@ static const struct {
     {"model", "the model's name alone: nibble MODEL -o OUT"},
     {"overwrite", "--force"},
     {"jobs", "--threads"},
-    {"report", "--json FILE"},
+    {"html", "--report FILE"},
     {"fp16", "--scale-type float16"},
 };
 

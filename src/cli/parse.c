@@ -159,8 +159,10 @@ static bool too_many(const struct parser *p)
     const char *near = nearest_name(word, command_count, command_name, NULL);
     if (s->bare && near)
         return usage_set(p->usage, "unknown command '%s': did you mean %s?", word, near);
-    if (s->command->bit == COMPARE)
-        return usage_set(p->usage, "compare takes two models, not %zu", p->word_count);
+    if (s->command->bit & (COMPARE | REPORT))
+        return usage_set(p->usage, "%s takes two %s, not %zu", s->command->name,
+                         s->command->bit == COMPARE ? "models" : "reports",
+                         p->word_count);
     return usage_set(p->usage, "nibble takes one model at a time: '%s' is one too many",
                      p->words[1]);
 }
@@ -211,9 +213,10 @@ bool settings_parse(struct settings *settings, int argc, char **argv, struct usa
     if (asks_for_help(settings, p.next))
         return true;
     p.next += take_command(settings, *p.next);
+    settings->words = p.next;
     if (!parse_words(&p))
         return false;
-    size_t models = settings->command->bit == COMPARE ? 2 : 1;
+    size_t models = settings->command->bit & (COMPARE | REPORT) ? 2 : 1;
     if (p.word_count > models && !settings->help && !settings->version)
         return too_many(&p);
     settings->model = p.words[0];

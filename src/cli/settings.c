@@ -27,6 +27,7 @@ struct nibble_options settings_options(const struct settings *s)
     options.external_data = s->external_data != NULL;
     options.data_name = s->external_data && *s->external_data ? s->external_data : NULL;
     options.json = s->json;
+    options.page = s->page;
     return options;
 }
 
@@ -46,7 +47,7 @@ static bool is_standard(const char *name)
 
 static bool check_output(const struct settings *s, struct usage *usage)
 {
-    if (s->dry_run || !(s->command->bit & (QUANTIZE | UPGRADE)))
+    if (s->dry_run || !(s->command->bit & (QUANTIZE | UPGRADE | REPORT)))
         return true;
     if (!s->output)
         return usage_set(usage, "no output is named: add -o OUT%s",
@@ -67,24 +68,31 @@ static bool check_output(const struct settings *s, struct usage *usage)
     return true;
 }
 
-static bool check_json(const struct settings *s, struct usage *usage)
+/* A report must not replace a model, and only one result can go to standard output. */
+static bool check_report(const struct settings *s, const char *option, const char *path,
+                         struct usage *usage)
 {
-    if (!s->json)
-        return true;
-    if (is_standard(s->json)) {
-        if (is_standard(s->output) && !s->dry_run)
-            return usage_set(usage,
-                             "model and report can't both go to standard output: give "
-                             "--json FILE or -o FILE");
-        return true;
-    }
-    if (same_file(s->json, s->model))
-        return usage_set(usage, "--json would replace the model: name another file");
-    if (s->output && same_file(s->json, s->output))
-        return usage_set(usage, "--json would replace the output: name another file");
-    if (s->quantized && same_file(s->json, s->quantized))
-        return usage_set(usage, "--json would replace a model: name another file");
+    const char *const others[] = {s->model, s->quantized, s->dry_run ? NULL : s->output};
+    if (path && is_standard(path) && is_standard(s->output) && !s->dry_run)
+        return usage_set(usage,
+                         "model and report can't both go to standard output: give "
+                         "%s FILE or -o FILE",
+                         option);
+    for (size_t i = 0; path && i < sizeof others / sizeof *others; i++)
+        if (others[i] && !is_standard(path) && same_file(path, others[i]))
+            return usage_set(usage, "%s would replace the %s: name another file", option,
+                             i == 2   ? "output"
+                             : i == 1 ? "second model"
+                                      : "model");
     return true;
+}
+
+static bool check_reports(const struct settings *s, struct usage *usage)
+{
+    if (s->json && s->page && same_file(s->json, s->page))
+        return usage_set(usage, "--json and --report can't be the same: name two files");
+    return check_report(s, "--json", s->json, usage) &&
+           check_report(s, "--report", s->page, usage);
 }
 
 static bool check_compare(const struct settings *s, struct usage *usage)
@@ -137,5 +145,5 @@ bool settings_check(const struct settings *s, struct usage *usage)
         return false;
     if (s->command->bit == QUANTIZE && !check_data(s, usage))
         return false;
-    return check_output(s, usage) && check_json(s, usage);
+    return check_output(s, usage) && check_reports(s, usage);
 }

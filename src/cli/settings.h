@@ -11,7 +11,8 @@ enum {
     INSPECT = 2,
     UPGRADE = 4,
     COMPARE = 8,
-    EVERY = QUANTIZE | INSPECT | UPGRADE | COMPARE
+    REPORT = 16,
+    EVERY = QUANTIZE | INSPECT | UPGRADE | COMPARE | REPORT
 };
 
 /* Where the value of an option comes from. The command line wins over a config, and a
@@ -34,7 +35,8 @@ struct text_list {
 
 struct settings {
     const struct command *command;
-    bool bare;                       /* no command was named, so quantize is meant */
+    bool bare;    /* no command was named, so quantize is meant */
+    char **words; /* all words behind the command, as they were given */
     struct given given[OPTIONS_MAX]; /* by the index of the option's row */
     struct text_list rules, stats;
     const char *config;
@@ -42,9 +44,10 @@ struct settings {
     bool print_config;
     struct config_text *owned; /* texts of configs, for settings_free */
     const char *model;
-    const char *quantized; /* the second model of compare */
+    const char *quantized; /* the second model of compare, or report of report */
     const char *output;
     const char *json;
+    const char *page;
     const char *external_data; /* NULL: not asked for; "": without a name */
     struct nibble_options options;
     int64_t opset;
@@ -161,6 +164,10 @@ bool settings_parse(struct settings *settings, int argc, char **argv,
 
 /* The options of the library, with all that the settings say about files. */
 struct nibble_options settings_options(const struct settings *settings);
+
+/* Returns the command as it can be given to a shell again. The caller frees it. NULL if
+ * memory ran out. */
+char *settings_command(const struct settings *settings);
 
 /* Checks options against each other, and against files and terminals. */
 bool settings_check(const struct settings *settings, struct usage *usage);

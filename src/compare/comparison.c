@@ -4,6 +4,7 @@
 #include "core/truncation.h"
 #include "onnx/node.h"
 #include "onnx/store.h"
+#include "report/report_files.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -163,23 +164,26 @@ static struct file *open_model(const char *path, const struct nibble_options *op
     return file;
 }
 
-/* Writes the report that options.json asks for. */
-static bool write_json(const struct nibble_comparison *made, struct output *json,
-                       const struct model *first, const struct model *second,
-                       struct error *err)
+/* Writes the reports that the options ask for. */
+static bool write_reports(const struct nibble_comparison *made,
+                          struct output *const reports[STORE_REPORTS],
+                          const struct model *first, const struct model *second,
+                          struct error *err)
 {
     const struct store nothing = {0};
+    if (!report_files_any(reports))
+        return true;
     char *text = nibble_comparison_json(made);
-    bool ok = output_prepare_text(json, text, err) &&
-              store_check_report(&nothing, first, json, err) &&
-              store_check_report(&nothing, second, json, err) &&
-              output_publish(json, err);
+    bool ok = report_files_prepare(reports, text, err) &&
+              store_check_reports(&nothing, first, reports, err) &&
+              store_publish_reports(&nothing, second, reports, err);
     free(text);
     return ok;
 }
 
 static struct nibble_comparison *compare(struct found_weights *left,
-                                         struct found_weights *right, struct output *json,
+                                         struct found_weights *right,
+                                         struct output *const reports[STORE_REPORTS],
                                          const struct nibble_options *options,
                                          const char *model, const char *quantized,
                                          struct error *err)
@@ -193,7 +197,7 @@ static struct nibble_comparison *compare(struct found_weights *left,
             error_memory(err);
     }
     matches_free(&matches);
-    if (made && json && !write_json(made, json, left->model, right->model, err)) {
+    if (made && !write_reports(made, reports, left->model, right->model, err)) {
         nibble_comparison_free(made);
         return NULL;
     }
@@ -206,17 +210,17 @@ struct nibble_comparison *comparison_make(const char *model, const char *quantiz
 {
     struct found_weights left = {0}, right = {0};
     struct nibble_comparison *made = NULL;
-    struct output *json =
-        options->json ? output_create(options->json, options->cancel, err) : NULL;
-    struct file *first = json || !options->json ? open_model(model, options, err) : NULL;
+    struct output *reports[STORE_REPORTS] = {NULL};
+    struct file *first =
+        report_files_open(reports, options, err) ? open_model(model, options, err) : NULL;
     struct file *second = first ? open_model(quantized, options, err) : NULL;
     if (second && found_read(&left, first, err) && found_read(&right, second, err))
-        made = compare(&left, &right, json, options, model, quantized, err);
+        made = compare(&left, &right, reports, options, model, quantized, err);
     found_free(&left);
     found_free(&right);
     file_close(first);
     file_close(second);
-    output_free(json);
+    report_files_close(reports);
     return made;
 }
 

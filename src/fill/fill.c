@@ -3,6 +3,7 @@
 #include "fill/fill.h"
 #include "core/parallel.h"
 #include "core/sizes.h"
+#include "fill/grid_counts.h"
 #include "fill/pack.h"
 #include "fill/panel.h"
 #include "fill/read.h"
@@ -157,6 +158,9 @@ static bool encode(struct fill *fill, struct chunk *chunk, struct worker *worker
         read_ahead(item, at + ahead, n, chunk->end);
         item_encode(kernels, item, source, at, at + n, first_group, scales, zeros, codes,
                     fill->options->measure ? &chunk->error : NULL);
+        if (chunk->result->counts)
+            grid_count(item, source, at, at + n, first_group, scales, zeros,
+                       chunk->result->counts);
         worker->packed += codes_pack(kernels, item, codes, n);
         if (worker->packed >= WRITE && !flush(chunk, worker))
             return false;
@@ -369,6 +373,20 @@ static bool run_all(struct fill *fill, const struct plan *plan,
     return ok;
 }
 
+static bool prepare_counts(const struct plan *plan, struct fill_result *results)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct plan_item *item = &plan->items[i];
+        if (!is_filled(item))
+            continue;
+        size_t bars = grid_bars(item->scheme.type).count;
+        results[i].counts = arena_array(plan->arena, bars, sizeof *results[i].counts);
+        if (!results[i].counts)
+            return false;
+    }
+    return true;
+}
+
 bool fill_plan(const struct plan *plan, const struct item_tensors *tensors,
                const struct fill_options *options, struct fill_result **results,
                struct error *err)
@@ -378,7 +396,7 @@ bool fill_plan(const struct plan *plan, const struct item_tensors *tensors,
     struct fill_result *found = arena_array(plan->arena, plan->count, sizeof *found);
     fill.workers = calloc((size_t)threads, sizeof *fill.workers);
     *results = found;
-    if (!fill.workers || !found) {
+    if (!fill.workers || !found || (options->count && !prepare_counts(plan, found))) {
         free(fill.workers);
         return error_memory(err);
     }

@@ -7,18 +7,24 @@
 
 #include "emit/emit.h"
 
+#include <stdatomic.h>
+
 struct fill_options {
     const struct kernels *kernels;
     int threads;  /* 0: one for each CPU */
     bool measure; /* find the weights' errors, too, which takes longer */
+    bool count;   /* count values on their grids, too */
     const volatile int *cancel;
     /* May be NULL. `done` and `total` are bytes. */
     void (*progress)(void *data, uint64_t done, uint64_t total);
     void *progress_data;
 };
 
+typedef atomic_uint_fast64_t grid_counter;
+
 /* What filling found out about one item. */
 struct fill_result {
+    grid_counter *counts; /* in the bars of its type; NULL unless it was counted */
     struct quant_error error; /* all zero unless it was measured */
     enum quant_fit fit;
 };

@@ -3,6 +3,7 @@
  * of its stored rows is a part of a row in the file, and is written by itself. No two
  * panels share a byte of the file, so several threads may write panels of one weight. */
 #include "fill/panel.h"
+#include "fill/grid_counts.h"
 #include "fill/pack.h"
 #include "fill/solved.h"
 #include "quant/transpose.h"
@@ -167,6 +168,9 @@ static bool quantize(const struct fill_options *options, struct chunk *chunk,
         item_encode(options->kernels, item, source, begin, stop, first * row_width,
                     scales, zeros, buffers->codes,
                     options->measure ? &chunk->error : NULL);
+        if (chunk->result->counts)
+            grid_count(item, source, begin, stop, first * row_width, scales, zeros,
+                       chunk->result->counts);
         if (!p->odd)
             pack_rows(p, row, (stop - begin) / p->columns, buffers);
         row += (stop - begin) / p->columns;

@@ -152,8 +152,8 @@ bool store_prepare(struct store *store, uint64_t *size, struct error *err)
     return true;
 }
 
-bool store_check_report(const struct store *store, const struct model *model,
-                        const struct output *report, struct error *err)
+static bool check_report(const struct store *store, const struct model *model,
+                         const struct output *report, struct error *err)
 {
     bool same = is_input(report, model);
     if (store->output)
@@ -166,31 +166,57 @@ bool store_check_report(const struct store *store, const struct model *model,
                               output_path(report));
 }
 
+bool store_check_reports(const struct store *store, const struct model *model,
+                         struct output *const reports[STORE_REPORTS], struct error *err)
+{
+    for (size_t i = 0; i < STORE_REPORTS; i++)
+        if (reports[i] && !check_report(store, model, reports[i], err))
+            return false;
+    return true;
+}
+
 /* Files may have changed since the names were looked at first. */
-static bool check_again(const struct store *store, const struct output *report,
-                        struct error *err)
+static bool check_again(const struct store *store,
+                        struct output *const reports[STORE_REPORTS], struct error *err)
 {
     bool ok = check_overwrite(store, store->output, store->model, err);
     for (const struct store_data *data = store->data; data && ok; data = data->next)
         ok = check_overwrite(store, data->output, store->model, err);
-    return ok && (!report || store_check_report(store, store->model, report, err));
+    return ok && store_check_reports(store, store->model, reports, err);
 }
 
-/* The data come first, since a model must never name data that are not there. A report
- * that goes to a stream comes before all files, because it is the likeliest to fail. */
-static bool publish(struct store *store, struct output *report, struct error *err)
+/* Publishes the reports that go to streams, or those that go to files. */
+static bool publish_reports(struct output *const reports[STORE_REPORTS], bool streams,
+                            struct error *err)
 {
-    bool ok = !report || !output_is_stream(report) || output_publish(report, err);
+    for (size_t i = 0; i < STORE_REPORTS; i++)
+        if (reports[i] && output_is_stream(reports[i]) == streams &&
+            !output_publish(reports[i], err))
+            return false;
+    return true;
+}
+
+bool store_publish_reports(const struct store *store, const struct model *model,
+                           struct output *const reports[STORE_REPORTS], struct error *err)
+{
+    return store_check_reports(store, model, reports, err) &&
+           publish_reports(reports, true, err) && publish_reports(reports, false, err);
+}
+
+/* The data come first, since a model must never name data that are not there. Reports
+ * that go to streams come before all files, because they are the likeliest to fail. */
+static bool publish(struct store *store, struct output *const reports[STORE_REPORTS],
+                    struct error *err)
+{
+    bool ok = publish_reports(reports, true, err);
     for (struct store_data *data = store->data; data && ok; data = data->next)
         ok = output_publish(data->output, err);
     ok = ok && output_publish(store->output, err);
     for (struct store_data *data = store->data; data && !ok; data = data->next)
         output_withdraw(data->output);
-    if (!ok || !report || output_is_stream(report))
-        return ok;
     /* On some file systems names differ and the file is the same. */
-    return store_check_report(store, store->model, report, err) &&
-           output_publish(report, err);
+    return ok && store_check_reports(store, store->model, reports, err) &&
+           publish_reports(reports, false, err);
 }
 
 /* Removes the data file of the output that was replaced. */
@@ -204,7 +230,8 @@ static void clean(const struct store *store, int folder, bool locked,
         data_clean(folder, store->output, store->location, model);
 }
 
-bool store_publish(struct store *store, struct output *report, struct error *err)
+bool store_publish(struct store *store, struct output *const reports[STORE_REPORTS],
+                   struct error *err)
 {
     bool locked = false;
     int folder = -1;
@@ -219,8 +246,8 @@ bool store_publish(struct store *store, struct output *report, struct error *err
         model = NULL;
     bool ok = (!store->data || folder_lock(folder, output_path(store->output),
                                            store->options->cancel, &locked, err)) &&
-              check_again(store, report, err) &&
-              !cancelled(store->options->cancel, err) && publish(store, report, err);
+              check_again(store, reports, err) &&
+              !cancelled(store->options->cancel, err) && publish(store, reports, err);
     if (ok)
         clean(store, folder, locked, model);
     if (folder >= 0)
@@ -230,8 +257,9 @@ bool store_publish(struct store *store, struct output *report, struct error *err
 
 bool store_commit(struct store *store, struct error *err)
 {
+    struct output *const none[STORE_REPORTS] = {NULL};
     uint64_t size;
-    return store_prepare(store, &size, err) && store_publish(store, NULL, err);
+    return store_prepare(store, &size, err) && store_publish(store, none, err);
 }
 
 void store_close(struct store *store)

@@ -49,16 +49,25 @@ struct output *store_add_data(struct store *store, const char *path,
 /* Makes all files durable, under temporary names. Sets *size to the bytes of them. */
 bool store_prepare(struct store *store, uint64_t *size, struct error *err);
 
-/* Gives the files their names, and then the report its name. `report` is prepared, or
- * NULL. Fails before the first rename if it can. */
-bool store_publish(struct store *store, struct output *report, struct error *err);
+/* A run may have so many reports. One that is not asked for is NULL. */
+enum { STORE_REPORTS = 2 };
+
+/* Gives the files their names, and then the reports theirs. `reports` are prepared. Fails
+ * before the first rename if it can. */
+bool store_publish(struct store *store, struct output *const reports[STORE_REPORTS],
+                   struct error *err);
 
 /* Prepares and publishes, without a report. */
 bool store_commit(struct store *store, struct error *err);
 
-/* Fails if the report would replace another file of this run. */
-bool store_check_report(const struct store *store, const struct model *model,
-                        const struct output *report, struct error *err);
+/* Fails if a report would replace another file of this run. */
+bool store_check_reports(const struct store *store, const struct model *model,
+                         struct output *const reports[STORE_REPORTS], struct error *err);
+
+/* Publishes reports of a run without an output. */
+bool store_publish_reports(const struct store *store, const struct model *model,
+                           struct output *const reports[STORE_REPORTS],
+                           struct error *err);
 
 void store_close(struct store *store); /* removes files that were not published */
 

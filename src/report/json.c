@@ -23,6 +23,19 @@ static bool add_count_pair(cJSON *object, const char *key, uint64_t before,
     return pair && json_count(pair, "before", before) && json_count(pair, "after", after);
 }
 
+static bool add_histogram(cJSON *object, const struct nibble_histogram *h)
+{
+    if (!h)
+        return true;
+    cJSON *histogram = cJSON_AddObjectToObject(object, "histogram");
+    bool ok = histogram && json_signed(histogram, "lowest", h->lowest) &&
+              json_signed(histogram, "highest", h->highest) &&
+              json_real(histogram, "first", h->first) &&
+              json_real(histogram, "step", h->step);
+    cJSON *counts = ok ? cJSON_AddArrayToObject(histogram, "counts") : NULL;
+    return counts && json_counts(counts, h->counts, h->count);
+}
+
 /* Adds what the weight became, or why it stays float. */
 static bool add_outcome(cJSON *object, const struct nibble_weight *w)
 {
@@ -42,7 +55,8 @@ static bool add_outcome(cJSON *object, const struct nibble_weight *w)
            json_real(object, "snr_db", w->snr_db) &&
            cJSON_AddBoolToObject(object, "exact", isinf(w->snr_db) != 0) &&
            cJSON_AddBoolToObject(object, "calibrated", w->calibrated) &&
-           json_real(object, "output_snr_db", w->output_snr_db);
+           json_real(object, "output_snr_db", w->output_snr_db) &&
+           add_histogram(object, w->histogram);
 }
 
 static bool add_weight(cJSON *array, const struct nibble_weight *w)
@@ -150,7 +164,9 @@ static bool add_totals(cJSON *root, const struct nibble_report *report)
            json_count(root, "missed", report->requested_but_float) &&
            json_count(root, "warnings", report->warnings) &&
            json_real(root, "estimated_snr_db", report->estimated_snr_db) &&
-           add_notes(root, report) && json_text(root, "cpu", report->cpu);
+           add_notes(root, report) && json_text(root, "cpu", report->cpu) &&
+           (*report->command ? json_text(root, "command", report->command)
+                             : cJSON_AddNullToObject(root, "command") != NULL);
 }
 
 char *nibble_report_json(const struct nibble_report *report)

@@ -51,3 +51,16 @@ bool json_dims(cJSON *object, const char *key, const int64_t *values, size_t ran
     }
     return dims != NULL;
 }
+
+bool json_counts(cJSON *array, const uint64_t *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char digits[24];
+        snprintf(digits, sizeof digits, "%" PRIu64, values[i]);
+        cJSON *number = cJSON_CreateRaw(digits);
+        if (!number)
+            return false;
+        cJSON_AddItemToArray(array, number);
+    }
+    return true;
+}

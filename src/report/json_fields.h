@@ -14,4 +14,7 @@ bool json_count(cJSON *object, const char *key, uint64_t value);
 bool json_real(cJSON *object, const char *key, double value); /* null if not finite */
 bool json_dims(cJSON *object, const char *key, const int64_t *values, size_t rank);
 
+/* Appends numbers to an array. */
+bool json_counts(cJSON *array, const uint64_t *values, size_t count);
+
 #endif

@@ -1,6 +1,7 @@
 /* Makes a report from a plan. All of it is in one arena. text.c and json.c format it;
  * only the names of granularities are made here. */
 #include "report/report.h"
+#include "fill/grid_counts.h"
 #include "onnx/tensor.h"
 #include "plan/forms.h"
 #include "report/estimate.h"
@@ -8,6 +9,7 @@
 #include "solve/solve.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct owned_report {
@@ -169,6 +171,58 @@ static bool add_already(struct arena *arena, const struct plan *plan,
     return rows && list;
 }
 
+struct histogram_entry {
+    struct nibble_weight *weight;
+    const struct plan_item *item;
+    const struct fill_result *result;
+};
+
+static int by_snr(const void *left, const void *right)
+{
+    const struct histogram_entry *a = left, *b = right;
+    double x = a->weight->snr_db, y = b->weight->snr_db;
+    return x != y ? (x > y ? 1 : -1) : (a->weight > b->weight) - (a->weight < b->weight);
+}
+
+static bool make_histogram(struct arena *arena, const struct histogram_entry *entry)
+{
+    const struct quant_type_info *type = quant_type_info(entry->item->scheme.type);
+    const struct grid_bars bars = grid_bars(entry->item->scheme.type);
+    struct nibble_histogram *histogram = arena_alloc(arena, sizeof *histogram);
+    uint64_t *counts = arena_array(arena, bars.count, sizeof *counts);
+    if (!histogram || !counts)
+        return false;
+    for (size_t i = 0; i < bars.count; i++)
+        counts[i] = entry->result->counts[i];
+    *histogram = (struct nibble_histogram){.lowest = type->lo,
+                                           .highest = type->hi,
+                                           .first = bars.first,
+                                           .step = bars.step,
+                                           .counts = counts,
+                                           .count = bars.count};
+    entry->weight->histogram = histogram;
+    return true;
+}
+
+/* Gives the weights with the least SNR their histograms. */
+static bool add_histograms(struct arena *arena, const struct plan *plan,
+                           const struct fill_result *results, size_t wanted,
+                           struct nibble_weight *weights)
+{
+    size_t count = 0;
+    struct histogram_entry *entries = arena_array(arena, plan->count, sizeof *entries);
+    for (size_t i = 0; entries && i < plan->count; i++)
+        if (plan->items[i].quantize && !plan->items[i].same && results[i].counts)
+            entries[count++] =
+                (struct histogram_entry){&weights[i], &plan->items[i], &results[i]};
+    if (count > 1)
+        qsort(entries, count, sizeof *entries, by_snr);
+    for (size_t i = 0; i < count && i < wanted; i++)
+        if (!make_histogram(arena, &entries[i]))
+            return false;
+    return entries != NULL;
+}
+
 static bool fill_report(struct arena *arena, const struct model *model,
                         const struct plan *plan, const struct fill_result *results,
                         const struct report_facts *facts, struct nibble_report *report)
@@ -191,6 +245,7 @@ static bool fill_report(struct arena *arena, const struct model *model,
         .estimated_snr_db = (double)NAN,
         .note = "",
         .codes_stored = facts->codes_stored,
+        .command = arena_string(arena, facts->command ? facts->command : ""),
     };
     for (size_t i = 0; weights && list && i < plan->count; i++) {
         list[i] = &weights[i];
@@ -200,6 +255,9 @@ static bool fill_report(struct arena *arena, const struct model *model,
         add_totals(report, &weights[i], &quantized_bytes);
         add_chosen(report, &plan->items[i], &weights[i], &chosen_bytes);
     }
+    if (facts->measured && facts->histograms > 0 &&
+        !add_histograms(arena, plan, results, facts->histograms, weights))
+        return false;
     if (report->elements_chosen > 0)
         report->bits_chosen = 8 * (double)chosen_bytes / (double)report->elements_chosen;
     if (report->elements_quantized > 0)

@@ -18,6 +18,8 @@ struct report_facts {
     size_t codes_stored; /* weights whose QuantizeLinear was computed */
     bool measured;       /* the results hold errors */
     bool calibrated;
+    size_t histograms;   /* of the worst weights; the results hold counts */
+    const char *command; /* NULL if it is not known */
     size_t depth; /* of the model, counted in quantized weights */
 };
 

@@ -1,0 +1,78 @@
+/* The style sheet and the script of the page. tests/cli/test_html.py says what the hashes
+ * of the policy must be after a change. */
+#include "report/html_style.h"
+
+/* clang-format off */
+const char html_style[] =
+    ":root{color-scheme:light dark;--ink:#1c2024;--soft:#5b6570;--line:#d9dee3;"
+    "--page:#fff;--band:#f5f7f9;--bar:#3a6ea5;--clip:#c2410c;--note:#fff4e5;"
+    "--edge:#c2410c}\n"
+    "@media(prefers-color-scheme:dark){:root{--ink:#e4e7ea;--soft:#9aa5b1;--line:#363d45;"
+    "--page:#16191d;--band:#1e2328;--bar:#6ea8e0;--clip:#fb923c;--note:#33261a;"
+    "--edge:#fb923c}}\n"
+    "body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);"
+    "max-width:1180px;margin:0 auto;padding:24px}\n"
+    "h1{font-size:24px;line-height:1.25;margin:0 0 16px;overflow-wrap:anywhere}\n"
+    "h2{font-size:18px;margin:36px 0 8px}\n"
+    "p{margin:8px 0;max-width:75ch}\n"
+    ".soft,figcaption span{color:var(--soft)}\n"
+    ".note{background:var(--note);border-left:4px solid var(--edge);padding:8px 14px;"
+    "max-width:none}\n"
+    "code,pre{font:13px/1.5 ui-monospace,monospace}\n"
+    "pre{background:var(--band);border:1px solid var(--line);border-radius:6px;"
+    "padding:10px 14px;white-space:pre-wrap;overflow-wrap:anywhere}\n"
+    ".wide{overflow-x:auto}\n"
+    "table{border-collapse:collapse;font-variant-numeric:tabular-nums}\n"
+    "th,td{padding:4px 14px 4px 0;text-align:left;vertical-align:top;"
+    "border-bottom:1px solid var(--line)}\n"
+    "th{font-weight:600}\n"
+    "thead th{border-bottom:2px solid var(--line);white-space:nowrap}\n"
+    ".n{text-align:right;white-space:nowrap}\n"
+    ".sort td:first-child{overflow-wrap:anywhere;min-width:14em}\n"
+    ".side{white-space:nowrap;border-left:1px solid var(--line);padding-left:14px}\n"
+    "th button{font:inherit;color:inherit;background:none;border:0;padding:0;"
+    "cursor:pointer}\n"
+    "th button::after{content:\"\\2195\";color:var(--soft);padding-left:4px}\n"
+    "th[aria-sort=ascending] button::after{content:\"\\2191\";color:var(--ink)}\n"
+    "th[aria-sort=descending] button::after{content:\"\\2193\";color:var(--ink)}\n"
+    "summary{cursor:pointer}\n"
+    "details ul{margin:4px 0 12px}\n"
+    "li{overflow-wrap:anywhere}\n"
+    ".grids{display:grid;grid-template-columns:repeat(auto-fill,minmax(330px,1fr));"
+    "gap:20px}\n"
+    "figure{margin:0}\n"
+    "figcaption{font-size:13px;overflow-wrap:anywhere}\n"
+    "svg{width:100%;height:auto;display:block}\n"
+    ".bar{fill:var(--bar)}.clip{fill:var(--clip)}\n"
+    ".rule{stroke:var(--line);stroke-width:10}.axis{stroke:var(--soft);stroke-width:10}\n"
+    "svg text{fill:var(--soft);font:100px system-ui,sans-serif;text-anchor:middle}\n";
+
+/* Without a script the tables stay in the order of the model. */
+const char html_script[] =
+    "for (const head of document.querySelectorAll('.sort thead tr:last-child th')) {\n"
+    "  const button = document.createElement('button');\n"
+    "  button.append(...head.childNodes);\n"
+    "  head.append(button);\n"
+    "  button.onclick = () => {\n"
+    "    const body = head.closest('table').tBodies[0];\n"
+    "    const down = head.ariaSort === 'ascending', at = head.cellIndex;\n"
+    "    const key = row => {\n"
+    "      const cell = row.cells[at];\n"
+    "      return cell.className.includes('n') ? Number(cell.dataset.key ?? NaN)\n"
+    "                                          : cell.textContent;\n"
+    "    };\n"
+    "    const order = (a, b) => typeof a === 'string' ? a.localeCompare(b) : a - b;\n"
+    "    const rows = [...body.rows].map(row => [key(row), row]);\n"
+    "    rows.sort(([a], [b]) => Number.isNaN(a) - Number.isNaN(b) ||\n"
+    "      (down ? order(b, a) : order(a, b)) || 0);\n"
+    "    body.append(...rows.map(([, row]) => row));\n"
+    "    for (const other of head.parentNode.cells) other.ariaSort = null;\n"
+    "    head.ariaSort = down ? 'descending' : 'ascending';\n"
+    "  };\n"
+    "}\n";
+
+const char html_policy[] =
+    "default-src 'none'; base-uri 'none'; form-action 'none'; "
+    "style-src 'sha256-QsfPxqqQ8/iFcKfZm5f3fGGypcIINkCH8kGnOGCLvpk='; "
+    "script-src 'sha256-HvYOBrIu6ZZ/U3N9D/KaEf7uB0YqYWg80pS8fZTEvNc='";
+/* clang-format on */
