@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import difflib
 import math
+import numbers
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -217,7 +218,7 @@ def command(model: Any, output: Any, keywords: Mapping[str, Any]) -> str:
 
 
 def _word(value: Any) -> str:
-    is_text = isinstance(value, (str, int, float, os.PathLike))
+    is_text = isinstance(value, (str, numbers.Real, os.PathLike))
     return shlex.quote(str(value)) if is_text else "..."
 
 

@@ -24,7 +24,7 @@ typedef atomic_uint_fast64_t grid_counter;
 
 /* What filling found out about one item. */
 struct fill_result {
-    grid_counter *counts; /* in the bars of its type; NULL unless it was counted */
+    grid_counter *counts;     /* in the bars of its type; NULL unless it was counted */
     struct quant_error error; /* all zero unless it was measured */
     enum quant_fit fit;
 };

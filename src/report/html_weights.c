@@ -97,8 +97,9 @@ static void put_codes(struct html *html, const cJSON *weight)
 {
     char text[64];
     const char *granularity = json_get_text(weight, "granularity");
-    snprintf(text, sizeof text, "%.30s %.*s", json_get_text(weight, "type"),
-             (int)(strcspn(granularity, ",") % sizeof text), granularity);
+    snprintf(text, sizeof text, "%.30s%s%.*s", json_get_text(weight, "type"),
+             *granularity ? " " : "", (int)(strcspn(granularity, ",") % sizeof text),
+             granularity);
     html_text(html, text);
 }
 

@@ -20,7 +20,7 @@ struct report_facts {
     bool calibrated;
     size_t histograms;   /* of the worst weights; the results hold counts */
     const char *command; /* NULL if it is not known */
-    size_t depth; /* of the model, counted in quantized weights */
+    size_t depth;        /* of the model, counted in quantized weights */
 };
 
 /* Makes a report, which needs neither model nor plan later. `results` is NULL if nothing

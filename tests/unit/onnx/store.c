@@ -12,6 +12,8 @@
 
 enum { SMALL = EXTERNAL_MIN - 1, LARGE = EXTERNAL_MIN, ODD = 5001 };
 
+static struct output *const no_reports[STORE_REPORTS];
+
 static Onnx__TensorProto *bytes_tensor(const char *name, size_t size)
 {
     int64_t dim = (int64_t)size;
@@ -36,7 +38,7 @@ static uint64_t store(struct model *model, const char *path,
     uint64_t size = 0;
     bool ok = store_open(&store, path, model, options, err) &&
               store_write(&store, model, model_size(model), err) &&
-              store_prepare(&store, &size, err) && store_publish(&store, NULL, err);
+              store_prepare(&store, &size, err) && store_publish(&store, no_reports, err);
     assert_int_equal(ok, err->status == STATUS_OK);
     store_close(&store);
     return size;
@@ -266,7 +268,7 @@ static void test_pair_is_replaced(void **state)
     assert_true(store_prepare(&store_two, &size, &err));
     assert_memory_equal(load(old).data, before.data, before.size);
     assert_memory_equal(load(path).data, model_before.data, model_before.size);
-    assert_true(store_publish(&store_two, NULL, &err));
+    assert_true(store_publish(&store_two, no_reports, &err));
     store_close(&store_two);
     assert_false(exists(old));
     assert_non_null(data_of("out.onnx"));
@@ -300,7 +302,7 @@ static void test_rename_fails(void **state)
     assert_true(store_write(&store, model, model_size(model), &err));
     assert_true(store_prepare(&store, &size, &err));
     assert_int_equal(mkdir(temp_path("out.onnx"), 0700), 0);
-    assert_false(store_publish(&store, NULL, &err));
+    assert_false(store_publish(&store, no_reports, &err));
     assert_failed(&err, STATUS_WRITE, "out.onnx");
     store_close(&store);
     assert_int_equal(files_of_output(), 1);

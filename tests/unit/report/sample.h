@@ -151,6 +151,7 @@ static const struct nibble_report sample_report = {
     .weight_count = sizeof sample_list / sizeof *sample_list,
     .estimated_snr_db = 17.25,
     .note = "",
+    .command = "",
 };
 
 #endif
