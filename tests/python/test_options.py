@@ -82,7 +82,7 @@ def test_same_bytes_as_the_program(case, path, tmp_path, program):
     assert ours.read_bytes() == theirs.read_bytes()
     expected = json.loads((tmp_path / "report.json").read_text())
     other = {"output": None, "command": None}
-        assert {**json.loads(report.json), **other} == {**expected, **other}
+    assert {**json.loads(report.json), **other} == {**expected, **other}
 
 
 @pytest.mark.parametrize(
