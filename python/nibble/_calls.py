@@ -377,7 +377,7 @@ def _write_page(report: Report, options: Mapping[str, Any], models: Sequence[Any
     if path is None:
         return
     files = [os.fspath(model) for model in models if isinstance(model, (str, os.PathLike))]
-    write_report(os.fspath(path), report.to_html(), files, "report")
+    write_report(os.fspath(path), report.to_html() + "\n", files, "report")
 
 
 def _warn(report: Report) -> None:

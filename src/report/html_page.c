@@ -146,7 +146,7 @@ static void put_page(struct page *page)
     page_histograms(page);
     page_kept_float(page);
     put_commands(page);
-    html_put(html, "<script>%s</script>\n</body></html>\n", html_script);
+    html_put(html, "<script>%s</script>\n</body></html>", html_script);
 }
 
 static cJSON *parse(const char *text, struct error *err)

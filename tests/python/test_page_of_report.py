@@ -20,7 +20,7 @@ def test_a_page_is_written(path, tmp_path):
     page = tmp_path / "page.html"
     report = nibble.quantize(path, tmp_path / "out.onnx", block_size=16, report=page)
     text = page.read_text()
-    assert text == report.to_html() and text.count("<svg") == 2
+    assert text == report.to_html() + "\n" and text.count("<svg") == 2
     command = f"nibble quantize {path} -o {tmp_path / 'out.onnx'} --block-size 16"
     assert html.escape(command) in text
 
