@@ -1,5 +1,5 @@
-"""The HTML page from Python: of reports, of comparisons, with what data have shown. tests/cli has
-the tests of the page itself."""
+"""The HTML page from Python: of reports, of comparisons, with what data have shown. tests/cli
+has the tests of the page itself."""
 
 import html
 import os
@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from conftest import normal
 
 import nibble
+from conftest import normal
 
 
 def runs(count=10):
