@@ -180,7 +180,7 @@ def tied(op_type):
 ROWS = ("channel, axis 0", "Gather")
 LOOKUP = ("block 256, axis 1", "GatherBlockQuantized")
 NBITS = ("block 256, axis 1", "MatMulNBits")
-FUSED = ("block 256, axis 1", "DequantizeLinear")
+FUSED = ("channel, axis 0", "DequantizeLinear")
 TIED = {"run": [ROWS, FUSED], "auto": [ROWS, FUSED], "nbits": [LOOKUP, NBITS],
         "load": [("channel, axis 0", "load")],
         "portable": [("channel, axis 0", "portable")],

@@ -28,11 +28,13 @@ POWERS = (16, 32, 64, 128, 256)  # block sizes that ONNX Runtime knows
 def expected_group(scheme, lies, shape, form, kind):
     """(axis, block) of a weight."""
     channel, reduction, cut = lies
-    if kind == "rows" and form == "nbits":
+    if kind == "rows" and form == "nbits" and len(shape) == 2:
         cut = True  # GatherBlockQuantized knows only blocks
     axis, block = oracle.grouping(scheme, (channel, reduction, cut), shape, form == "nbits")
     if kind == "recurrent" and axis == 1 and not block and shape[0] > 1:
         return 2, shape[2]  # rows of several directions: a block each
+    if kind == "rows" and axis is not None and not block and len(shape) > 2:
+        return len(shape) - 1, shape[-1]  # rows of several matrices: a block each
     return axis, block
 
 
@@ -42,11 +44,11 @@ def expected_form(scheme, kind, form, channel, axis, block, shape, dtype):
         return EVERYWHERE[form]
     narrow = oracle.BITS[scheme.type] == 4
     operators = form == "nbits" and block in POWERS and dtype != "double"
-    if kind == "rows" and operators and narrow:
+    if kind == "rows" and operators and narrow and len(shape) == 2:
         return "GatherBlockQuantized"
     if kind == "rows" and axis is not None:
         even = not narrow or block % 2 == 0
-        if not block or block >= shape[1] or (shape[1] % block == 0 and even):
+        if not block or block >= shape[-1] or (shape[-1] % block == 0 and even):
             return "Gather"
     reduction = shape[axis] if axis is not None else 0
     if kind == "fused" and operators and fits_nbits(reduction, block, narrow, dtype):

@@ -85,9 +85,8 @@ GEMMS |= {f"bias-{bias}": gemm(1, 0, 1, 0, bias) for bias in ("row", "scalar", "
 
 def gather(table, x, axis=0, index=np.int64):
     rank = len(table) - 1 + len(x)
-    plain = axis or len(table) != 2
     return Operator(lambda x, w, y: [node("Gather", [w, x], y, axis=axis)], table, x, rank,
-                    rows=table[axis], index=index, kind="plain" if plain else "rows")
+                    rows=table[axis], index=index, kind="plain" if axis else "rows")
 
 
 def gather_computed(table, x):
