@@ -283,7 +283,7 @@ def leaves(table, key, rank, swapped=False):
 
 def layout(node, index, shape):
     """(axis of output channels, reduction axis, True if channels are cut) of a weight, or None
-    if the operator takes no weight there."""
+    if the operator takes no weight there. "rows" instead of True: each row is a block."""
     rank = len(shape)
     op = node.op_type if node and node.domain in ("", "ai.onnx") else None
     if op == "MatMul" and rank >= 2:
@@ -296,6 +296,8 @@ def layout(node, index, shape):
         return 0, 1, False
     if op == "Gather" and index == 0 and rank >= 2:
         return 0, rank - 1, False
+    if op == "Slice" and index == 0 and rank == 2:
+        return 0, 1, "rows"
     if op in ("LSTM", "GRU", "RNN") and index in (1, 2) and rank == 3:
         return 1, 2, False
     if op == "ConvTranspose" and index == 1 and rank >= 3:
@@ -318,6 +320,8 @@ def grouping(scheme, place, shape, padded=False):
     length, block = shape[reduction], scheme.granularity
     if block == "tensor":
         return None, 0
+    if cut == "rows" and (block in ("default", "channel") or length < min(block, 16)):
+        return reduction, length
     if block == "default" and cut:
         whole = [power for power in (256, 128, 64, 32) if length % power == 0]
         size = (whole or [min(max(16, 1 << (length - 1).bit_length()), 256)])[0]
