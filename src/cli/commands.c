@@ -99,7 +99,8 @@ int command_quantize(const struct settings *s)
     struct nibble_report *report = NULL;
     struct nibble_error error = {0};
     const char *output = s->dry_run ? NULL : s->output;
-    char *command = settings_command(s);
+    /* Only a page shows it. Reports of the same run in other words stay the same. */
+    char *command = options.page ? settings_command(s) : NULL;
     options.command = command;
     enum nibble_status status =
         nibble_quantize(s->model, output, &options, &report, &error);
