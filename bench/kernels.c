@@ -148,9 +148,11 @@ static void job_pass(const struct job *job)
 {
     size_t step = job_step(job), size = real_size(job->setting->source);
     const struct quant_type_info *type = quant_type_info(job->setting->type);
-    struct quant_scheme scheme = {job->setting->type, type->symmetric,
-                                  job->setting->method, REAL_FLOAT32,
-                                  job->setting->mirrored};
+    struct quant_scheme scheme = {.type = job->setting->type,
+                                  .symmetric = type->symmetric,
+                                  .method = job->setting->method,
+                                  .scale_type = REAL_FLOAT32,
+                                  .mirrored = job->setting->mirrored};
 
     for (size_t at = 0, n; at < job->elements; at += n) {
         n = job->elements - at < step ? job->elements - at : step;

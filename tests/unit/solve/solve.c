@@ -187,7 +187,11 @@ static struct solve_weight make_solve_weight(size_t groups, size_t outputs, size
     size_t *offsets = hold(inputs * sizeof *offsets);
     float *values = hold(groups * outputs * inputs * sizeof *values);
     struct solve_weight w = {
-        .scheme = {QUANT_INT4, true, QUANT_SEARCH, REAL_FLOAT32, true},
+        .scheme = {.type = QUANT_INT4,
+                   .symmetric = true,
+                   .method = QUANT_SEARCH,
+                   .scale_type = REAL_FLOAT32,
+                   .mirrored = true},
         .source = {values, REAL_FLOAT32},
         .groups = groups,
         .outputs = outputs,
