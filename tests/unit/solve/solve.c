@@ -186,19 +186,18 @@ static struct solve_weight make_solve_weight(size_t groups, size_t outputs, size
 {
     size_t *offsets = hold(inputs * sizeof *offsets);
     float *values = hold(groups * outputs * inputs * sizeof *values);
-    struct solve_weight w = {
-        .scheme = {.type = QUANT_INT4,
-                   .symmetric = true,
-                   .method = QUANT_SEARCH,
-                   .scale_type = REAL_FLOAT32,
-                   .mirrored = true},
-        .source = {values, REAL_FLOAT32},
-        .groups = groups,
-        .outputs = outputs,
-        .inputs = inputs,
-        .group_stride = outputs * inputs,
-        .output_stride = turned ? 1 : inputs,
-        .offsets = offsets};
+    struct solve_weight w = {.scheme = {.type = QUANT_INT4,
+                                        .symmetric = true,
+                                        .method = QUANT_SEARCH,
+                                        .scale_type = REAL_FLOAT32,
+                                        .mirrored = true},
+                             .source = {values, REAL_FLOAT32},
+                             .groups = groups,
+                             .outputs = outputs,
+                             .inputs = inputs,
+                             .group_stride = outputs * inputs,
+                             .output_stride = turned ? 1 : inputs,
+                             .offsets = offsets};
     for (size_t k = 0; k < inputs; k++)
         offsets[k] = turned ? k * outputs : k;
     for (size_t i = 0; i < groups * outputs * inputs; i++)
