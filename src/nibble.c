@@ -461,9 +461,18 @@ enum nibble_status nibble_compare(const char *model, const char *quantized,
 {
     struct error err = {0};
     struct nibble_options own;
+    struct output *reports[STORE_REPORTS] = {NULL};
+    const char *const names[2] = {model, quantized};
+    struct file *files[2] = {NULL};
     *comparison = NULL;
-    if (options_read(options, &own, &err))
-        *comparison = comparison_make(model, quantized, &own, &err);
+    bool ok = options_read(options, &own, &err) && report_files_open(reports, &own, &err);
+    for (int i = 0; ok && i < 2; i++)
+        ok = (files[i] = options_open_model(&own, names[i], &err)) != NULL;
+    if (ok)
+        *comparison = comparison_make(names, files, reports, own.cancel, &err);
+    for (int i = 0; i < 2; i++)
+        file_close(files[i]);
+    report_files_close(reports);
     return public_error(&err, error);
 }
 

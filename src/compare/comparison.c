@@ -1,9 +1,7 @@
 /* Making a comparison. All of it lies in one arena. comparison_text.c formats it. */
 #include "compare/comparison.h"
 #include "compare/match.h"
-#include "core/truncation.h"
 #include "onnx/node.h"
-#include "onnx/store.h"
 #include "report/report_files.h"
 
 #include <math.h>
@@ -149,21 +147,6 @@ static struct nibble_comparison *make(const char *model, const char *quantized,
     return NULL;
 }
 
-static struct file *open_model(const char *path, const struct nibble_options *options,
-                               struct error *err)
-{
-    struct file *file = NULL;
-    if (!path)
-        error_set(err, STATUS_INVALID, "no model is named");
-    else
-        file = file_open_within(path, options->max_size, options->cancel, err);
-    if (file)
-        file->no_links = options->no_links != 0;
-    if (file && options->guard)
-        truncation_watch(&options->guard->files, file);
-    return file;
-}
-
 /* Writes the reports that the options ask for. */
 static bool write_reports(const struct nibble_comparison *made,
                           struct output *const reports[STORE_REPORTS],
@@ -183,44 +166,36 @@ static bool write_reports(const struct nibble_comparison *made,
 
 static struct nibble_comparison *compare(struct found_weights *left,
                                          struct found_weights *right,
-                                         struct output *const reports[STORE_REPORTS],
-                                         const struct nibble_options *options,
-                                         const char *model, const char *quantized,
-                                         struct error *err)
+                                         const char *const names[2],
+                                         const volatile int *cancel, struct error *err)
 {
     struct matches matches = {0};
     struct nibble_comparison *made = NULL;
-    if (match_weights(left, right, options->cancel, &matches, err) &&
+    if (match_weights(left, right, cancel, &matches, err) &&
         model_check_files(left->model, err) && model_check_files(right->model, err)) {
-        made = make(model, quantized, &matches);
+        made = make(names[0], names[1], &matches);
         if (!made)
             error_memory(err);
     }
     matches_free(&matches);
-    if (made && !write_reports(made, reports, left->model, right->model, err)) {
-        nibble_comparison_free(made);
-        return NULL;
-    }
     return made;
 }
 
-struct nibble_comparison *comparison_make(const char *model, const char *quantized,
-                                          const struct nibble_options *options,
-                                          struct error *err)
+struct nibble_comparison *comparison_make(const char *const names[2],
+                                          struct file *const files[2],
+                                          struct output *const reports[STORE_REPORTS],
+                                          const volatile int *cancel, struct error *err)
 {
     struct found_weights left = {0}, right = {0};
     struct nibble_comparison *made = NULL;
-    struct output *reports[STORE_REPORTS] = {NULL};
-    struct file *first =
-        report_files_open(reports, options, err) ? open_model(model, options, err) : NULL;
-    struct file *second = first ? open_model(quantized, options, err) : NULL;
-    if (second && found_read(&left, first, err) && found_read(&right, second, err))
-        made = compare(&left, &right, reports, options, model, quantized, err);
+    if (found_read(&left, files[0], err) && found_read(&right, files[1], err))
+        made = compare(&left, &right, names, cancel, err);
+    if (made && !write_reports(made, reports, left.model, right.model, err)) {
+        nibble_comparison_free(made);
+        made = NULL;
+    }
     found_free(&left);
     found_free(&right);
-    file_close(first);
-    file_close(second);
-    report_files_close(reports);
     return made;
 }
 

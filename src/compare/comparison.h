@@ -4,10 +4,13 @@
 
 #include "core/error.h"
 #include "nibble.h"
+#include "onnx/store.h"
 
-/* Compares the models at two paths. NULL after an error. */
-struct nibble_comparison *comparison_make(const char *model, const char *quantized,
-                                          const struct nibble_options *options,
-                                          struct error *err);
+/* Compares two models, the float one first, and writes the reports. The result has the
+ * names as they are given here. NULL after an error. */
+struct nibble_comparison *comparison_make(const char *const names[2],
+                                          struct file *const files[2],
+                                          struct output *const reports[STORE_REPORTS],
+                                          const volatile int *cancel, struct error *err);
 
 #endif
