@@ -38,16 +38,20 @@ bool json_real(cJSON *object, const char *key, double value)
     return cJSON_AddNumberToObject(object, key, value);
 }
 
+/* Doubles would round large integers. */
+static bool add_integer(cJSON *array, const char *digits)
+{
+    return cJSON_AddItemToArray(array, cJSON_CreateRaw(digits));
+}
+
 bool json_dims(cJSON *object, const char *key, const int64_t *values, size_t rank)
 {
     cJSON *dims = cJSON_AddArrayToObject(object, key);
     for (size_t i = 0; dims && i < rank; i++) {
         char digits[24];
         snprintf(digits, sizeof digits, "%" PRId64, values[i]);
-        cJSON *number = cJSON_CreateRaw(digits);
-        if (!number)
+        if (!add_integer(dims, digits))
             return false;
-        cJSON_AddItemToArray(dims, number);
     }
     return dims != NULL;
 }
@@ -57,10 +61,8 @@ bool json_counts(cJSON *array, const uint64_t *values, size_t count)
     for (size_t i = 0; i < count; i++) {
         char digits[24];
         snprintf(digits, sizeof digits, "%" PRIu64, values[i]);
-        cJSON *number = cJSON_CreateRaw(digits);
-        if (!number)
+        if (!add_integer(array, digits))
             return false;
-        cJSON_AddItemToArray(array, number);
     }
     return true;
 }
