@@ -1,221 +1,18 @@
 /* The pipeline: read, fold, choose, plan, upgrade, emit, write the skeleton, fill,
- * commit, report. There is one call for each stage. What a stage does is in its own
- * folder. */
+ * commit, report. The other calls are here, too. */
 #include "nibble.h"
-#include "calibration.h"
-#include "choose.h"
 #include "compare/comparison.h"
 #include "core/truncation.h"
-#include "emit/emit.h"
-#include "fill/fill.h"
-#include "onnx/imports.h"
-#include "onnx/store.h"
 #include "onnx/write.h"
 #include "options.h"
-#include "plan/depth.h"
-#include "plan/fold.h"
 #include "public_error.h"
 #include "report/html_page.h"
-#include "report/report.h"
 #include "report/report_files.h"
+#include "stages.h"
 #include "upgrade/upgrade.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* One pass through the pipeline, and what is kept from pass to pass. */
-struct run {
-    struct nibble_options options; /* a copy, with the size that this library knows */
-    struct plan_options planning;
-    struct store_options storing;
-    struct fill_options filling;
-    struct plan_findings findings; /* kept from pass to pass */
-    struct choices choices;        /* kept from pass to pass */
-    struct solutions solutions;    /* of the plan */
-
-    struct file *input; /* opened only once, since it may be a pipe */
-    struct model *model;
-    struct graph_index index;
-    struct plan plan;
-    struct item_tensors *tensors; /* of the plan; NULL if nothing was emitted */
-    struct fill_result *results;  /* of the plan; NULL if nothing was filled */
-    uint64_t size;                /* of the model once the plan is emitted, as one file */
-    struct store store;
-    struct output *reports[STORE_REPORTS];
-    struct report_facts facts;
-    bool again; /* another pass is needed: something can't be as planned */
-};
-
-static void drop_plan(struct run *run)
-{
-    plan_free(&run->plan);
-    run->tensors = NULL;
-    run->results = NULL;
-}
-
-static void end_pass(struct run *run)
-{
-    solutions_free(&run->solutions);
-    drop_plan(run);
-    graph_index_free(&run->index);
-    model_free(run->model);
-    run->model = NULL;
-}
-
-/* ---- stages --------------------------------------------------------- */
-
-static bool read_model(struct run *run, const char *path, struct error *err)
-{
-    if (!run->input)
-        run->input = options_open_model(&run->options, path, err);
-    run->model = run->input ? model_load(run->input, err) : NULL;
-    if (!run->model)
-        return false;
-    if (run->options.calibration &&
-        !calibration_check(run->options.calibration, run->model, err))
-        return false;
-    if (!store_check_reports(&run->store, run->model, run->reports, err))
-        return false;
-    run->facts.model = path;
-    run->facts.command = run->options.command;
-    run->facts.ir_before = run->model->proto->ir_version;
-    run->facts.opset_before = run->facts.opset_after = model_opset(run->model);
-    return true;
-}
-
-static bool index_graph(struct run *run, struct error *err)
-{
-    graph_index_free(&run->index);
-    return graph_index(run->model, &run->index, err);
-}
-
-/* Folds chains of constants that end in weights. */
-static bool fold(struct run *run, struct error *err)
-{
-    bool changed;
-    return index_graph(run, err) &&
-           fold_constants(run->model, &run->index, &run->planning, &run->findings,
-                          &changed, err) &&
-           (!changed || index_graph(run, err));
-}
-
-/* Chooses a type for each weight, if the options leave that open. */
-static bool choose(struct run *run, struct error *err)
-{
-    const struct choose_input input = {.options = &run->options,
-                                       .model = run->model,
-                                       .index = &run->index,
-                                       .planning = &run->planning,
-                                       .filling = &run->filling,
-                                       .findings = &run->findings};
-    if (!choices_wanted(&run->options) || run->planning.choices)
-        return true;
-    if (!choices_make(&run->choices, &input, err))
-        return false;
-    run->planning.choices = &run->choices.by_key;
-    return true;
-}
-
-static bool plan(struct run *run, struct error *err)
-{
-    drop_plan(run);
-    if (!plan_make(run->model, &run->index, &run->planning, &run->plan, err) ||
-        (!run->planning.fixed && !plan_note_fixed(&run->findings, &run->plan, err)))
-        return false;
-    run->planning.fixed = &run->findings.fixed;
-    return true;
-}
-
-/* Chains of constants were folded in vain if their weights stay float. The next pass
- * leaves those chains as they are. */
-static bool unfold(struct run *run, struct error *err)
-{
-    for (size_t i = 0; i < run->plan.count; i++) {
-        const struct plan_item *item = &run->plan.items[i];
-        if (!item->quantize &&
-            !plan_note_unfolded(&run->findings, item, &run->again, err))
-            return false;
-    }
-    return true;
-}
-
-/* Raises opset and IR version to what the plan's forms need. */
-static bool raise(struct run *run, int64_t opset, struct error *err)
-{
-    int64_t ir = plan_ir(&run->plan);
-    drop_plan(run);
-    graph_index_free(&run->index);
-    if (run->facts.opset_before < opset) {
-        if (run->options.no_upgrade)
-            return error_set(
-                err, STATUS_UNSUPPORTED,
-                "%s: needs opset %lld and has %lld, and --no-upgrade forbids to "
-                "raise it",
-                run->model->file->path, (long long)opset,
-                (long long)run->facts.opset_before);
-        if (!model_upgrade(run->model,
-                           opset > UPGRADE_TARGET_MIN ? opset : UPGRADE_TARGET_MIN, err))
-            return false;
-    }
-    return model_raise_ir(run->model, ir, err);
-}
-
-/* Raises the model if needed. Then plans again, since the graph has changed. */
-static bool upgrade(struct run *run, struct error *err)
-{
-    int64_t opset = plan_opset(&run->plan);
-    if (run->plan.quantized == 0)
-        return true;
-    if (run->facts.opset_before > upgrade_opset_max())
-        return error_set(err, STATUS_UNSUPPORTED,
-                         "%s: opset %lld is newer than this nibble, which knows %lld",
-                         run->model->file->path, (long long)run->facts.opset_before,
-                         (long long)upgrade_opset_max());
-    if (!raise(run, opset, err)) {
-        if (err->status == STATUS_UNSUPPORTED &&
-            run->options.decode != NIBBLE_DECODE_PORTABLE)
-            error_append(err, "\n--decode portable needs no higher opset");
-        return false;
-    }
-    run->facts.opset_after = model_opset(run->model);
-    return index_graph(run, err) && plan(run, err);
-}
-
-/* Solves for codes that suit the activations, if these are known. */
-static bool solve(struct run *run, struct error *err)
-{
-    const struct solutions_options solving = {.kernels = run->filling.kernels,
-                                              .threads = run->options.threads,
-                                              .cancel = run->options.cancel};
-    return !run->options.calibration ||
-           calibration_solve(run->options.calibration, &run->plan, &solving, true,
-                             &run->solutions, err);
-}
-
-/* Notes weights that could not be quantized as planned, for the next pass. */
-static bool note_unfit(struct run *run, struct error *err)
-{
-    for (size_t i = 0; i < run->plan.count; i++) {
-        const struct plan_item *item = &run->plan.items[i];
-        const enum quant_fit fit = run->results[i].fit;
-        if (!item->quantize || fit == QUANT_FIT_OK)
-            continue;
-        if (!plan_note(&run->findings, item, fit, err))
-            return false;
-        run->again = true;
-    }
-    return true;
-}
-
-/* If nothing was emitted, this only measures the plan. */
-static bool fill(struct run *run, struct error *err)
-{
-    run->facts.measured = run->filling.measure;
-    run->facts.calibrated = run->options.calibration != NULL;
-    run->facts.histograms = run->options.histograms;
-    return fill_plan(&run->plan, run->tensors, &run->filling, &run->results, err) &&
-           note_unfit(run, err);
-}
 
 /* Opens the output only once, since it may be a pipe. Later passes empty it. */
 static bool open_output(struct run *run, const char *path, struct error *err)
@@ -285,23 +82,14 @@ static bool is_too_large(struct run *run)
     return true;
 }
 
-/* The depth is that of the graph as it was. */
-static bool emit(struct run *run, struct error *err)
-{
-    if (run->filling.measure &&
-        !plan_depth(run->model, &run->index, &run->plan, &run->facts.depth, err))
-        return false;
-    return emit_plan(run->model, &run->index, &run->plan, &run->tensors, err);
-}
-
 static bool write(struct run *run, const char *output, struct error *err)
 {
     run->facts.output = output;
-    if (!open_output(run, output, err) || !solve(run, err) || !emit(run, err))
+    if (!open_output(run, output, err) || !stage_solve(run, err) || !stage_emit(run, err))
         return false;
     run->again = is_too_large(run);
     return run->again ||
-           (store_write(&run->store, run->model, run->size, err) && fill(run, err));
+           (store_write(&run->store, run->model, run->size, err) && stage_fill(run, err));
 }
 
 /* Nothing is quantized, so the output is a copy of the model. It is read again, since
@@ -312,8 +100,8 @@ static bool copy(struct run *run, const char *path, const char *output,
     run->facts.output = output;
     if (!report(run, out, err))
         return false;
-    end_pass(run);
-    if (!read_model(run, path, err) || !open_output(run, output, err) ||
+    stages_end(run);
+    if (!stage_read(run, path, err) || !open_output(run, output, err) ||
         !store_copy(&run->store, run->model, err) || !model_check_files(run->model, err))
         return false;
     return commit(run, *out, err);
@@ -322,11 +110,11 @@ static bool copy(struct run *run, const char *path, const char *output,
 /* A dry run makes the graph, too, to find out how large the output would be. */
 static bool rehearse(struct run *run, struct error *err)
 {
-    if (choices_wanted(&run->options) && !fill(run, err))
+    if (choices_wanted(&run->options) && !stage_fill(run, err))
         return false;
     if (run->again || !has_changed(run))
         return true;
-    if (!emit(run, err))
+    if (!stage_emit(run, err))
         return false;
     run->again = is_too_large(run);
     return true;
@@ -335,12 +123,12 @@ static bool rehearse(struct run *run, struct error *err)
 static bool pass(struct run *run, const char *model, const char *output,
                  struct nibble_report **out, struct error *err)
 {
-    if (!read_model(run, model, err) || !fold(run, err) || !choose(run, err) ||
-        !plan(run, err) || !unfold(run, err))
+    if (!stage_read(run, model, err) || !stage_fold(run, err) ||
+        !stage_choose(run, err) || !stage_plan(run, err) || !stage_unfold(run, err))
         return false;
     if (run->again)
         return true;
-    if (!upgrade(run, err))
+    if (!stage_upgrade(run, err))
         return false;
     if (!output)
         return rehearse(run, err) &&
@@ -370,7 +158,7 @@ static void blame_file(const struct run *run, struct error *err)
 
 static void run_end(struct run *run)
 {
-    end_pass(run);
+    stages_end(run);
     store_close(&run->store);
     report_files_close(run->reports);
     file_close(run->input);
@@ -416,7 +204,7 @@ enum nibble_status nibble_quantize(const char *model, const char *output,
         ok = pass(&run, model, output, &made, &err);
         if (!run.again)
             break;
-        end_pass(&run);
+        stages_end(&run);
     }
     blame_file(&run, &err);
     run_end(&run);
@@ -439,7 +227,7 @@ enum nibble_status nibble_upgrade(const char *model, const char *output, int64_t
     run.storing = options_storing(&run.options);
     if (!output)
         ok = error_set(&err, STATUS_INVALID, "no output is named");
-    if (ok && read_model(&run, model, &err) && model_upgrade(run.model, opset, &err) &&
+    if (ok && stage_read(&run, model, &err) && model_upgrade(run.model, opset, &err) &&
         store_open(&run.store, output, run.model, &run.storing, &err) &&
         store_write(&run.store, run.model, model_size(run.model), &err) &&
         model_check_files(run.model, &err))

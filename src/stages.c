@@ -1,0 +1,179 @@
+/* The stages: what each takes from the run, and what it leaves there. */
+#include "stages.h"
+#include "calibration.h"
+#include "onnx/imports.h"
+#include "options.h"
+#include "plan/depth.h"
+#include "plan/fold.h"
+#include "upgrade/upgrade.h"
+
+static void drop_plan(struct run *run)
+{
+    plan_free(&run->plan);
+    run->tensors = NULL;
+    run->results = NULL;
+}
+
+void stages_end(struct run *run)
+{
+    solutions_free(&run->solutions);
+    drop_plan(run);
+    graph_index_free(&run->index);
+    model_free(run->model);
+    run->model = NULL;
+}
+
+bool stage_read(struct run *run, const char *path, struct error *err)
+{
+    if (!run->input)
+        run->input = options_open_model(&run->options, path, err);
+    run->model = run->input ? model_load(run->input, err) : NULL;
+    if (!run->model)
+        return false;
+    if (run->options.calibration &&
+        !calibration_check(run->options.calibration, run->model, err))
+        return false;
+    if (!store_check_reports(&run->store, run->model, run->reports, err))
+        return false;
+    run->facts.model = path;
+    run->facts.command = run->options.command;
+    run->facts.ir_before = run->model->proto->ir_version;
+    run->facts.opset_before = run->facts.opset_after = model_opset(run->model);
+    return true;
+}
+
+static bool index_graph(struct run *run, struct error *err)
+{
+    graph_index_free(&run->index);
+    return graph_index(run->model, &run->index, err);
+}
+
+bool stage_fold(struct run *run, struct error *err)
+{
+    bool changed;
+    return index_graph(run, err) &&
+           fold_constants(run->model, &run->index, &run->planning, &run->findings,
+                          &changed, err) &&
+           (!changed || index_graph(run, err));
+}
+
+bool stage_choose(struct run *run, struct error *err)
+{
+    const struct choose_input input = {.options = &run->options,
+                                       .model = run->model,
+                                       .index = &run->index,
+                                       .planning = &run->planning,
+                                       .filling = &run->filling,
+                                       .findings = &run->findings};
+    if (!choices_wanted(&run->options) || run->planning.choices)
+        return true;
+    if (!choices_make(&run->choices, &input, err))
+        return false;
+    run->planning.choices = &run->choices.by_key;
+    return true;
+}
+
+bool stage_plan(struct run *run, struct error *err)
+{
+    drop_plan(run);
+    if (!plan_make(run->model, &run->index, &run->planning, &run->plan, err) ||
+        (!run->planning.fixed && !plan_note_fixed(&run->findings, &run->plan, err)))
+        return false;
+    run->planning.fixed = &run->findings.fixed;
+    return true;
+}
+
+bool stage_unfold(struct run *run, struct error *err)
+{
+    for (size_t i = 0; i < run->plan.count; i++) {
+        const struct plan_item *item = &run->plan.items[i];
+        if (!item->quantize &&
+            !plan_note_unfolded(&run->findings, item, &run->again, err))
+            return false;
+    }
+    return true;
+}
+
+/* Raises opset and IR version to what the plan's forms need. */
+static bool raise(struct run *run, int64_t opset, struct error *err)
+{
+    int64_t ir = plan_ir(&run->plan);
+    drop_plan(run);
+    graph_index_free(&run->index);
+    if (run->facts.opset_before < opset) {
+        if (run->options.no_upgrade)
+            return error_set(
+                err, STATUS_UNSUPPORTED,
+                "%s: needs opset %lld and has %lld, and --no-upgrade forbids to "
+                "raise it",
+                run->model->file->path, (long long)opset,
+                (long long)run->facts.opset_before);
+        if (!model_upgrade(run->model,
+                           opset > UPGRADE_TARGET_MIN ? opset : UPGRADE_TARGET_MIN, err))
+            return false;
+    }
+    return model_raise_ir(run->model, ir, err);
+}
+
+bool stage_upgrade(struct run *run, struct error *err)
+{
+    int64_t opset = plan_opset(&run->plan);
+    if (run->plan.quantized == 0)
+        return true;
+    if (run->facts.opset_before > upgrade_opset_max())
+        return error_set(err, STATUS_UNSUPPORTED,
+                         "%s: opset %lld is newer than this nibble, which knows %lld",
+                         run->model->file->path, (long long)run->facts.opset_before,
+                         (long long)upgrade_opset_max());
+    if (!raise(run, opset, err)) {
+        if (err->status == STATUS_UNSUPPORTED &&
+            run->options.decode != NIBBLE_DECODE_PORTABLE)
+            error_append(err, "\n--decode portable needs no higher opset");
+        return false;
+    }
+    run->facts.opset_after = model_opset(run->model);
+    return index_graph(run, err) && stage_plan(run, err);
+}
+
+bool stage_solve(struct run *run, struct error *err)
+{
+    const struct solutions_options solving = {.kernels = run->filling.kernels,
+                                              .threads = run->options.threads,
+                                              .cancel = run->options.cancel};
+    return !run->options.calibration ||
+           calibration_solve(run->options.calibration, &run->plan, &solving, true,
+                             &run->solutions, err);
+}
+
+/* The depth is that of the graph as it was. */
+bool stage_emit(struct run *run, struct error *err)
+{
+    if (run->filling.measure &&
+        !plan_depth(run->model, &run->index, &run->plan, &run->facts.depth, err))
+        return false;
+    return emit_plan(run->model, &run->index, &run->plan, &run->tensors, err);
+}
+
+/* Notes weights that could not be quantized as planned, for the next pass. */
+static bool note_unfit(struct run *run, struct error *err)
+{
+    for (size_t i = 0; i < run->plan.count; i++) {
+        const struct plan_item *item = &run->plan.items[i];
+        const enum quant_fit fit = run->results[i].fit;
+        if (!item->quantize || fit == QUANT_FIT_OK)
+            continue;
+        if (!plan_note(&run->findings, item, fit, err))
+            return false;
+        run->again = true;
+    }
+    return true;
+}
+
+bool stage_fill(struct run *run, struct error *err)
+{
+    run->facts.measured = run->filling.measure;
+    run->facts.calibrated = run->options.calibration != NULL;
+    run->facts.histograms = run->options.histograms;
+    return fill_plan(&run->plan, run->tensors, &run->filling, &run->results, err) &&
+           note_unfit(run, err);
+}
