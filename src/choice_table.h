@@ -18,13 +18,13 @@ struct choice_entry {
 };
 
 struct choice_table {
-    struct nibble_options
-        options;         /* those that it was made with, but for their strings, */
-    char *strings;       /* which are here */
+    /* The options that it was made with. Their strings are copies in `strings`. */
+    struct nibble_options options;
+    char *strings;
     struct arena *arena; /* holds the keys */
     struct plan_choice rows[BUDGET_CHOICES];
-    size_t
-        row_count; /* without FLOAT_CHOICE. The weights' other choices are impossible */
+    /* The number of rows without FLOAT_CHOICE. */
+    size_t row_count;
     struct choice_entry *entries;
     struct budget_weight *weights; /* have the entries' indices */
     struct layout *layouts;        /* of each weight by row; NULL without calibration */

@@ -52,15 +52,10 @@ enum { PAGE_HISTOGRAMS = 10 };
  * the size is garbage. */
 enum { SIZE_LIMIT = 4096 };
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 void nibble_options_init_sized(struct nibble_options *options, size_t size)
 {
     memset(options, 0, size);
-    memcpy(options, &defaults, smaller(size, sizeof defaults));
+    memcpy(options, &defaults, size_min(size, sizeof defaults));
     options->size = size;
 }
 
@@ -102,7 +97,7 @@ bool options_read(const struct nibble_options *given, struct nibble_options *opt
                          "an option is set that nibble %s does not know: the program "
                          "needs a newer nibble",
                          NIBBLE_VERSION);
-    memcpy(options, given, smaller(given->size, sizeof *options));
+    memcpy(options, given, size_min(given->size, sizeof *options));
     options->size = sizeof *options;
     if (options->page && options->histograms == 0)
         options->histograms = PAGE_HISTOGRAMS;

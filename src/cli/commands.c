@@ -12,18 +12,13 @@
 
 /* ---- writing the report ----------------------------------------------- */
 
-bool is_stdout(const char *path)
-{
-    return path && strcmp(path, "-") == 0;
-}
-
 /* The text goes to standard output. If the model goes there, the text goes to standard
  * error. If another report goes there, no text is written. */
 static bool write_text(const struct settings *s, const struct nibble_report *report)
 {
-    if (s->quiet || is_stdout(s->json) || is_stdout(s->page))
+    if (s->quiet || is_standard(s->json) || is_standard(s->page))
         return true;
-    FILE *out = !s->dry_run && is_stdout(s->output) ? stderr : stdout;
+    FILE *out = !s->dry_run && is_standard(s->output) ? stderr : stdout;
     char *text = nibble_report_text(report, terminal_columns(out), s->verbose);
     if (!text)
         message("out of memory while writing the report");
@@ -99,7 +94,8 @@ int command_quantize(const struct settings *s)
     struct nibble_report *report = NULL;
     struct nibble_error error = {0};
     const char *output = s->dry_run ? NULL : s->output;
-    /* Only a page shows it. Reports of the same run in other words stay the same. */
+    /* Only a page shows the command. JSON alone does not depend on how options are
+     * spelled. */
     char *command = options.page ? settings_command(s) : NULL;
     options.command = command;
     enum nibble_status status =

@@ -17,8 +17,6 @@ enum {
  * otherwise EXIT_FAILED. */
 int failed(const struct nibble_error *error);
 
-bool is_stdout(const char *path); /* NULL is not */
-
 /* Prints a message if the folder of `path` does not exist. NULL is fine. */
 bool has_folder(const char *path);
 

@@ -11,7 +11,7 @@
 
 static bool print(const struct settings *s, const struct nibble_comparison *comparison)
 {
-    if (s->quiet || is_stdout(s->json) || is_stdout(s->page))
+    if (s->quiet || is_standard(s->json) || is_standard(s->page))
         return true;
     char *text = nibble_comparison_text(comparison, terminal_columns(stdout));
     if (!text)

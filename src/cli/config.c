@@ -61,14 +61,15 @@ static const struct option_row *row_of_key(const struct config *c, const char *k
     size_t index = option_find(c->settings->command, name);
     if (index < option_count && !option_rows[index].passing)
         return &option_rows[index];
-    const char *near =
-        nearest_name(name, option_count, option_name, c->settings->command);
-    if (index < option_count)
+    if (index < option_count) {
         usage_set(c->usage, "%s: '%s' belongs on the command line, not into a config",
                   c->name, key);
-    else
-        usage_set(c->usage, "%s: there is no option '%s'%s%s%s", c->name, key,
-                  near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+        return NULL;
+    }
+    const char *near =
+        nearest_name(name, option_count, option_name, c->settings->command);
+    usage_set(c->usage, "%s: there is no option '%s'%s%s%s", c->name, key,
+              near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
     return NULL;
 }
 

@@ -30,7 +30,7 @@ static char *read_all(FILE *in)
 
 static char *read_report(const char *path)
 {
-    FILE *in = strcmp(path, "-") == 0 ? stdin : fopen(path, "rbe");
+    FILE *in = is_standard(path) ? stdin : fopen(path, "rbe");
     errno = in ? 0 : errno;
     char *text = in ? read_all(in) : NULL;
     bool failed = !text || ferror(in);

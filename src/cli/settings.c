@@ -40,7 +40,7 @@ static bool same_file(const char *a, const char *b)
            x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-static bool is_standard(const char *name)
+bool is_standard(const char *name)
 {
     return name && strcmp(name, "-") == 0;
 }
@@ -73,7 +73,7 @@ static bool check_report(const struct settings *s, const char *option, const cha
                          struct usage *usage)
 {
     const char *const others[] = {s->model, s->quantized, s->dry_run ? NULL : s->output};
-    if (path && is_standard(path) && is_standard(s->output) && !s->dry_run)
+    if (is_standard(path) && is_standard(s->output) && !s->dry_run)
         return usage_set(usage,
                          "model and report can't both go to standard output: give "
                          "%s FILE or -o FILE",

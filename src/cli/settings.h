@@ -132,6 +132,9 @@ void option_help(const struct option_row *row, const struct settings *settings,
  * command to one of another command. */
 size_t option_find(const struct command *command, const char *name);
 
+/* Whether the name means standard input or output. NULL does not. */
+bool is_standard(const char *name);
+
 /* The names of the command's options, for nearest_name. The context is the command. */
 const char *option_name(size_t index, const void *context);
 

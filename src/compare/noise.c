@@ -34,8 +34,6 @@ static double difference(float a, float b)
     return same ? 0 : (double)a - (double)b;
 }
 
-/* Sums over rows: the order of additions is the same for any size, and errors are small.
- */
 static double noise_straight(const struct array *a, const struct array *b)
 {
     double sum = 0;

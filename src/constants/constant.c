@@ -37,7 +37,7 @@ void constant_set_strides(struct constant *constant)
     }
 }
 
-bool constant_is_packed(const struct constant *constant)
+static bool is_packed(const struct constant *constant)
 {
     struct constant packed = *constant;
     constant_set_strides(&packed);
@@ -140,7 +140,7 @@ void constant_copy(const struct constant *from, uint8_t *out, const ptrdiff_t *s
 bool constant_pack(struct constant *constant, bool scratch, struct error *err)
 {
     struct constant packed = *constant;
-    if (constant_is_packed(constant) || !constant->data) {
+    if (is_packed(constant) || !constant->data) {
         constant_set_strides(constant);
         return true;
     }

@@ -33,9 +33,7 @@ void constant_free(struct constant *constant);
 uint64_t constant_elements(const struct constant *constant);
 uint64_t constant_bytes(const struct constant *constant); /* as raw_data has them */
 size_t constant_width(int data_type); /* the bytes of one element; 0: it has no such */
-void constant_set_strides(struct constant *constant); /* of packed values */
-bool constant_is_packed(const struct constant *constant);
-
+void constant_set_strides(struct constant *constant);
 /* Sets type and dims, and the strides of packed values. There are no values yet. False if
  * the rank or the number of elements is too large. */
 bool constant_shape(struct constant *constant, int data_type, const uint64_t *dims,

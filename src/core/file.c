@@ -1,12 +1,12 @@
 /* Opens and maps input files. Reads none of their bytes but the two that mark gzip. */
 #include "core/file.h"
+#include "core/folder.h"
 #include "core/gzip.h"
 #include "core/temporary.h"
 #include "core/truncation.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -224,23 +224,10 @@ static int open_without_links(int folder, const char *location)
     return fd;
 }
 
-static int open_folder_of(const char *path)
-{
-    char *folder = strdup(path);
-    if (!folder)
-        return -1;
-    char *slash = strrchr(folder, '/');
-    if (slash)
-        slash[slash == folder] = '\0';
-    int fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    free(folder);
-    return fd;
-}
-
 /* Opens external data. Sets errno to EXDEV if the location climbs out of a folder. */
 static int open_beside(const struct file *model, const char *location)
 {
-    int folder = open_folder_of(model->path);
+    int folder = folder_open(model->path);
     int fd = -1;
     if (folder < 0)
         return -1;

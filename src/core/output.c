@@ -8,11 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,7 +45,6 @@ static bool ends_in_gz(const char *path)
 static bool begin_file(struct output *output, struct error *err)
 {
     mode_t mode = output->mode & 07777;
-    temporary_clean(output->path);
     output->target = temporary_beside(output->path, output->mode ? 0600 : 0666,
                                       &output->temporary, err);
     if (output->target < 0)
@@ -112,7 +109,10 @@ static bool begin(struct output *output, struct error *err)
         return begin_stream(output, err);
     output->kind = ends_in_gz(output->path) ? OUTPUT_GZIP : OUTPUT_PLAIN;
     output->mode = exists ? st.st_mode : 0;
-    return (!exists || follow(output, err)) && begin_file(output, err);
+    if (exists && !follow(output, err))
+        return false;
+    temporary_clean(output->path);
+    return begin_file(output, err);
 }
 
 static bool begin_part(struct output *output, struct error *err)
@@ -124,6 +124,7 @@ static bool begin_part(struct output *output, struct error *err)
                              output->path);
         output->mode = S_ISREG(st.st_mode) ? st.st_mode : output->mode;
     }
+    temporary_clean(output->path);
     return begin_file(output, err);
 }
 

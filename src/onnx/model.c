@@ -135,28 +135,12 @@ static bool load(struct model *model, struct error *err)
     return model_tensors(model, attach_payload, &attach);
 }
 
-static bool lies_in(const struct file *file, const uint8_t *data)
-{
-    uintptr_t begin = (uintptr_t)file->data;
-    return (uintptr_t)data >= begin && (uintptr_t)data - begin < file->size;
-}
-
 bool model_check_files(const struct model *model, struct error *err)
 {
     bool ok = file_check(model->file, err);
     for (const struct external *e = model->external; e && ok; e = e->next)
         ok = file_check(e->file, err);
     return ok;
-}
-
-const struct file *model_file_of(const struct model *model, const uint8_t *data)
-{
-    if (lies_in(model->file, data))
-        return model->file;
-    for (const struct external *e = model->external; e; e = e->next)
-        if (lies_in(e->file, data))
-            return e->file;
-    return NULL;
 }
 
 struct model *model_load(const struct file *file, struct error *err)

@@ -30,9 +30,6 @@ void model_free(struct model *model); /* NULL is fine */
  * opened. */
 bool model_check_files(const struct model *model, struct error *err);
 
-/* The file that data lies in; NULL: none, it is in memory. */
-const struct file *model_file_of(const struct model *model, const uint8_t *data);
-
 /* Calls fn for every TensorProto in the message, nested ones included, in the
  * order of their fields. False as soon as a call returns false. */
 typedef bool tensor_fn(void *context, Onnx__TensorProto *tensor);

@@ -20,7 +20,7 @@ struct store_data {
 
 struct store {
     const struct store_options *options;
-    struct model *model; /* what was opened for, or written */
+    struct model *model; /* the one that the output is opened for */
     struct output *output;
     struct store_data *data;
     char *location; /* of tensors in a data file that is named by its contents, or NULL */

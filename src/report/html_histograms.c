@@ -16,6 +16,12 @@ struct bars {
     double first, step, lowest, highest, tallest, sum, beyond;
 };
 
+/* Whether the bar that begins at this code holds values that the grid cuts off. */
+static bool is_beyond(const struct bars *bars, double at)
+{
+    return at + bars->step <= bars->lowest - 0.5 || at >= bars->highest + 0.5;
+}
+
 static bool read_bars(const cJSON *weight, struct bars *bars)
 {
     const cJSON *histogram = json_get(weight, "histogram"), *item;
@@ -32,7 +38,7 @@ static bool read_bars(const cJSON *weight, struct bars *bars)
         bars->count++;
         bars->sum += n;
         bars->tallest = fmax(bars->tallest, n);
-        if (at + bars->step <= bars->lowest - 0.5 || at >= bars->highest + 0.5)
+        if (is_beyond(bars, at))
             bars->beyond += n;
         at += bars->step;
     }
@@ -67,10 +73,9 @@ static void put_bars(struct html *html, const struct bars *bars)
     cJSON_ArrayForEach(item, bars->counts)
     {
         double height = (BASE - TOP) * item->valuedouble / bars->tallest;
-        bool beyond = at + bars->step <= bars->lowest - 0.5 || at >= bars->highest + 0.5;
         if (height > 0)
             html_put(html, "<rect class=%s x=%.0f y=%.0f width=%.0f height=%.0f />",
-                     beyond ? "clip" : "bar", x_of(bars, at) + GAP,
+                     is_beyond(bars, at) ? "clip" : "bar", x_of(bars, at) + GAP,
                      BASE - fmax(height, 5), fmax(width - 2 * GAP, 5), fmax(height, 5));
         at += bars->step;
     }

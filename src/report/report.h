@@ -14,7 +14,6 @@ struct report_facts {
     int64_t ir_before;
     int64_t opset_before;
     int64_t opset_after;
-    uint64_t bytes_after;
     size_t codes_stored; /* weights whose QuantizeLinear was computed */
     bool measured;       /* the results hold errors */
     bool calibrated;

@@ -11,8 +11,8 @@ bool report_files_open(struct output *files[STORE_REPORTS],
                        const struct nibble_options *options, struct error *err);
 bool report_files_any(struct output *const files[STORE_REPORTS]);
 
-/* Makes the files durable under temporary names. `json` is the report. NULL means that
- * memory ran out. */
+/* Makes the files durable under temporary names. `json` is the report. If it
+ * is NULL, memory ran out, and the error says so. */
 bool report_files_prepare(struct output *const files[STORE_REPORTS], const char *json,
                           struct error *err);
 
