@@ -43,13 +43,6 @@ void evaluator_reset(struct evaluator *e)
     e->codes = e->real = (struct source){.name = "", .type = ""};
 }
 
-struct value *input_value(const struct scope *scope, const Onnx__NodeProto *node,
-                          size_t index)
-{
-    const char *name = node_input(node, index);
-    return *name ? scope_find(scope, name) : NULL;
-}
-
 /* ---- which values are constants -------------------------------------- */
 
 bool evaluate_is_fixed(const struct evaluator *e, const struct value *value)

@@ -75,13 +75,11 @@ bool evaluate_array(struct evaluator *e, const struct value *value, struct array
 bool evaluate_tensor(struct evaluator *e, const char *name,
                      const Onnx__TensorProto *tensor, struct constant *out);
 
-/* Input `index` of a node in a scope. NULL, and false, if it is left out. */
-struct value *input_value(const struct scope *scope, const Onnx__NodeProto *node,
-                          size_t index);
+/* The value of input `index` of a node in a scope. False if it is left out. */
 bool evaluate_input(struct evaluator *e, const struct scope *scope,
                     const Onnx__NodeProto *node, size_t index, struct array *out);
 
-/* What is left of an element type's name where codes of so many bits are packed in it. */
+/* The element type to report: "uint4" if two codes share an element of the source. */
 const char *packed_type(const struct source *codes, uint64_t elements);
 
 /* An operator on constants: makes `out` from the node's inputs. */

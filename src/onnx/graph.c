@@ -24,6 +24,23 @@ struct value *scope_find(const struct scope *scope, const char *name)
     return NULL;
 }
 
+static struct value *find_given(const struct scope *scope, const char *name)
+{
+    return *name ? scope_find(scope, name) : NULL;
+}
+
+struct value *input_value(const struct scope *scope, const Onnx__NodeProto *node,
+                          size_t index)
+{
+    return find_given(scope, node_input(node, index));
+}
+
+struct value *output_value(const struct scope *scope, const Onnx__NodeProto *node,
+                           size_t index)
+{
+    return find_given(scope, node_output(node, index));
+}
+
 /* ---- definitions ---------------------------------------------------- */
 
 static struct value *define(struct index_builder *b, struct scope *scope,

@@ -68,4 +68,10 @@ Onnx__TensorProto *value_constant(const struct value *value);
 /* The value that a name means in a scope. NULL if nothing defines it. */
 struct value *scope_find(const struct scope *scope, const char *name);
 
+/* An input or output of a node in this scope. NULL if it is left out. */
+struct value *input_value(const struct scope *scope, const Onnx__NodeProto *node,
+                          size_t index);
+struct value *output_value(const struct scope *scope, const Onnx__NodeProto *node,
+                           size_t index);
+
 #endif

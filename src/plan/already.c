@@ -62,19 +62,6 @@ static bool passes_on(const Onnx__NodeProto *node, size_t input)
     return node_is(node, "Concat");
 }
 
-static const struct value *operand(const struct scope *scope, const Onnx__NodeProto *node,
-                                   size_t input)
-{
-    const char *name = node_input(node, input);
-    return *name ? scope_find(scope, name) : NULL;
-}
-
-static const struct value *result(const struct use *use)
-{
-    const char *name = node_output(use->node, 0);
-    return *name ? scope_find(use->scope, name) : NULL;
-}
-
 /* The constant that a value comes from. Operators that only pass values on are looked
  * through, and so is Sub, which subtracts a zero point. *cast says whether a Cast was
  * among them. */
@@ -88,7 +75,7 @@ static const Onnx__TensorProto *origin(const struct value *value, bool *cast)
         if (!passes_on(value->node, 0) && !node_is(value->node, "Sub"))
             return NULL;
         *cast |= node_is(value->node, "Cast");
-        value = operand(value->scope, value->node, 0);
+        value = input_value(value->scope, value->node, 0);
     }
     return NULL;
 }
@@ -116,7 +103,7 @@ static bool meets_codes(const struct use *use)
     bool cast;
     if (!node_is(use->node, "Mul") && !node_is(use->node, "Sub"))
         return false;
-    return code_bits(origin(operand(use->scope, use->node, 1 - use->input), &cast)) &&
+    return code_bits(origin(input_value(use->scope, use->node, 1 - use->input), &cast)) &&
            cast;
 }
 
@@ -132,7 +119,8 @@ static bool leads_to_codes(const struct value *value, int *left)
             continue;
         if (use->input < 2 && meets_codes(use))
             return true;
-        if (passes_on(use->node, use->input) && leads_to_codes(result(use), left))
+        if (passes_on(use->node, use->input) &&
+            leads_to_codes(output_value(use->scope, use->node, 0), left))
             return true;
     }
     return false;
@@ -170,10 +158,10 @@ static bool ends_in_scales(const struct use *use, struct trail *trail)
 {
     bool cast;
     const Onnx__TensorProto *scales =
-        origin(operand(use->scope, use->node, 1 - use->input), &cast);
+        origin(input_value(use->scope, use->node, 1 - use->input), &cast);
     if (!scales || !data_type_is_float(scales->data_type))
         return false;
-    if (!goes_to(result(use), "Floor"))
+    if (!goes_to(output_value(use->scope, use->node, 0), "Floor"))
         return true;
     trail->halves = true;
     return false;
@@ -193,7 +181,7 @@ static bool follow_use(const struct use *use, struct trail *trail)
         return false;
     trail->cast |= node_is(use->node, "Cast");
     trail->gathered |= node_is(use->node, "Gather");
-    return follow_codes(result(use), trail);
+    return follow_codes(output_value(use->scope, use->node, 0), trail);
 }
 
 static bool follow_codes(const struct value *value, struct trail *trail)

@@ -10,13 +10,6 @@ enum { BANK_STEPS = 8 }; /* the most nodes between Gather and MatMul */
 
 /* ---- indices --------------------------------------------------------- */
 
-static const struct value *operand(const struct scope *scope, const Onnx__NodeProto *node,
-                                   size_t input)
-{
-    const char *name = node_input(node, input);
-    return *name ? scope_find(scope, name) : NULL;
-}
-
 /* The last of the integers of a tensor. False if there is none, or it is not known. */
 static bool last_int(const Onnx__TensorProto *tensor, int64_t *last)
 {
@@ -39,7 +32,7 @@ static bool last_int(const Onnx__TensorProto *tensor, int64_t *last)
 static bool adds_last_axis(const struct value *value)
 {
     const Onnx__AttributeProto *axes = node_attribute(value->node, "axes");
-    const struct value *list = operand(value->scope, value->node, 1);
+    const struct value *list = input_value(value->scope, value->node, 1);
     int64_t last;
     if (node_is(value->node, "Unsqueeze")) {
         if (axes)
@@ -52,7 +45,7 @@ static bool adds_last_axis(const struct value *value)
 
 bool bank_takes_rows(const struct use *use)
 {
-    const struct value *indices = operand(use->scope, use->node, 1);
+    const struct value *indices = input_value(use->scope, use->node, 1);
     const Onnx__TensorProto *tensor = indices ? value_constant(indices) : NULL;
     if (!indices || node_int(use->node, "batch_dims", 0) != 0)
         return false;
@@ -106,8 +99,7 @@ static bool sums_over_last(const struct use *use)
             return einsum_sums_last(use) != swapped;
         if (i > 0 && node_is(use->node, "Transpose"))
             swapped ^= swaps_last(use->node);
-        const char *name = node_output(use->node, 0);
-        const struct value *value = *name ? scope_find(use->scope, name) : NULL;
+        const struct value *value = output_value(use->scope, use->node, 0);
         use = value ? value->uses : NULL;
     }
     return true;

@@ -72,8 +72,8 @@ static bool is_plain_transpose(const struct value *value)
 static bool goes_on(struct folder *f, const struct use *use)
 {
     struct constant constant;
-    const char *name = use->node ? node_output(use->node, 0) : "";
-    const struct value *output = *name ? scope_find(use->scope, name) : NULL;
+    const struct value *output =
+        use->node ? output_value(use->scope, use->node, 0) : NULL;
     evaluator_reset(&f->evaluator);
     return output && output->uses && evaluate_shape_of(&f->evaluator, output, &constant);
 }

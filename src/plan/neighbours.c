@@ -48,18 +48,11 @@ static bool beyond(const struct neighbour_search *search, const struct scope *sc
     return scope->function && search->index->quantizes;
 }
 
-static struct value *operand(const struct scope *scope, const Onnx__NodeProto *node,
-                             size_t input)
-{
-    const char *name = node_input(node, input);
-    return *name ? scope_find(scope, name) : NULL;
-}
-
 /* The other input of arithmetic with a constant; NULL if neither input is constant. */
 static struct value *beside_constant(const struct scope *scope,
                                      const Onnx__NodeProto *node)
 {
-    struct value *a = operand(scope, node, 0), *b = operand(scope, node, 1);
+    struct value *a = input_value(scope, node, 0), *b = input_value(scope, node, 1);
     if (b && value_constant(b))
         return a;
     return a && value_constant(a) ? b : NULL;
@@ -72,7 +65,7 @@ static bool comes_quantized(struct neighbour_search *search, const struct value 
         if (is_named(value->node, "DequantizeLinear") || search->left-- == 0)
             return true;
         if (IS_ONE_OF(value->node, moving_ops))
-            value = operand(scope, value->node, 0);
+            value = input_value(scope, value->node, 0);
         else if (IS_ONE_OF(value->node, arithmetic_ops))
             value = beside_constant(scope, value->node);
         else
@@ -117,7 +110,7 @@ static bool is_int8(const struct value *value, const char *op_type)
 {
     if (value->kind != VALUE_NODE || !node_is(value->node, op_type))
         return false;
-    const struct value *zero = operand(value->scope, value->node, 2);
+    const struct value *zero = input_value(value->scope, value->node, 2);
     const Onnx__TensorProto *tensor = zero ? value_constant(zero) : NULL;
     return tensor && tensor->data_type == DATA_INT8;
 }
@@ -149,10 +142,10 @@ static bool is_moved_past(const struct use *use)
 
 static bool is_moved_before(const struct value *quantized)
 {
-    const struct value *from = operand(quantized->scope, quantized->node, 0);
+    const struct value *from = input_value(quantized->scope, quantized->node, 0);
     if (!from || from->kind != VALUE_NODE)
         return false;
-    const struct value *before = operand(from->scope, from->node, 0);
+    const struct value *before = input_value(from->scope, from->node, 0);
     bool made = before && before->kind == VALUE_NODE;
     if (node_is(from->node, "Add"))
         return made && node_is(before->node, "MatMul");
@@ -197,7 +190,7 @@ enum integer neighbours_integer(const struct graph_index *index, const struct us
         const struct joined *row = &joined[i];
         if (row->weight != use->input || !node_is(use->node, row->op_type))
             continue;
-        const struct value *other = operand(use->scope, use->node, row->other);
+        const struct value *other = input_value(use->scope, use->node, row->other);
         bool quantized =
             comes_quantized(&search, other) ||
             (index->quantizes && goes_quantized(&search, use->scope, use->node));

@@ -176,8 +176,7 @@ static const struct plan_unfolded *find_unfolded(struct planner *p,
         if (!use->node || !fold_can_pass(use->node) || (*left)-- <= 0)
             continue;
         for (size_t i = 0; i < use->node->n_output && !found; i++) {
-            const char *name = node_output(use->node, i);
-            const struct value *output = *name ? scope_find(use->scope, name) : NULL;
+            const struct value *output = output_value(use->scope, use->node, i);
             if (output && !(found = look_up(p, map, output)))
                 found = find_unfolded(p, output, left);
         }
@@ -222,8 +221,7 @@ static const Onnx__NodeProto *find_barrier(struct evaluator *e, const struct val
     for (const struct use *use = value->uses; use && !found; use = use->next) {
         if (!use->node || (*left)-- <= 0 || !is_computed(e, use))
             continue;
-        const char *name = node_output(use->node, 0);
-        const struct value *output = *name ? scope_find(use->scope, name) : NULL;
+        const struct value *output = output_value(use->scope, use->node, 0);
         if (!fold_can_pass(use->node))
             found = use->node;
         else if (output)

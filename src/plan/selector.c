@@ -109,8 +109,7 @@ static bool makes_output(const struct use *use)
 {
     enum { FINISHING_MAX = 8 };
     for (int i = 0; i < FINISHING_MAX; i++) {
-        const char *name = node_output(use->node, 0);
-        const struct value *value = *name ? scope_find(use->scope, name) : NULL;
+        const struct value *value = output_value(use->scope, use->node, 0);
         if (!value || value->use_count != 1)
             return false;
         use = value->uses;
@@ -155,7 +154,7 @@ static bool search_outputs(struct search *search, const struct use *use)
         const char *name = node_output(use->node, i);
         if (selector->kind == SELECT_NAME && *name && matches_text(selector, name))
             return true;
-        const struct value *value = *name ? scope_find(use->scope, name) : NULL;
+        const struct value *value = output_value(use->scope, use->node, i);
         for (const struct use *next = value ? value->uses : NULL; next; next = next->next)
             if (search_use(search, next))
                 return true;
