@@ -85,7 +85,8 @@ static bool is_too_large(struct run *run)
 static bool write(struct run *run, const char *output, struct error *err)
 {
     run->facts.output = output;
-    if (!open_output(run, output, err) || !stage_solve(run, err) || !stage_emit(run, err))
+    if (!open_output(run, output, err) || !stage_solve(run, err) ||
+        !stage_depth(run, err) || !stage_emit(run, err))
         return false;
     run->again = is_too_large(run);
     return run->again ||
@@ -110,11 +111,12 @@ static bool copy(struct run *run, const char *path, const char *output,
 /* A dry run makes the graph, too, to find out how large the output would be. */
 static bool rehearse(struct run *run, struct error *err)
 {
-    if (choices_wanted(&run->options) && !stage_fill(run, err))
+    bool measured = choices_wanted(&run->options);
+    if (measured && !stage_fill(run, err))
         return false;
     if (run->again || !has_changed(run))
         return true;
-    if (!stage_emit(run, err))
+    if ((measured && !stage_depth(run, err)) || !stage_emit(run, err))
         return false;
     run->again = is_too_large(run);
     return true;

@@ -145,12 +145,14 @@ bool stage_solve(struct run *run, struct error *err)
                              &run->solutions, err);
 }
 
-/* The depth is that of the graph as it was. */
+bool stage_depth(struct run *run, struct error *err)
+{
+    return !run->filling.measure || run->options.calibration ||
+           plan_depth(run->model, &run->index, &run->plan, &run->facts.depth, err);
+}
+
 bool stage_emit(struct run *run, struct error *err)
 {
-    if (run->filling.measure &&
-        !plan_depth(run->model, &run->index, &run->plan, &run->facts.depth, err))
-        return false;
     return emit_plan(run->model, &run->index, &run->plan, &run->tensors, err);
 }
 

@@ -53,6 +53,10 @@ bool stage_upgrade(struct run *run, struct error *err);
 
 /* Solves for codes that suit the activations, if these are known. */
 bool stage_solve(struct run *run, struct error *err);
+
+/* Finds the depth of the graph, which the report's estimate wants. It is that of the
+ * graph before stage_emit. */
+bool stage_depth(struct run *run, struct error *err);
 bool stage_emit(struct run *run, struct error *err);
 
 /* Sets `again` if weights could not be quantized as planned. If nothing was emitted, this

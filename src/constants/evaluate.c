@@ -14,7 +14,7 @@ void evaluator_init(struct evaluator *e, struct model *model,
 {
     /* Two codes lie in a byte, and padding may double them. */
     uint64_t limit = model->bytes < UINT64_MAX / 64 ? 4 * model->bytes : UINT64_MAX / 16;
-    *e = (struct evaluator){.model = model, .index = index, .err = err, .decodes = true};
+    *e = (struct evaluator){.model = model, .index = index, .err = err};
     e->limit = limit > LIMIT_MIN ? limit : LIMIT_MIN;
     evaluator_reset(e);
 }
@@ -23,8 +23,7 @@ bool evaluator_begin(struct evaluator *e, struct model *model,
                      const struct graph_index *index, struct error *err)
 {
     evaluator_init(e, model, index, err);
-    e->decodes = false;
-    e->scratch = true;
+    e->stores = true;
     e->known = calloc(index->value_count + 1, sizeof *e->known);
     return e->known || error_memory(err);
 }
@@ -160,7 +159,7 @@ static bool unpack_codes(struct evaluator *e, const struct payload *payload,
     unsigned mask = (1u << bits) - 1, top = 1u << (bits - 1);
     bool is_signed = out->data_type == DATA_INT4 || out->data_type == DATA_INT2;
     uint64_t count = constant_elements(out);
-    if (!constant_make(out, e->scratch, e->err))
+    if (!constant_make(out, e->stores, e->err))
         return false;
     uint8_t *to = (uint8_t *)(uintptr_t)out->data;
     for (uint64_t i = 0; i < count; i++) {
@@ -228,7 +227,7 @@ static bool compute(struct evaluator *e, const struct value *value, struct const
     if (tensor)
         return evaluate_tensor(e, value->name, tensor, out);
     evaluate_fn *fn = value->kind == VALUE_NODE ? evaluate_operator(value->node) : NULL;
-    if (!fn || (!e->decodes && evaluate_is_decoder(value->node)))
+    if (!fn || (e->stores && evaluate_is_decoder(value->node)))
         return false;
     struct node_call call = {e, value->scope, value->node, output_index(value)};
     e->depth++;
@@ -255,8 +254,10 @@ static bool find_known(struct evaluator *e, const struct value *value,
         *kept = *out;
         *known = kept;
     }
+    if (*known == &not_constant)
+        return false;
     *out = **known;
-    return *known != &not_constant;
+    return true;
 }
 
 bool evaluate(struct evaluator *e, const struct value *value, struct constant *out)

@@ -27,9 +27,11 @@ struct evaluator {
     uint64_t limit; /* of the elements of one value */
     unsigned steps; /* how many nodes may still be looked at */
     unsigned depth; /* how many nodes the present value is behind */
-    bool decodes;   /* codes are turned into numbers, too */
-    bool scratch;   /* large values go to temporary files */
     bool dry;       /* only dims and types are found out */
+
+    /* For weights that are to be quantized: codes stay codes, and large values go to
+     * temporary files. */
+    bool stores;
 
     /* Dry results by the number of the value, or NULL. They are kept in the model's
      * arena. */

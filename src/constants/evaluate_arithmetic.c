@@ -142,7 +142,7 @@ static bool cast(struct node_call *c, struct constant *out, int to)
     const char *name = data_type_name(to);
     bool number = data_type_is_float(to) || to == DATA_BOOL || *name == 'i' ||
                   (*name == 'u' && data_type_bits(to) > 0);
-    if (!number || (code && !c->e->decodes))
+    if (!number || (code && c->e->stores))
         return false;
     return to == out->data_type || map_values(c, out, to, map_cast, &to);
 }

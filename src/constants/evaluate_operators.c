@@ -1,6 +1,7 @@
 /* The table of operators on constants, and what they share. Each gives what ONNX says,
  * rounded once to the type of the result. */
 #include "constants/evaluate_operators.h"
+#include "core/sizes.h"
 #include "onnx/node.h"
 
 #include <stdlib.h>
@@ -20,16 +21,14 @@ bool call_input(struct node_call *c, size_t index, struct constant *out)
 
 bool call_array(struct node_call *c, size_t index, struct array *out)
 {
-    const struct value *value = input_value(c->scope, c->node, index);
-    *out = (struct array){0};
-    return value && evaluate_array(c->e, value, out);
+    return evaluate_input(c->e, c->scope, c->node, index, out);
 }
 
 bool call_make(struct node_call *c, struct constant *out, int data_type,
                const uint64_t *dims, size_t rank)
 {
     return constant_shape(out, data_type, dims, rank, c->e->limit) &&
-           (c->e->dry || constant_make(out, c->e->scratch, c->e->err));
+           (c->e->dry || constant_make(out, c->e->stores, c->e->err));
 }
 
 bool call_give(struct node_call *c, struct constant *out, int data_type,
@@ -207,8 +206,8 @@ evaluate_fn *evaluate_operator(const Onnx__NodeProto *node)
         return evaluate_dequantize_linear;
     if (is_encoder(node))
         return evaluate_quantize_linear;
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (name_is(type, table[i].type) && domain_is_standard(node->domain))
+    for (size_t i = 0; i < COUNT_OF(table) && domain_is_standard(node->domain); i++)
+        if (name_is(type, table[i].type))
             return table[i].fn;
     return NULL;
 }

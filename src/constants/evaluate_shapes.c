@@ -17,7 +17,7 @@ static bool set_dims(struct node_call *c, struct constant *out, const uint64_t *
     struct constant shaped;
     if (!constant_shape(&shaped, out->data_type, dims, rank, c->e->limit) ||
         constant_elements(&shaped) != constant_elements(out) ||
-        !constant_pack(out, c->e->scratch, c->e->err))
+        !constant_pack(out, c->e->stores, c->e->err))
         return false;
     memcpy(out->dims, shaped.dims, sizeof out->dims);
     out->rank = rank;

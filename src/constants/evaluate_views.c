@@ -233,7 +233,7 @@ bool evaluate_tile(struct node_call *c, struct constant *out)
     if (!ok || !constant_shape(&shaped, out->data_type, dims, rank, c->e->limit))
         return false;
     *out = view;
-    if (!constant_pack(out, c->e->scratch, c->e->err))
+    if (!constant_pack(out, c->e->stores, c->e->err))
         return false;
     memcpy(out->dims, dims, sizeof dims);
     out->rank = rank;

@@ -354,8 +354,8 @@ static bool fold_values(struct folder *f)
 {
     for (struct value *value = f->index->values; value; value = value->next) {
         if (value->kind != VALUE_NODE || value->is_ambiguous || !value->uses ||
-            !fold_can_pass(value->node) || value_constant(value) ||
-            edit_of_value(&f->edits, value)->moved_uses > 0)
+            edit_of_value(&f->edits, value)->moved_uses > 0 ||
+            !fold_can_pass(value->node) || value_constant(value))
             continue;
         struct value *from =
             node_is(value->node, "Identity") ? direct_source(value) : NULL;

@@ -8,12 +8,13 @@
 static bool is_shape_of_weight(const struct evaluator *e, const struct value *value,
                                uint64_t min_elements)
 {
+    if (!node_is(value->node, "Shape") && !node_is(value->node, "Size"))
+        return false;
     const struct value *of = input_value(value->scope, value->node, 0);
     const Onnx__TensorProto *tensor =
         of && evaluate_is_fixed(e, of) ? value_constant(of) : NULL;
     uint64_t elements;
-    return (node_is(value->node, "Shape") || node_is(value->node, "Size")) && tensor &&
-           data_type_is_float(tensor->data_type) && tensor->n_dims >= 2 &&
+    return tensor && data_type_is_float(tensor->data_type) && tensor->n_dims >= 2 &&
            tensor_elements(tensor, &elements) && elements >= min_elements;
 }
 

@@ -15,8 +15,9 @@ struct weight_operator {
     enum consumer consumer;
     bool cut;
     const char *transposed; /* the attribute that swaps the two axes */
-    void (*adjust)(const struct use *use, const int64_t *dims, size_t rank,
-                   struct layout *layout);
+    /* Returns NULL, or why this weight stays float. */
+    const char *(*adjust)(const struct use *use, const int64_t *dims, size_t rank,
+                          struct layout *layout);
 };
 
 /* ---- what rows can't say -------------------------------------------- */
@@ -40,13 +41,14 @@ static bool is_before_activation(const struct use *use)
 }
 
 /* ONNX Runtime fuses weights of rank 2 only. */
-static void adjust_matmul(const struct use *use, const int64_t *dims, size_t rank,
-                          struct layout *layout)
+static const char *adjust_matmul(const struct use *use, const int64_t *dims, size_t rank,
+                                 struct layout *layout)
 {
     (void)dims;
     layout->activated = is_before_activation(use);
     if (rank != 2)
         layout->consumer = CONSUMER_PLAIN;
+    return NULL;
 }
 
 /* ONNX Runtime fuses a Gemm without bias, or with one constant number for each channel.
@@ -63,8 +65,8 @@ static bool has_plain_bias(const struct use *use, int64_t channels, struct layou
     return layout->bias_unknown;
 }
 
-static void adjust_gemm(const struct use *use, const int64_t *dims, size_t rank,
-                        struct layout *layout)
+static const char *adjust_gemm(const struct use *use, const int64_t *dims, size_t rank,
+                               struct layout *layout)
 {
     const Onnx__NodeProto *node = use->node;
     (void)rank;
@@ -74,21 +76,23 @@ static void adjust_gemm(const struct use *use, const int64_t *dims, size_t rank,
     if (scaled || node_int(node, "transA", 0) != 0 ||
         !has_plain_bias(use, dims[layout->channel], layout))
         layout->consumer = CONSUMER_PLAIN;
+    return NULL;
 }
 
 /* In a depthwise ConvTranspose, [C, 1, ...], the channels are on axis 0. */
-static void adjust_conv_transpose(const struct use *use, const int64_t *dims, size_t rank,
-                                  struct layout *layout)
+static const char *adjust_conv_transpose(const struct use *use, const int64_t *dims,
+                                         size_t rank, struct layout *layout)
 {
     (void)rank;
     if (node_int(use->node, "group", 1) == dims[0] && dims[0] > 1)
         *layout = (struct layout){.channel = 0, .reduction = 1};
+    return NULL;
 }
 
 /* Rows of a matrix are looked up. A stack of matrices is a bank, of which whole matrices
  * are looked up. Otherwise the weight is decoded. */
-static void adjust_gather(const struct use *use, const int64_t *dims, size_t rank,
-                          struct layout *layout)
+static const char *adjust_gather(const struct use *use, const int64_t *dims, size_t rank,
+                                 struct layout *layout)
 {
     int64_t axis = node_int(use->node, "axis", 0);
     if (axis < 0)
@@ -97,16 +101,18 @@ static void adjust_gather(const struct use *use, const int64_t *dims, size_t ran
         layout->consumer = CONSUMER_PLAIN;
     else if (rank > 2)
         bank_layout(use, dims, rank, layout);
+    return NULL;
 }
 
 /* GatherND with one coordinate for each index is a Gather of axis 0. */
-static void adjust_gather_nd(const struct use *use, const int64_t *dims, size_t rank,
-                             struct layout *layout)
+static const char *adjust_gather_nd(const struct use *use, const int64_t *dims,
+                                    size_t rank, struct layout *layout)
 {
     if (!bank_takes_rows(use))
         layout->consumer = CONSUMER_PLAIN;
     else if (rank > 2)
         bank_layout(use, dims, rank, layout);
+    return NULL;
 }
 
 /* Whether all elements are along one axis. */
@@ -119,41 +125,43 @@ static bool is_vector(const int64_t *dims, size_t rank)
 }
 
 /* A learned table that is added to activations, or cut. Each of its rows has a scale. */
-static void adjust_table(const struct use *use, const int64_t *dims, size_t rank,
-                         struct layout *layout)
+static const char *adjust_table(const struct use *use, const int64_t *dims, size_t rank,
+                                struct layout *layout)
 {
     (void)use;
-    (void)dims;
-    (void)rank;
+    if (is_vector(dims, rank))
+        return "biases and other vectors stay float";
     layout->span = true;
+    return NULL;
 }
 
 /* [directions, gates x hidden, input]: a channel is a row of one direction. */
-static void adjust_recurrent(const struct use *use, const int64_t *dims, size_t rank,
-                             struct layout *layout)
+static const char *adjust_recurrent(const struct use *use, const int64_t *dims,
+                                    size_t rank, struct layout *layout)
 {
     (void)use;
     (void)rank;
     layout->span = dims[0] > 1;
+    return NULL;
 }
 
 /* Finds the axes by the letters of the operand. An axis that the output keeps is a
  * channel; an axis that it lacks is summed over. If the equation is unclear, the last two
  * axes stay. */
-static void adjust_einsum(const struct use *use, const int64_t *dims, size_t rank,
-                          struct layout *layout)
+static const char *adjust_einsum(const struct use *use, const int64_t *dims, size_t rank,
+                                 struct layout *layout)
 {
     const Onnx__AttributeProto *equation = node_attribute(use->node, "equation");
     (void)dims;
     if (!equation || !equation->s.data || memchr(equation->s.data, '.', equation->s.len))
-        return;
+        return NULL;
     const char *at = (const char *)equation->s.data, *end = at + equation->s.len;
     const char *output = NULL;
     for (const char *p = at; p + 1 < end && !output; p++)
         if (p[0] == '-' && p[1] == '>')
             output = p + 2;
     if (!output)
-        return;
+        return NULL;
     size_t operand = 0, axis = 0;
     for (; at < output - 2 && operand <= use->input; at++) {
         operand += *at == ',';
@@ -166,6 +174,7 @@ static void adjust_einsum(const struct use *use, const int64_t *dims, size_t ran
     }
     if (layout->channel == layout->reduction)
         layout->reduction = layout->channel == 0 ? rank - 1 : 0;
+    return NULL;
 }
 
 /* ---- the table ------------------------------------------------------ */
@@ -283,8 +292,8 @@ static const char *say(const char *message)
 struct layout_search {
     struct arena *arena;
     const struct graph_index *index;
-    unsigned depth,
-        left; /* the number of bodies around it, and of uses that it may still look at */
+    unsigned depth; /* the number of bodies around it */
+    unsigned left;  /* of uses that it may still look at */
 };
 
 enum { SEARCH_DEPTH = 32, SEARCH_USES = 10000 };
@@ -296,8 +305,6 @@ static const char *row_layout(struct layout_search *search,
     if (rank < row->rank_min || rank > row->rank_max)
         return say(
             arena_printf(search->arena, "rank %zu does not suit %s", rank, row->op_type));
-    if (row->adjust == adjust_table && is_vector(dims, rank))
-        return "biases and other vectors stay float";
     *layout = (struct layout){.channel = axis_of(row->channel, rank),
                               .reduction = axis_of(row->reduction, rank),
                               .cut = row->cut,
@@ -307,10 +314,8 @@ static const char *row_layout(struct layout_search *search,
         layout->channel = layout->reduction;
         layout->reduction = channel;
     }
-    if (row->adjust)
-        row->adjust(use, dims, rank, layout);
     layout->integer = neighbours_integer(search->index, use, rank);
-    return NULL;
+    return row->adjust ? row->adjust(use, dims, rank, layout) : NULL;
 }
 
 static const char *find_layout(struct layout_search *search, const struct use *use,
