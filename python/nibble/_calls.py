@@ -10,7 +10,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Callable, Literal, TypeVar, Union, overload
 
 from . import _config, _library, _models, _options
-from ._files import write_report
+from ._files import check_report, write_report
 from ._work import Progress, Work
 from .errors import NibbleWarning, OptionError
 from .report import Report
@@ -201,6 +201,7 @@ def quantize(
         )
         return Driver(source, target, asked, work, _quantize).run()
 
+    _check_page(keywords, (model, output))
     result, report = _run(model, kind, output, call, progress)
     given = {
         "data": data,
@@ -210,7 +211,8 @@ def quantize(
         "sequential": sequential,
         "seed": seed or None,
     }
-    report = report._made_by(_options.command(model, output, {**given, **keywords}))
+    if keywords.get("report") is not None:
+        report = report._made_by(_options.command(model, output, {**given, **keywords}))
     _write_page(report, keywords, (model, output))
     _warn(report)
     if output is not None:
@@ -232,6 +234,7 @@ def inspect(
     def call(source: str, _target: str, work: Work[Any]) -> Report:
         return _quantize(source, None, made, work)
 
+    _check_page(keywords, (model,))
     report: Report = _run(model, kind, "", call, progress)[1]
     _write_page(report, keywords, (model,))
     return report
@@ -372,12 +375,19 @@ def _run(
     return work.run()
 
 
+def _paths(models: Sequence[Any]) -> list[str]:
+    return [os.fspath(model) for model in models if isinstance(model, (str, os.PathLike))]
+
+
+def _check_page(options: Mapping[str, Any], models: Sequence[Any]) -> None:
+    if options.get("report") is not None:
+        check_report(os.fspath(options["report"]), _paths(models), "report")
+
+
 def _write_page(report: Report, options: Mapping[str, Any], models: Sequence[Any]) -> None:
-    path = options.get("report")
-    if path is None:
-        return
-    files = [os.fspath(model) for model in models if isinstance(model, (str, os.PathLike))]
-    write_report(os.fspath(path), report.to_html() + "\n", files, "report")
+    if options.get("report") is not None:
+        page = report.to_html() + "\n"
+        write_report(os.fspath(options["report"]), page, _paths(models), "report")
 
 
 def _warn(report: Report) -> None:

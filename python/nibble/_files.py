@@ -38,17 +38,25 @@ def _place(path: str) -> tuple[object, ...]:
     return (found.st_dev, found.st_ino)
 
 
-def write_report(path: str, text: str, models: Iterable[str], option: str = "--json") -> None:
-    """Replaces a file in one rename. Refuses to replace a model or its data. "-" is standard
-    output."""
+def check_report(path: str, models: Iterable[str], option: str) -> None:
+    """Refuses a report that would replace a model or its data. Call it before the work, and
+    again before the report is written: by then the output has its data."""
     if path == "-":
-        print(text, end="")
         return
     files = [name for model in models for name in (model, *data_files(model))]
     if _place(path) in map(_place, files):
         raise OptionError(
             f"{option} would replace {path}, a file of a model: name another file"
         )
+
+
+def write_report(path: str, text: str, models: Iterable[str], option: str = "--json") -> None:
+    """Replaces a file in one rename. Refuses to replace a model or its data. "-" is standard
+    output."""
+    check_report(path, models, option)
+    if path == "-":
+        print(text, end="")
+        return
     path = os.path.realpath(path)
     if os.path.exists(path) and not os.path.isfile(path):
         with open(path, "w", encoding="utf-8") as stream:  # a pipe or a device

@@ -10,7 +10,7 @@ import warnings
 from typing import Any
 
 from . import _calls, _options
-from ._files import write_report
+from ._files import check_report, write_report
 from .errors import NibbleError
 
 DONE, FAILED, USAGE, STRICT = 0, 1, 2, 3
@@ -75,6 +75,8 @@ class _Progress:
 def _run(asked: argparse.Namespace) -> int:
     keywords: Any = {name: getattr(asked, name) for name in _options.SETTERS}
     show = sys.stderr.isatty() and not asked.quiet
+    if asked.json:
+        check_report(asked.json, (asked.model, asked.output), "--json")
     report = _calls.quantize(
         asked.model,
         asked.output,

@@ -20,8 +20,8 @@ static bool copy_bytes(struct output *output, const struct file *file, struct er
            output_resize(output, file->size, err);
 }
 
-/* Whether a data file is named after the output, as OUT.data is. Then it belongs to the
- * output. Any other file may belong to another model. */
+/* Whether a data file is named after the output, as OUT.HASH.data is. Then it belongs to
+ * the output. Any other file may belong to another model. */
 static bool may_replace(const struct store *store, const char *location)
 {
     const char *name = folder_name_in(output_path(store->output));

@@ -72,6 +72,9 @@ def test_other_files_stay(path, tmp_path):
     with pytest.raises(nibble.OptionError, match="would replace"):
         nibble.quantize(path, tmp_path / "out.onnx", report=path)
     assert path.read_bytes() == before
+    with pytest.raises(nibble.OptionError, match="would replace"):
+        nibble.quantize(path, tmp_path / "out.onnx", report=tmp_path / "out.onnx")
+    assert not (tmp_path / "out.onnx").exists()  # refused before the work
     for wrong in ("", 7, True):
         with pytest.raises(nibble.OptionError, match="report takes a path"):
             nibble.quantize(path, tmp_path / "out.onnx", report=wrong)
