@@ -11,7 +11,7 @@
 
 /* How the codes of a weight with one item lie. Two choices that lay them the same way are
  * one. */
-struct layout {
+struct choice_layout {
     bool known;
     enum form form;
     struct quant_scheme scheme;
@@ -119,7 +119,7 @@ static void share_leader(struct choice_table *table, size_t a, size_t b)
 
 /* ---- choices that need no measuring ------------------------------------- */
 
-static bool same_layout(const struct layout *a, const struct layout *b)
+static bool same_layout(const struct choice_layout *a, const struct choice_layout *b)
 {
     return a->known && b->known && a->form == b->form &&
            a->scheme.type == b->scheme.type &&
@@ -128,7 +128,7 @@ static bool same_layout(const struct layout *a, const struct layout *b)
 }
 
 /* A row that leads to the same as an earlier one. */
-static bool find_double(const struct layout *layouts, size_t row, size_t *earlier)
+static bool find_double(const struct choice_layout *layouts, size_t row, size_t *earlier)
 {
     for (*earlier = 0; *earlier < row; ++*earlier)
         if (same_layout(&layouts[*earlier], &layouts[row]))
@@ -165,10 +165,10 @@ static bool leave_out(struct measuring *m, size_t row, struct plan *plan)
             continue;
         if (!find_entry(m, item, &index))
             return false;
-        struct layout *layouts = t->layouts + index * BUDGET_CHOICES;
+        struct choice_layout *layouts = t->layouts + index * BUDGET_CHOICES;
         t->entries[index].fused |= row == 0 && item->fused;
-        layouts[row] = (struct layout){item->alone && !item->same, item->form,
-                                       item->scheme, item->shape};
+        layouts[row] = (struct choice_layout){item->alone && !item->same, item->form,
+                                              item->scheme, item->shape};
         if (find_double(layouts, row, &earlier) ||
             (t->rows[row].granularity == GRANULARITY_CHANNEL && t->entries[index].fused &&
              !item->fused))

@@ -27,7 +27,7 @@ struct choice_table {
     size_t row_count;
     struct choice_entry *entries;
     struct budget_weight *weights; /* have the entries' indices */
-    struct layout *layouts;        /* of each weight by row; NULL without calibration */
+    struct choice_layout *layouts; /* of each weight by row; NULL without calibration */
     size_t count;
     struct map index; /* by key: the index of the entry, plus 1 */
     bool again;       /* some weights need wider scales: all must be measured again */

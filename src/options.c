@@ -50,7 +50,7 @@ enum { PAGE_HISTOGRAMS = 10 };
 
 /* No struct will ever be larger. The limit keeps us from reading far behind the struct if
  * the size is garbage. */
-enum { SIZE_LIMIT = 4096 };
+enum { STRUCT_SIZE_LIMIT = 4096 };
 
 void nibble_options_init_sized(struct nibble_options *options, size_t size)
 {
@@ -61,7 +61,7 @@ void nibble_options_init_sized(struct nibble_options *options, size_t size)
 
 static bool is_size(size_t size)
 {
-    return size > sizeof size && size <= SIZE_LIMIT &&
+    return size > sizeof size && size <= STRUCT_SIZE_LIMIT &&
            size % _Alignof(struct nibble_options) == 0;
 }
 

@@ -13,16 +13,16 @@
     "\"rules\": [\"?op=Conv|ConvTranspose|DeformConv|Einsum: decode=portable\", " \
     "\"?op=LSTM|GRU|RNN: decode=portable\", " rules                               \
     "\"?op=MatMul|Gemm|Gather: default\", \"?.*: decode=portable\"]}"
-#define MIXED "\"?op=Gather: type=int8\", \"?role=head: type=int8\""
+#define MIXED_TYPES "\"?op=Gather: type=int8\", \"?role=head: type=int8\""
 
 static const struct preset {
     const char *name, *config;
 } presets[] = {
     {"transformers.js-q4", LOADER("")},
-    {"transformers.js-q4-mixed", LOADER(MIXED ", ")},
+    {"transformers.js-q4-mixed", LOADER(MIXED_TYPES ", ")},
     {"genai-int4", LOADER("")},
-    {"genai-int4-mixed", LOADER(MIXED ", ")},
-    {"mixed", "{\"rules\": [" MIXED "]}"},
+    {"genai-int4-mixed", LOADER(MIXED_TYPES ", ")},
+    {"mixed", "{\"rules\": [" MIXED_TYPES "]}"},
 };
 
 const char *nibble_preset_name(size_t index)

@@ -84,9 +84,9 @@ static bool set_asymmetric(struct nibble_options *options, const char *value)
 
 /* Groups, as bits. A rule has at most one setting of each. */
 enum {
-    TYPE = 1,
-    GRANULARITY = 2,
-    SYMMETRY = 4,
+    SETS_TYPE = 1,
+    SETS_GRANULARITY = 2,
+    SETS_SYMMETRY = 4,
     METHOD = 8,
     SCALE_TYPE = 16,
     DECODE = 32
@@ -98,12 +98,12 @@ static const struct setting {
     unsigned group;
     bool (*set)(struct nibble_options *options, const char *value);
 } settings[] = {
-    {"type", "int4, uint4, int8 or uint8", TYPE, set_type},
-    {"block-size", "a whole number from 2 on", GRANULARITY, set_block_size},
-    {"per-channel", NULL, GRANULARITY, set_per_channel},
-    {"per-tensor", NULL, GRANULARITY, set_per_tensor},
-    {"symmetric", NULL, SYMMETRY, set_symmetric},
-    {"asymmetric", NULL, SYMMETRY, set_asymmetric},
+    {"type", "int4, uint4, int8 or uint8", SETS_TYPE, set_type},
+    {"block-size", "a whole number from 2 on", SETS_GRANULARITY, set_block_size},
+    {"per-channel", NULL, SETS_GRANULARITY, set_per_channel},
+    {"per-tensor", NULL, SETS_GRANULARITY, set_per_tensor},
+    {"symmetric", NULL, SETS_SYMMETRY, set_symmetric},
+    {"asymmetric", NULL, SETS_SYMMETRY, set_asymmetric},
     {"method", "rtn, search or exact", METHOD, set_method},
     {"scale-type", "float32 or float16", SCALE_TYPE, set_scale_type},
     {"decode", "run, load, portable or auto", DECODE, set_decode},
@@ -194,7 +194,7 @@ static bool check_form(const struct reading *r)
 static void finish(const struct reading *r)
 {
     struct plan_rule *rule = r->rule;
-    rule->decides = rule->keep || r->seen & (TYPE | GRANULARITY);
+    rule->decides = rule->keep || r->seen & (SETS_TYPE | SETS_GRANULARITY);
     rule->scheme = options_scheme(&r->options);
     rule->granularity = (enum granularity)r->options.granularity;
     rule->block_size = r->options.block_size;

@@ -5,7 +5,7 @@
 #define ONLY_ONNXRUNTIME "only ONNX Runtime has MatMulNBits"
 
 /* What a runtime gets where no other option says more. */
-static const struct row {
+static const struct target_row {
     enum target layout;
     enum nibble_decode decode;
     bool nbits;
@@ -59,7 +59,7 @@ const char *target_refuses_nbits(const struct nibble_options *options)
 
 const char *target_refuses_decode(const struct nibble_options *options)
 {
-    const struct row *row = &rows[options->target];
+    const struct target_row *row = &rows[options->target];
     bool other = target_decode(options) != (enum decode)row->decode;
     /* For a generic target there is nothing for auto to choose. */
     bool folded =

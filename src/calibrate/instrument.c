@@ -114,8 +114,10 @@ bool instrument_reaches(const struct instrument *in, const struct site *site)
 
 static const char *fresh(struct instrument *in, const char *base)
 {
-    enum { GROWTH = 4 << 10 }; /* of the arena: names, nodes and lists of one output */
-    arena_extend(in->model->arena, GROWTH + strlen(base) * 8);
+    enum {
+        OUTPUT_GROWTH = 4 << 10
+    }; /* of the arena: names, nodes and lists of one output */
+    arena_extend(in->model->arena, OUTPUT_GROWTH + strlen(base) * 8);
     return name_fresh(in->model, *base ? base : "state", "observed");
 }
 

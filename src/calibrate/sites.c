@@ -214,9 +214,6 @@ static bool state_site(struct builder *b)
 
 /* ---- the table --------------------------------------------------------- */
 
-#define STANDARD  ""
-#define MICROSOFT "com.microsoft"
-
 static const struct {
     const char *domain, *op_type;
     unsigned inputs; /* a bit for each input that may be the weight */

@@ -67,9 +67,9 @@ static Onnx__TypeProto *type_of(struct arena *arena, const Onnx__TensorProto *te
 /* An input whose default the initializer of that name is. */
 static bool add_input(struct trial_maker *m, const Onnx__TensorProto *tensor)
 {
-    enum { GROWTH = 4 << 10 };
+    enum { INPUT_GROWTH = 4 << 10 };
     Onnx__GraphProto *graph = m->model->proto->graph;
-    arena_extend(m->model->arena, GROWTH + (graph->n_input + 2) * sizeof(void *));
+    arena_extend(m->model->arena, INPUT_GROWTH + (graph->n_input + 2) * sizeof(void *));
     Onnx__ValueInfoProto *info = arena_alloc(m->model->arena, sizeof *info);
     void *added = info;
     if (!info)

@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { READ = 64 << 10 };
+enum { READ_STEP = 64 << 10 };
 
 /* Appends what is left of the stream to a string. NULL if memory ran out. */
 static char *read_all(FILE *in)
 {
-    size_t room = READ, used = 0, n;
+    size_t room = READ_STEP, used = 0, n;
     char *text = malloc(room);
     while (text && (n = fread(text + used, 1, room - used - 1, in)) > 0) {
         used += n;

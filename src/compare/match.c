@@ -160,7 +160,7 @@ static bool is_hidden(const struct found *weight, const struct found *item)
     const Onnx__NodeProto *node = item->coded ? NULL : item->use->node;
     return node && strcmp(item->op_type, weight->op_type) != 0 &&
            !domain_is_standard(node->domain) &&
-           strcmp(or_empty(node->domain), "com.microsoft") != 0;
+           strcmp(or_empty(node->domain), MICROSOFT) != 0;
 }
 
 /* Whether so much noise may be between a weight and this counterpart. */

@@ -156,7 +156,7 @@ bool constant_pack(struct constant *constant, bool scratch, struct error *err)
 
 /* ---- values --------------------------------------------------------- */
 
-#define LOAD(type, convert)                            \
+#define LOAD_CONSTANT(type, convert)                   \
     for (size_t i = 0; i < count; i++, at += stride) { \
         type value;                                    \
         memcpy(&value, at, sizeof value);              \
@@ -171,31 +171,31 @@ static void load_run(int data_type, const uint8_t *at, ptrdiff_t stride, size_t 
 {
     switch (data_type) {
     case DATA_FLOAT:
-        LOAD(float, SAME);
+        LOAD_CONSTANT(float, SAME);
     case DATA_DOUBLE:
-        LOAD(double, SAME);
+        LOAD_CONSTANT(double, SAME);
     case DATA_FLOAT16:
-        LOAD(uint16_t, half_widen);
+        LOAD_CONSTANT(uint16_t, half_widen);
     case DATA_BFLOAT16:
-        LOAD(uint16_t, bfloat_widen);
+        LOAD_CONSTANT(uint16_t, bfloat_widen);
     case DATA_INT8:
     case DATA_INT4:
     case DATA_INT2:
-        LOAD(int8_t, SAME);
+        LOAD_CONSTANT(int8_t, SAME);
     case DATA_UINT16:
-        LOAD(uint16_t, SAME);
+        LOAD_CONSTANT(uint16_t, SAME);
     case DATA_INT16:
-        LOAD(int16_t, SAME);
+        LOAD_CONSTANT(int16_t, SAME);
     case DATA_INT32:
-        LOAD(int32_t, SAME);
+        LOAD_CONSTANT(int32_t, SAME);
     case DATA_UINT32:
-        LOAD(uint32_t, SAME);
+        LOAD_CONSTANT(uint32_t, SAME);
     case DATA_INT64:
-        LOAD(int64_t, SAME);
+        LOAD_CONSTANT(int64_t, SAME);
     case DATA_UINT64:
-        LOAD(uint64_t, SAME);
+        LOAD_CONSTANT(uint64_t, SAME);
     default: /* uint8, uint4, uint2, bool */
-        LOAD(uint8_t, SAME);
+        LOAD_CONSTANT(uint8_t, SAME);
     }
 }
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS_MAX = 2000, DEPTH_MAX = 64, LIMIT_MIN = 1 << 20, CODE_BITS_MAX = 32 };
+enum { STEPS_MAX = 2000, EVALUATE_DEPTH = 64, LIMIT_MIN = 1 << 20, CODE_BITS_MAX = 32 };
 
 void evaluator_init(struct evaluator *e, struct model *model,
                     const struct graph_index *index, struct error *err)
@@ -131,7 +131,7 @@ static enum kind check_inputs(struct evaluator *e, const struct value *value,
 
 static enum kind check(struct evaluator *e, const struct value *value, unsigned depth)
 {
-    if (!evaluate_is_fixed(e, value) || depth > DEPTH_MAX || e->steps == 0)
+    if (!evaluate_is_fixed(e, value) || depth > EVALUATE_DEPTH || e->steps == 0)
         return KIND_OTHER;
     e->steps--;
     const Onnx__TensorProto *tensor = value_constant(value);
@@ -220,7 +220,7 @@ static size_t output_index(const struct value *value)
 
 static bool compute(struct evaluator *e, const struct value *value, struct constant *out)
 {
-    if (!evaluate_is_fixed(e, value) || e->steps == 0 || e->depth > DEPTH_MAX)
+    if (!evaluate_is_fixed(e, value) || e->steps == 0 || e->depth > EVALUATE_DEPTH)
         return false;
     e->steps--;
     const Onnx__TensorProto *tensor = value_constant(value);

@@ -140,12 +140,20 @@ static bool is_encoder(const Onnx__NodeProto *node)
     return ends_with(or_empty(node->op_type), "QuantizeLinear") && *node_input(node, 1);
 }
 
+struct evaluate_row {
+    const char *type;
+    evaluate_fn *fn;
+};
+
+static int by_type(const void *type, const void *row)
+{
+    return strcmp(type, ((const struct evaluate_row *)row)->type);
+}
+
 evaluate_fn *evaluate_operator(const Onnx__NodeProto *node)
 {
-    static const struct {
-        const char *type;
-        evaluate_fn *fn;
-    } table[] = {
+    static const struct evaluate_row table[] = {
+        /* in the order of strcmp */
         {"Abs", evaluate_unary},
         {"Add", evaluate_binary},
         {"Cast", evaluate_cast},
@@ -206,8 +214,9 @@ evaluate_fn *evaluate_operator(const Onnx__NodeProto *node)
         return evaluate_dequantize_linear;
     if (is_encoder(node))
         return evaluate_quantize_linear;
-    for (size_t i = 0; i < COUNT_OF(table) && domain_is_standard(node->domain); i++)
-        if (name_is(type, table[i].type))
-            return table[i].fn;
-    return NULL;
+    if (!domain_is_standard(node->domain))
+        return NULL;
+    const struct evaluate_row *row =
+        bsearch(type, table, COUNT_OF(table), sizeof *table, by_type);
+    return row ? row->fn : NULL;
 }

@@ -4,14 +4,13 @@
 #include "onnx/imports.h"
 #include "onnx/node.h"
 
-static const char domain[] = "com.microsoft";
 enum { INT8_ACTIVATIONS = 4 }; /* the accuracy_level of 8-bit activations */
 
 /* ---- opset imports -------------------------------------------------- */
 
 static bool import_in(struct model *model, struct imports imports)
 {
-    return imports_find(imports, domain) || imports_add(model, imports, domain, 1);
+    return imports_find(imports, MICROSOFT) || imports_add(model, imports, MICROSOFT, 1);
 }
 
 static bool import_domain(struct emitter *e, const struct scope *scope)
@@ -61,7 +60,7 @@ static bool emit_nbits(struct emitter *e, const struct use *use)
     bool biased = *bias != '\0';
     struct op op = {
         .type = "MatMulNBits",
-        .domain = domain,
+        .domain = MICROSOFT,
         .in = {node_input(use->node, 0), e->codes, e->scales,
                biased && !e->zeros ? "" : e->zeros, biased ? "" : NULL,
                biased ? bias : NULL},
@@ -99,7 +98,7 @@ static bool emit_lookup(struct emitter *e, const struct use *use)
 {
     struct op op = {
         .type = "GatherBlockQuantized",
-        .domain = domain,
+        .domain = MICROSOFT,
         .in = {e->codes, node_input(use->node, 1), e->scales, e->zeros},
         .out = node_output(use->node, 0),
         .ints = {{"gather_axis", 0},

@@ -1,5 +1,6 @@
 /* Data files by their contents, and those of outputs that were replaced. */
 #include "onnx/data_files.h"
+#include "core/content_hash.h"
 #include "core/folder.h"
 #include "onnx/external.h"
 
@@ -17,41 +18,17 @@ enum {
     DIGITS = 16,                           /* of the hash */
     TAIL = 1 + DIGITS + sizeof SUFFIX - 1, /* what is appended to the name of OUT */
     NAME_LONGEST = 255 - TAIL,             /* of OUT; longer names are cut */
-    PIECE = 1 << 20,
-    LANES = 4,
+    HASH_PIECE = 1 << 20,                  /* bytes that are read at a time */
 };
 
 /* ---- hashes -------------------------------------------------------------- */
-
-struct hash {
-    uint64_t lanes[LANES];
-};
-
-static uint64_t mix(uint64_t lane, uint64_t word)
-{
-    lane = (lane ^ word) * 0x9e3779b97f4a7c15u;
-    return lane << 29 | lane >> 35;
-}
-
-/* Adds bytes. Only the last piece may end within a step; zeros fill it up. */
-static void hash_add(struct hash *hash, const uint8_t *data, size_t size)
-{
-    uint64_t words[LANES];
-    for (size_t at = 0; at < size; at += sizeof words) {
-        size_t n = size - at < sizeof words ? size - at : sizeof words;
-        memset(words, 0, sizeof words);
-        memcpy(words, data + at, n);
-        for (int i = 0; i < LANES; i++)
-            hash->lanes[i] = mix(hash->lanes[i], words[i]);
-    }
-}
 
 /* Reads a whole piece unless the file ends. Returns its size, or -1. */
 static ssize_t read_piece(int fd, uint8_t *piece, off_t offset)
 {
     size_t done = 0;
-    while (done < PIECE) {
-        ssize_t n = pread(fd, piece + done, PIECE - done, offset + (off_t)done);
+    while (done < HASH_PIECE) {
+        ssize_t n = pread(fd, piece + done, HASH_PIECE - done, offset + (off_t)done);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -66,24 +43,22 @@ static ssize_t read_piece(int fd, uint8_t *piece, off_t offset)
 static bool hash_output(const struct output *data, uint64_t *out,
                         const volatile int *cancel, struct error *err)
 {
-    struct hash hash = {{1, 2, 3, 4}};
-    uint8_t *piece = malloc(PIECE);
+    struct content_hash hash = CONTENT_HASH_START;
+    uint8_t *piece = malloc(HASH_PIECE);
     off_t offset = 0;
-    ssize_t n = PIECE;
+    ssize_t n = HASH_PIECE;
     if (!piece)
         return error_memory(err);
-    while (n == PIECE && !cancelled(cancel, err)) {
+    while (n == HASH_PIECE && !cancelled(cancel, err)) {
         n = read_piece(output_descriptor(data), piece, offset);
         if (n < 0)
             error_set(err, STATUS_READ, "%s: %s", output_path(data), strerror(errno));
         else
-            hash_add(&hash, piece, (size_t)n);
+            content_hash_add(&hash, piece, (size_t)n);
         offset += n;
     }
     free(piece);
-    *out = (uint64_t)offset;
-    for (int i = 0; i < LANES; i++)
-        *out = mix(*out, hash.lanes[i]);
+    *out = content_hash_end(&hash, (uint64_t)offset);
     return err->status == STATUS_OK;
 }
 

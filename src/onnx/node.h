@@ -14,7 +14,9 @@ static inline bool name_is(const char *a, const char *b)
     return *a == *b && strcmp(a, b) == 0;
 }
 
-/* "" and "ai.onnx" are the same domain. */
+/* Domains of operators. "" and "ai.onnx" are the same one. */
+#define STANDARD  ""
+#define MICROSOFT "com.microsoft"
 bool domain_is_standard(const char *domain);
 bool domain_same(const char *a, const char *b);
 

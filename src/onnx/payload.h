@@ -19,7 +19,7 @@ struct payload {
     uint64_t offset;         /* its offset in the output */
 };
 
-enum { PAYLOAD_CHUNKS = 40, PAYLOAD_FIRST_CHUNK = 64 };
+enum { PAYLOAD_CHUNKS = 40, PAYLOAD_FIRST_CHUNK = 256 };
 
 /* Payloads of one model. They never move: pointers to them are what raw_data holds. */
 struct payloads {

@@ -116,13 +116,13 @@ static const struct {
     const char *domain, *op_type;
     bool (*find)(const struct plan_item *item, struct bias_site *site);
 } table[] = {
-    {"", "Conv", conv_bias},
-    {"", "ConvTranspose", conv_transpose_bias},
-    {"", "Gemm", gemm_bias},
-    {"", "MatMul", add_behind},
-    {"com.microsoft", "FusedConv", conv_bias},
-    {"com.microsoft", "FusedGemm", gemm_bias},
-    {"com.microsoft", "Attention", attention_bias},
+    {STANDARD, "Conv", conv_bias},
+    {STANDARD, "ConvTranspose", conv_transpose_bias},
+    {STANDARD, "Gemm", gemm_bias},
+    {STANDARD, "MatMul", add_behind},
+    {MICROSOFT, "FusedConv", conv_bias},
+    {MICROSOFT, "FusedGemm", gemm_bias},
+    {MICROSOFT, "Attention", attention_bias},
 };
 
 static bool is_recurrent(const Onnx__NodeProto *node)

@@ -285,29 +285,48 @@ static bool is_narrow_table(const struct plan_item *item, const struct weight_us
 
 /* ---- masks ------------------------------------------------------------------ */
 
-/* Whether the constant has two values, and only operators use it that take tables. */
+/* Up to two values that were seen. */
+struct two_values {
+    float first, other;
+    size_t count;
+};
+
+/* Whether the n values of x and those that were seen are at most two. */
+static bool adds_no_third(struct two_values *pair, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (x[i] == pair->first || x[i] == pair->other)
+            continue;
+        if (pair->count == 2)
+            return false;
+        pair->other = x[i];
+        if (pair->count++ == 0)
+            pair->first = x[i];
+    }
+    return true;
+}
+
+/* Whether the constant has two values, and only operators use it that take tables. Looks
+ * at runs of values from all over it. */
 static bool is_mask(const struct plan_item *item, const struct weight_uses *uses,
                     const struct values *values)
 {
-    enum { MASK_SAMPLES = 4096 };
-    uint64_t count = item->elements < MASK_SAMPLES ? item->elements : MASK_SAMPLES;
-    float first, other, x;
-    bool two = false;
+    enum { MASK_RUNS = 64 };
+    uint64_t all = (item->elements + RUN - 1) / RUN;
+    uint64_t runs = all < MASK_RUNS ? all : MASK_RUNS;
+    struct two_values pair = {NAN, NAN, 0};
     for (size_t i = 0; i < uses->count; i++)
         if (!node_is(uses->items[i].use.node, "Add") &&
             !node_is(uses->items[i].use.node, "Slice") &&
             !node_is(uses->items[i].use.node, "Expand"))
             return false;
-    values_at(values, 0, 1, 1, &first);
-    other = first;
-    for (uint64_t i = 0; i < count; i++) {
-        values_at(values, i * (item->elements / count), 1, 1, &x);
-        if (x == first || (two && x == other))
-            continue;
-        if (two)
+    for (uint64_t i = 0; i < runs; i++) {
+        float x[RUN];
+        uint64_t at = i * (all / runs) * RUN, left = item->elements - at;
+        size_t n = left < RUN ? (size_t)left : RUN;
+        values_at(values, at, 1, n, x);
+        if (!adds_no_third(&pair, x, n))
             return false;
-        two = true;
-        other = x;
     }
     return true;
 }

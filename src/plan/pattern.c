@@ -9,44 +9,44 @@
 
 enum {
     LENGTH_MAX = 16384,
-    DEPTH_MAX = 100,
-    SIZE_LIMIT = 50000, /* characters, once all repetitions are written out */
+    PATTERN_DEPTH = 100,
+    PATTERN_SIZE = 50000, /* characters, once all repetitions are written out */
     REPEAT_MAX = 1000,
 };
 
 /* The sizes of what was read in a group. */
-struct group {
+struct pattern_group {
     size_t size; /* of all but the last part */
     size_t last; /* of the last part, which a repetition multiplies */
 };
 
-struct reader {
+struct pattern_reader {
     const char *at;
-    struct group groups[DEPTH_MAX + 1];
+    struct pattern_group groups[PATTERN_DEPTH + 1];
     size_t depth;
     const char *problem;
 };
 
-static void add_part(struct reader *r, size_t size)
+static void add_part(struct pattern_reader *r, size_t size)
 {
-    struct group *group = &r->groups[r->depth];
+    struct pattern_group *group = &r->groups[r->depth];
     group->size += group->last;
     group->last = size;
-    if (group->size + size > SIZE_LIMIT)
+    if (group->size + size > PATTERN_SIZE)
         r->problem = "its repetitions make it too long";
 }
 
-static void repeat(struct reader *r, size_t times)
+static void repeat(struct pattern_reader *r, size_t times)
 {
-    struct group *group = &r->groups[r->depth];
-    if (times > REPEAT_MAX || group->last * times > SIZE_LIMIT)
+    struct pattern_group *group = &r->groups[r->depth];
+    if (times > REPEAT_MAX || group->last * times > PATTERN_SIZE)
         r->problem = "its repetitions make it too long";
     else
         group->last *= times ? times : 1;
 }
 
 /* Skips "[...]". A "]" at its beginning, and those of "[:name:]", do not end it. */
-static void read_set(struct reader *r)
+static void read_set(struct pattern_reader *r)
 {
     const char *at = r->at;
     at += *at == '^';
@@ -64,7 +64,7 @@ static void read_set(struct reader *r)
 }
 
 /* Reads "{M}", "{M,}" or "{M,N}" behind the brace. */
-static void read_interval(struct reader *r)
+static void read_interval(struct pattern_reader *r)
 {
     char *end;
     unsigned long most = strtoul(r->at, &end, 10);
@@ -80,26 +80,26 @@ static void read_interval(struct reader *r)
     r->at = end + 1;
 }
 
-static void open_group(struct reader *r)
+static void open_group(struct pattern_reader *r)
 {
-    if (r->depth == DEPTH_MAX) {
+    if (r->depth == PATTERN_DEPTH) {
         r->problem = "its groups are nested too deeply";
         return;
     }
-    r->groups[++r->depth] = (struct group){1, 0};
+    r->groups[++r->depth] = (struct pattern_group){1, 0};
 }
 
-static void close_group(struct reader *r)
+static void close_group(struct pattern_reader *r)
 {
     if (r->depth == 0) {
         add_part(r, 1);
         return;
     }
-    const struct group inner = r->groups[r->depth--];
+    const struct pattern_group inner = r->groups[r->depth--];
     add_part(r, inner.size + inner.last);
 }
 
-static void read_escape(struct reader *r)
+static void read_escape(struct pattern_reader *r)
 {
     if (*r->at >= '1' && *r->at <= '9')
         r->problem = "nibble takes no back references";
@@ -107,7 +107,7 @@ static void read_escape(struct reader *r)
     add_part(r, 1);
 }
 
-static void read_part(struct reader *r)
+static void read_part(struct pattern_reader *r)
 {
     switch (*r->at++) {
     case '\\':
@@ -135,7 +135,7 @@ static void read_part(struct reader *r)
 
 bool pattern_check(const char *option, const char *pattern, struct error *err)
 {
-    struct reader r = {.at = pattern};
+    struct pattern_reader r = {.at = pattern};
     if (strlen(pattern) > LENGTH_MAX)
         r.problem = "it is too long";
     while (*r.at && !r.problem)

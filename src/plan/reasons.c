@@ -187,8 +187,8 @@ static const struct plan_unfolded *find_unfolded(struct planner *p,
 /* A part of a chain stays float for the same reason as the weight at its end. */
 static const char *reason_unfolded(struct planner *p, struct plan_item *item)
 {
-    enum { NODES_MAX = 256 }; /* the most nodes that are looked at */
-    int left = NODES_MAX;
+    enum { WALK_MAX = 256 }; /* the most nodes that are looked at */
+    int left = WALK_MAX;
     const struct plan_unfolded *found = find_unfolded(p, item->value, &left);
     if (!found)
         return NULL;

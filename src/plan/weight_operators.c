@@ -180,9 +180,7 @@ static const char *adjust_einsum(const struct use *use, const int64_t *dims, siz
 /* ---- the table ------------------------------------------------------ */
 
 enum { RANK_ANY = 64 };
-#define STANDARD  ""
-#define MICROSOFT "com.microsoft"
-#define NCHWC     "com.microsoft.nchwc"
+#define NCHWC "com.microsoft.nchwc"
 
 static const struct weight_operator operators[] = {
     {STANDARD, "MatMul", 1, 2, RANK_ANY, -1, -2, CONSUMER_FUSED, true, NULL,

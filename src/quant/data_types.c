@@ -102,6 +102,10 @@ void real_load(enum real_type type, const void *data, size_t n, float *out)
 {
     const unsigned char *bytes = data;
     size_t size = real_size(type);
+    if (type == REAL_FLOAT32) {
+        memcpy(out, data, n * size);
+        return;
+    }
     for (size_t i = 0; i < n; i++)
         out[i] = value_load(type, bytes + i * size);
 }

@@ -5,7 +5,14 @@
 #include <stdlib.h>
 
 /* Whole numbers, which look the same in every locale. */
-enum { WIDTH = 3600, HEIGHT = 1100, TOP = 40, BASE = 920, LABEL = 1050, GAP = 3 };
+enum {
+    PLOT_WIDTH = 3600,
+    PLOT_HEIGHT = 1100,
+    TOP = 40,
+    BASE = 920,
+    LABEL = 1050,
+    GAP = 3
+};
 
 /* A histogram, checked. Its bars begin at code `first` and are `step` codes wide. */
 struct bars {
@@ -48,7 +55,7 @@ static bool read_bars(const cJSON *weight, struct bars *bars)
 
 static double x_of(const struct bars *bars, double code)
 {
-    return WIDTH * (code - bars->first) / (bars->step * bars->count);
+    return PLOT_WIDTH * (code - bars->first) / (bars->step * bars->count);
 }
 
 /* Lines at the codes, as long as there is room between them. */
@@ -58,7 +65,7 @@ static void put_grid(struct html *html, const struct bars *bars)
     for (double code = bars->lowest; code <= bars->highest; code += every)
         html_put(html, "<line class=rule x1=%.0f x2=%.0f y1=%d y2=%d />",
                  x_of(bars, code), x_of(bars, code), TOP, BASE);
-    html_put(html, "<line class=axis x1=0 x2=%d y1=%d y2=%d />", WIDTH, BASE, BASE);
+    html_put(html, "<line class=axis x1=0 x2=%d y1=%d y2=%d />", PLOT_WIDTH, BASE, BASE);
     const double labels[] = {bars->lowest, bars->lowest < 0 ? 0 : bars->lowest,
                              bars->highest};
     for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
@@ -86,8 +93,8 @@ static void put_figure(struct html *html, const struct bars *bars)
     const cJSON *weight = bars->weight;
     char snr[HTML_SHORT];
     decibels_text(snr, json_get_snr(weight, "snr_db"), "");
-    html_put(html, "<figure><svg viewBox=\"0 0 %d %d\" role=img aria-label=\"", WIDTH,
-             HEIGHT);
+    html_put(html, "<figure><svg viewBox=\"0 0 %d %d\" role=img aria-label=\"",
+             PLOT_WIDTH, PLOT_HEIGHT);
     html_text(html, json_get_text(weight, "name"));
     html_put(html, ": %.3g %% of the values lie beyond the grid\">",
              100 * bars->beyond / bars->sum);

@@ -6,12 +6,12 @@
 #include <string.h>
 
 /* A weight in each report. NULL if a report lacks it. */
-struct row {
+struct html_row {
     const cJSON *sides[PAGE_REPORTS];
 };
 
-struct rows {
-    struct row *items;
+struct html_rows {
+    struct html_row *items;
     size_t count;
     struct map by_key; /* from text in `keys` to rows */
     char **keys;       /* one for each row */
@@ -33,10 +33,10 @@ static char *make_key(const cJSON *weight, size_t copy)
 }
 
 /* Enters the weight into the row with its key, or into a new one. */
-static bool enter(struct rows *rows, const cJSON *weight, size_t side, size_t copy)
+static bool enter(struct html_rows *rows, const cJSON *weight, size_t side, size_t copy)
 {
     char *key = make_key(weight, copy);
-    struct row *row = key ? map_get(&rows->by_key, key) : NULL;
+    struct html_row *row = key ? map_get(&rows->by_key, key) : NULL;
     if (!key || (row && !row->sides[side])) {
         if (row)
             row->sides[side] = weight;
@@ -49,7 +49,7 @@ static bool enter(struct rows *rows, const cJSON *weight, size_t side, size_t co
     return map_put(&rows->by_key, key, row);
 }
 
-static bool collect(const struct page *page, struct rows *rows)
+static bool collect(const struct page *page, struct html_rows *rows)
 {
     size_t room = 1;
     for (size_t i = 0; i < page->count; i++)
@@ -69,7 +69,7 @@ static bool collect(const struct page *page, struct rows *rows)
     return ok;
 }
 
-static void rows_free(struct rows *rows)
+static void rows_free(struct html_rows *rows)
 {
     map_free(&rows->by_key);
     for (size_t i = 0; i < rows->count; i++)
@@ -136,7 +136,7 @@ static void put_side(struct html *html, const cJSON *weight,
         html_decibels(html, json_get_real(weight, "output_snr_db"), "");
 }
 
-static void put_row(struct html *html, const struct row *row, size_t count,
+static void put_row(struct html *html, const struct html_row *row, size_t count,
                     const struct columns *columns)
 {
     const cJSON *first = row->sides[0] ? row->sides[0] : row->sides[1];
@@ -196,7 +196,7 @@ static struct columns find_columns(const struct page *page)
 void page_weights(struct page *page)
 {
     struct html *html = &page->html;
-    struct rows rows = {0};
+    struct html_rows rows = {0};
     const struct columns columns = find_columns(page);
     html->failed = !collect(page, &rows) || html->failed;
     html_put(html, "<h2>Weights</h2>\n"

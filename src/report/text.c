@@ -13,21 +13,21 @@
 /* ---- weights that stay float ------------------------------------------ */
 
 /* Weights that stay float for the same reason. */
-struct group {
+struct reason_group {
     const char *reason;
     bool warning;
     size_t count;
     uint64_t bytes;
 };
 
-static bool same_group(const struct group *g, const struct nibble_weight *w)
+static bool same_group(const struct reason_group *g, const struct nibble_weight *w)
 {
     return g->warning == w->warning && strcmp(g->reason, w->reason) == 0;
 }
 
 static int by_weight(const void *left, const void *right)
 {
-    const struct group *a = left, *b = right;
+    const struct reason_group *a = left, *b = right;
     if (a->warning != b->warning)
         return a->warning ? -1 : 1;
     if (a->bytes != b->bytes)
@@ -37,7 +37,7 @@ static int by_weight(const void *left, const void *right)
 
 /* Fills `groups`, which has room for one group per weight, and returns their number.
  * Few reasons differ, so a search from the newest group on is quick. */
-static size_t collect(const struct nibble_report *report, struct group *groups)
+static size_t collect(const struct nibble_report *report, struct reason_group *groups)
 {
     size_t count = 0;
     for (size_t i = 0; i < report->weight_count; i++) {
@@ -48,7 +48,7 @@ static size_t collect(const struct nibble_report *report, struct group *groups)
         while (g > 0 && !same_group(&groups[g - 1], w))
             g--;
         if (g == 0) {
-            groups[count++] = (struct group){w->reason, w->warning, 0, 0};
+            groups[count++] = (struct reason_group){w->reason, w->warning, 0, 0};
             g = count;
         }
         groups[g - 1].count++;
@@ -59,7 +59,7 @@ static size_t collect(const struct nibble_report *report, struct group *groups)
 }
 
 static bool put_members(FILE *out, const struct nibble_report *report,
-                        const struct group *g)
+                        const struct reason_group *g)
 {
     for (size_t i = 0; i < report->weight_count; i++) {
         const struct nibble_weight *w = report->weights[i];
@@ -83,7 +83,7 @@ static bool put_kept_float(FILE *out, const struct nibble_report *report, bool a
 {
     if (report->kept_float == 0)
         return true;
-    struct group *groups = calloc(report->weight_count, sizeof *groups);
+    struct reason_group *groups = calloc(report->weight_count, sizeof *groups);
     if (!groups)
         return false;
     size_t count = collect(report, groups);
