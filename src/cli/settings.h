@@ -74,7 +74,7 @@ struct command {
 
 /* Wrong usage: one line that says what is wrong and how to correct it. */
 struct usage {
-    char message[512];
+    char message[8192]; /* two paths fit in */
 };
 
 /* Sets the message if none is set yet. Returns false. */

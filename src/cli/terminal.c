@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 enum {
-    MESSAGE_SIZE = 8192,
+    MESSAGE_SIZE = 4096,
     INTERVAL = 1000 / 6,
     PATIENCE = 1000, /* milliseconds before progress is shown at all */
     FEWEST_COLUMNS = 60,
@@ -37,35 +37,43 @@ void terminal_init(void)
     }
 }
 
-/* Replaces characters that a terminal would act on: controls except those in `kept`, DEL,
- * and C1 controls, which take two bytes. */
-static void defuse(char *text, const char *kept)
+/* Prints a line, or several if `kept` has the newline. */
+__attribute__((format(printf, 2, 0))) static void print(const char *kept,
+                                                        const char *format, va_list args)
 {
-    for (unsigned char *c = (unsigned char *)text; *c; c++) {
-        if ((*c < 0x20 && !strchr(kept, *c)) || *c == 0x7F)
-            *c = '?';
-        else if (*c == 0xC2 && c[1] >= 0x80 && c[1] <= 0x9F)
-            c[0] = c[1] = '?';
-    }
+    char fixed[MESSAGE_SIZE], *text = fixed;
+    va_list again;
+    va_copy(again, args);
+    int n = vsnprintf(fixed, sizeof fixed, format, args);
+    if (n >= (int)sizeof fixed && (text = malloc((size_t)n + 1)))
+        vsnprintf(text, (size_t)n + 1, format, again);
+    va_end(again);
+    text = text ? text : fixed; /* out of memory: the end is missing */
+    defuse(text, kept);
+    fprintf(stderr, "nibble: %s\n", text);
+    if (text != fixed)
+        free(text);
 }
 
 void message(const char *format, ...)
 {
-    char text[MESSAGE_SIZE];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    print("", format, args);
     va_end(args);
-    defuse(text, "");
-    fprintf(stderr, "nibble: %s\n", text);
+}
+
+__attribute__((format(printf, 1, 2))) static void print_lines(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    print("\n", format, args);
+    va_end(args);
 }
 
 void message_lines(const char *text)
 {
-    char safe[MESSAGE_SIZE];
-    snprintf(safe, sizeof safe, "%s", text);
-    defuse(safe, "\n");
-    fprintf(stderr, "nibble: %s\n", safe);
+    print_lines("%s", text);
 }
 
 /* The value of the variable COLUMNS, or 0 if it is not a sensible number. */
