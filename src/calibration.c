@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- the model --------------------------------------------------------- */
 
@@ -248,11 +249,29 @@ static bool is_named(const char *path, struct error *err)
     return path || error_set(err, STATUS_INVALID, "no file of statistics is named");
 }
 
+/* Statistics must not replace the model or its data, however the file is spelled. */
+static bool is_free(const struct nibble_calibration *c, const char *path,
+                    struct error *err)
+{
+    struct session session = {0};
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return true;
+    bool ok = session_begin(&session, c, &c->options, err) &&
+              (!model_reads(session.model, &st) ||
+               error_set(err, STATUS_INVALID,
+                         "%s: the statistics would replace a file of the model: name "
+                         "another file",
+                         path));
+    session_end(&session);
+    return ok;
+}
+
 enum nibble_status nibble_calibration_save(const struct nibble_calibration *c,
                                            const char *path, struct nibble_error *error)
 {
     struct error err = {0};
-    if (is_named(path, &err))
+    if (is_named(path, &err) && is_free(c, path, &err))
         stats_save(path, &c->observer.statistics, c->identity, &err);
     return public_error(&err, error);
 }

@@ -49,7 +49,7 @@ static bool prepare_reports(struct run *run, const struct nibble_report *made,
 static bool commit(struct run *run, struct nibble_report *made, struct error *err)
 {
     uint64_t size;
-    if (!store_prepare(&run->store, &size, err))
+    if (!store_prepare(&run->store, &size, err) || !stage_verify(run, err))
         return false;
     made->bytes_after =
         made->quantized > 0 || made->codes_stored > 0 ? size : made->bytes_before;
@@ -225,6 +225,7 @@ enum nibble_status nibble_upgrade(const char *model, const char *output, int64_t
 {
     struct error err = {0};
     struct run run = {0};
+    uint64_t size;
     bool ok = options_read(options, &run.options, &err);
     run.storing = options_storing(&run.options);
     if (!output)
@@ -232,10 +233,48 @@ enum nibble_status nibble_upgrade(const char *model, const char *output, int64_t
     if (ok && stage_read(&run, model, &err) && model_upgrade(run.model, opset, &err) &&
         store_open(&run.store, output, run.model, &run.storing, &err) &&
         store_write(&run.store, run.model, model_size(run.model), &err) &&
-        model_check_files(run.model, &err))
-        store_commit(&run.store, &err);
+        model_check_files(run.model, &err) && store_prepare(&run.store, &size, &err) &&
+        stage_verify(&run, &err))
+        store_publish(&run.store, run.reports, &err);
     blame_file(&run, &err);
     run_end(&run);
+    return public_error(&err, error);
+}
+
+/* Copies `made` as it is. The store looks at the files of run->model: they stay. */
+static bool publish_copy(struct run *run, struct model *made, const char *output,
+                         struct error *err)
+{
+    struct output *const none[STORE_REPORTS] = {NULL};
+    uint64_t size;
+    if (!store_open(&run->store, output, run->model, &run->storing, err) ||
+        !store_copy(&run->store, made, err))
+        return false;
+    run->store.model = run->model;
+    return model_check_files(made, err) && store_prepare(&run->store, &size, err) &&
+           store_publish(&run->store, none, err);
+}
+
+enum nibble_status nibble_publish(const char *made, const char *model, const char *output,
+                                  const struct nibble_options *options,
+                                  struct nibble_error *error)
+{
+    struct error err = {0};
+    struct run run = {0};
+    struct file *file = NULL;
+    struct model *finished = NULL;
+    bool ok = options_read(options, &run.options, &err);
+    run.storing = options_storing(&run.options);
+    if (!output)
+        ok = error_set(&err, STATUS_INVALID, "no output is named");
+    if (ok && stage_read(&run, model, &err) &&
+        (file = options_open_model(&run.options, made, &err)) &&
+        (finished = model_load(file, &err)))
+        publish_copy(&run, finished, output, &err);
+    blame_file(&run, &err);
+    run_end(&run);
+    model_free(finished);
+    file_close(file);
     return public_error(&err, error);
 }
 

@@ -374,6 +374,12 @@ struct nibble_options {
     /* The number of weights that get a histogram, those with the least SNR. `page` adds
      * histograms of ten weights if this is 0. */
     size_t histograms;
+    /* Zero or not: read the finished output again before it gets its name. Each quantized
+     * weight is decoded, and no element may be further from the float weight than half a
+     * step of its scale, unless it is beyond the lowest or the highest code. With
+     * `calibration` it must be what the solution says. All other tensors must be equal
+     * byte for byte. The call fails with NIBBLE_STATUS_WRITE if something differs. */
+    uint64_t verify;
 };
 
 /* Sets every option to its default. `size` is the size of the struct that `options`
@@ -672,12 +678,32 @@ NIBBLE_API enum nibble_status nibble_quantize(const char *model, const char *out
  *
  * model, output, error: as for nibble_quantize, but `output` must not be NULL.
  * opset: the new opset of the standard domain, 21 to nibble_opset_max().
- * options: NULL means the defaults. Only external_data, force, cancel and guard matter.
+ * options: NULL means the defaults. Only external_data, data_name, force, verify,
+ *   cancel and guard matter.
  *
  * Returns the status. A model that can't be raised is refused, and the message names
  * every node that prevents it. After a failure there is no output. */
 NIBBLE_API enum nibble_status nibble_upgrade(const char *model, const char *output,
                                              int64_t opset,
+                                             const struct nibble_options *options,
+                                             struct nibble_error *error);
+
+/* Gives a finished model its place, in one commit with its data files, as nibble_quantize
+ * does. A program can so choose among several outputs, which it has in a folder of its
+ * own.
+ *
+ * made: a model that an earlier call has written. It stays where it is.
+ * model: the model that it was made from. `output` must not replace its files, unless
+ *   options->force is set.
+ * output: the name that the made model was written with, in another folder. Data files
+ *   are named after it.
+ * options: NULL means the defaults. Only force, cancel and guard matter.
+ * error: may be NULL.
+ *
+ * Returns the status. After a failure an old file with the name of the output is
+ * unchanged. */
+NIBBLE_API enum nibble_status nibble_publish(const char *made, const char *model,
+                                             const char *output,
                                              const struct nibble_options *options,
                                              struct nibble_error *error);
 

@@ -1,6 +1,8 @@
 /* The stages: what each takes from the run, and what it leaves there. */
 #include "stages.h"
 #include "calibration.h"
+#include "compare/verification.h"
+#include "core/truncation.h"
 #include "onnx/imports.h"
 #include "options.h"
 #include "plan/depth.h"
@@ -178,4 +180,22 @@ bool stage_fill(struct run *run, struct error *err)
     run->facts.histograms = run->options.histograms;
     return fill_plan(&run->plan, run->tensors, &run->filling, &run->results, err) &&
            note_unfit(run, err);
+}
+
+bool stage_verify(struct run *run, struct error *err)
+{
+    const struct verification what = {.model = run->model,
+                                      .plan = &run->plan,
+                                      .tensors = run->tensors,
+                                      .results =
+                                          run->filling.measure ? run->results : NULL,
+                                      .cancel = run->options.cancel};
+    if (!run->options.verify)
+        return true;
+    struct file *file = store_reopen(&run->store, err);
+    if (file)
+        truncation_watch(run->input->watched, file);
+    bool ok = file && verify_written(&what, file, err);
+    file_close(file);
+    return ok;
 }

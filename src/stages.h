@@ -63,6 +63,10 @@ bool stage_emit(struct run *run, struct error *err);
  * only measures the plan. */
 bool stage_fill(struct run *run, struct error *err);
 
+/* Reads the prepared output again, if the options ask for that, and compares it with what
+ * was to be written. */
+bool stage_verify(struct run *run, struct error *err);
+
 /* Frees what belongs to one pass. */
 void stages_end(struct run *run);
 

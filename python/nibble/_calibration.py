@@ -12,9 +12,10 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any, Callable, Union
 
-from . import _models, _options
+from . import _library, _models, _options
 from . import data as data_module
 from ._calibration_handle import Calibration
+from ._files import check_report, work_folder
 from ._session import Feed, Memory, Session
 from ._trials import Costs, Trials, keep_in_order
 from ._work import ProgressCallback, Work
@@ -135,15 +136,17 @@ class Driver:
         if os.path.exists(self.target) and os.path.samefile(self.source, self.target):
             if not options.force:
                 raise OptionError(f"{self.target} is the model itself: force=True replaces it")
+        if self.asked.save_stats is not None:
+            check_report(
+                os.fspath(self.asked.save_stats), (self.source, self.target), "save_stats"
+            )
         self.reference = Session(self.source, self.source)
         self.rest, self.held = self._feeds()
         self.answers, self.activations = Memory(), Memory()
         self.calibration = Calibration(self.source, options)
         try:
             self._gather()
-            folder = os.path.dirname(os.path.abspath(self.target))
-            with tempfile.TemporaryDirectory(prefix=".nibble-", dir=folder) as temporary:
-                self.folder = temporary
+            with work_folder(self.target) as self.folder:
                 best = self._until() if self.asked.until else self._guarded()
                 return self._finish(best)
         finally:
@@ -190,7 +193,7 @@ class Driver:
         name of its external data is right; and measures that."""
         self._check_cancel()
         folder = tempfile.mkdtemp(dir=self.folder)
-        path = os.path.join(folder, os.path.basename(self.target))
+        path = os.path.join(folder, os.path.basename(os.path.realpath(self.target)))
         options = _options.make(keywords)
         if calibrated:
             self.calibration.connect(options)
@@ -313,10 +316,12 @@ class Driver:
         return _models.without_folder(text.replace(best.path, self.target))
 
     def _finish(self, best: Candidate) -> Report:
-        """Moves the model, and its external data, to where they belong."""
-        folder, target = os.path.dirname(best.path), os.path.dirname(self.target)
-        for name in sorted(os.listdir(folder), key=os.path.basename(best.path).__eq__):
-            os.replace(os.path.join(folder, name), os.path.join(target, name))
+        """Gives the model, and its external data, their places in one commit."""
+        options = _options.make({"force": self.asked.keywords.get("force", False)})
+        self.work.connect(options)
+        error = _library.Error()
+        paths = map(os.fsencode, (best.path, self.source, self.target))
+        _library.check(_library.library().nibble_publish(*paths, options, error), error)
         report = dataclasses.replace(
             best.report,
             output=self.target,

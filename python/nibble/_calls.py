@@ -147,6 +147,7 @@ def quantize(
     external_data: put tensors into a data file beside output, whatever the size. Its name
         depends on its contents. A string is a fixed name.
     force: let output be the model itself.
+    verify: read the finished output again and check every weight before output is replaced.
     report: a file that the report is written to as an HTML page.
     threads: number of threads. By default one for each CPU.
     cpu: kernels: "scalar", "avx2", "avx512". By default the fastest.
@@ -248,6 +249,7 @@ def upgrade(
     opset: int = 21,
     external_data: bool | str = False,
     force: bool = False,
+    verify: bool = False,
     no_links: bool = False,
     progress: Progress = None,
 ) -> None: ...
@@ -259,6 +261,7 @@ def upgrade(
     opset: int = 21,
     external_data: bool | str = False,
     force: bool = False,
+    verify: bool = False,
     no_links: bool = False,
     progress: Progress = None,
 ) -> Model: ...
@@ -269,6 +272,7 @@ def upgrade(
     opset: int = 21,
     external_data: bool | str = False,
     force: bool = False,
+    verify: bool = False,
     no_links: bool = False,
     progress: Progress = None,
 ) -> Any:
@@ -276,11 +280,18 @@ def upgrade(
 
     model, output: as for `quantize`. Without output the model is returned.
     opset: 21 to nibble.opset_max().
-    external_data, force, no_links: as for `quantize`.
+    external_data, force, verify, no_links: as for `quantize`.
 
     Raises UnsupportedModelError, which names every node that can't be raised, and what
     else `quantize` raises."""
-    made = _options.make({"external_data": external_data, "force": force, "no_links": no_links})
+    made = _options.make(
+        {
+            "external_data": external_data,
+            "force": force,
+            "verify": verify,
+            "no_links": no_links,
+        }
+    )
     number = opset.__index__()
     kind = _models.kind_of(model)
     if output is None and kind is None:

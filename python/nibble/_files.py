@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from .errors import OptionError
 
@@ -18,7 +21,10 @@ def data_files(model: str) -> list[str]:
         return []
     if model.endswith(".gz") or not os.path.exists(model):
         return []
-    loaded = onnx.load(model, load_external_data=False)
+    try:
+        loaded = onnx.load(model, load_external_data=False)
+    except Exception:  # an old output may be anything
+        return []
     folder = os.path.dirname(model)
     names = {
         ExternalDataInfo(tensor).location
@@ -48,6 +54,40 @@ def check_report(path: str, models: Iterable[str], option: str) -> None:
         raise OptionError(
             f"{option} would replace {path}, a file of a model: name another file"
         )
+
+
+@contextlib.contextmanager
+def work_folder(output: str) -> Iterator[str]:
+    """A folder beside an output, for what it is made of. Removes those that processes have
+    left which were killed: a living one has its folder locked."""
+    folder, name = os.path.split(os.path.realpath(output))
+    prefix = f".{name[:200]}.work-"
+    for entry in os.scandir(folder or "."):
+        if entry.name.startswith(prefix) and entry.is_dir(follow_symlinks=False):
+            with _locked(entry.path) as locked:
+                if locked:
+                    shutil.rmtree(entry.path, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as made, _locked(made):
+        yield made
+
+
+@contextlib.contextmanager
+def _locked(folder: str) -> Iterator[bool]:
+    """Whether no other process had it locked. The lock ends with the process."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        yield False
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        free = True
+    except OSError:
+        free = False
+    try:
+        yield free
+    finally:
+        os.close(descriptor)
 
 
 def write_report(path: str, text: str, models: Iterable[str], option: str = "--json") -> None:

@@ -76,6 +76,7 @@ class Options(ctypes.Structure):
         ("page", c_char_p),
         ("command", c_char_p),
         ("histograms", c_size_t),
+        ("verify", c_uint64),
     ]
 
 
@@ -146,6 +147,10 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "nibble_upgrade": (
         c_int,
         [c_char_p, c_char_p, c_int64, POINTER(Options), POINTER(Error)],
+    ),
+    "nibble_publish": (
+        c_int,
+        [c_char_p, c_char_p, c_char_p, POINTER(Options), POINTER(Error)],
     ),
     "nibble_report_text": (c_void_p, [c_void_p, c_int, c_bool]),
     "nibble_report_json": (c_void_p, [c_void_p]),

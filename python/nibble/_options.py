@@ -44,6 +44,7 @@ class Options(TypedDict, total=False):
     max_size: int | None
     external_data: bool | str
     force: bool
+    verify: bool
     report: str | os.PathLike[str] | None
     threads: int | None
     cpu: str | None
@@ -192,6 +193,7 @@ SETTERS: dict[str, tuple[Setter, frozenset[str]]] = {
         ("no_links", _flag, ""),
         ("max_size", _number(1, INT64_MAX), ""),
         ("force", _flag, ""),
+        ("verify", _flag, ""),
         ("external_data", _external_data, ""),
         ("report", _report, ""),
         ("threads", _number(0, 1024), ""),

@@ -116,6 +116,8 @@ const struct option_row option_rows[] = {
      .help = "let OUT be MODEL itself"},
     {OPTION_TEXT, WRITING, 0, "external-data", "NAME", .optional = true,
      FIELD(external_data), .help = "put tensors into a file beside OUT"},
+    {OPTION_FLAG, WRITING, 0, "verify", NULL, FIELD(options.verify), .value = true,
+     .help = "read the output again and check every weight before OUT is replaced"},
     {OPTION_FLAG, QUANTIZE, 0, "dry-run", NULL, FIELD(dry_run), .value = true, .passing = true,
      .help = "only report, write no model"},
 

@@ -17,13 +17,22 @@ bool array_make(struct array *array, const uint64_t *dims, size_t rank, uint64_t
     if (rank > 0)
         memcpy(array->dims, dims, rank * sizeof *dims);
     array->count = count;
-    array->values = count ? malloc(count * sizeof *array->values) : NULL;
-    return array->values || count == 0 || error_memory(err);
+    if (count <= CONSTANT_MEMORY_MAX / sizeof *array->values) {
+        array->values = count ? malloc(count * sizeof *array->values) : NULL;
+        return array->values || count == 0 || error_memory(err);
+    }
+    array->file = file_scratch(count * sizeof *array->values, err);
+    if (array->file)
+        array->values = (float *)(uintptr_t)array->file->data;
+    return array->file != NULL;
 }
 
 void array_free(struct array *array)
 {
-    free(array->values);
+    if (array->file)
+        file_close(array->file);
+    else
+        free(array->values);
     *array = (struct array){0};
 }
 

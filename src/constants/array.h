@@ -7,7 +7,8 @@
 enum { ARRAY_RANK_MAX = CONSTANT_RANK_MAX };
 
 struct array {
-    float *values; /* row-major; NULL only without elements */
+    float *values;     /* row-major; NULL only without elements */
+    struct file *file; /* where the values are if they take much room; or NULL */
     uint64_t count;
     size_t rank;
     uint64_t dims[ARRAY_RANK_MAX];

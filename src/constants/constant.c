@@ -90,7 +90,7 @@ bool constant_make(struct constant *constant, bool scratch, struct error *err)
     constant->payload = NULL;
     if (size == 0)
         return true;
-    if (scratch && size >= CONSTANT_SCRATCH_MIN) {
+    if ((scratch && size >= CONSTANT_SCRATCH_MIN) || size > CONSTANT_MEMORY_MAX) {
         constant->file = file_scratch(size, err);
         constant->data = constant->file ? constant->file->data : NULL;
     } else if (!(constant->data = constant->memory = malloc((size_t)size))) {

@@ -9,6 +9,7 @@
 enum {
     CONSTANT_RANK_MAX = 16,
     CONSTANT_SCRATCH_MIN = 1 << 20, /* fewer bytes need no temporary file */
+    CONSTANT_MEMORY_MAX = 64 << 20, /* more bytes always go to one */
 };
 
 struct constant {
@@ -26,7 +27,8 @@ struct constant {
     void *memory;
 };
 
-/* Makes room for packed values. Large ones go to a temporary file if `scratch` is set. */
+/* Makes room for packed values. Large ones go to a temporary file, and with `scratch` set
+ * those of CONSTANT_SCRATCH_MIN bytes do, too. */
 bool constant_make(struct constant *constant, bool scratch, struct error *err);
 void constant_free(struct constant *constant);
 

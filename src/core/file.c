@@ -2,6 +2,7 @@
 #include "core/file.h"
 #include "core/folder.h"
 #include "core/gzip.h"
+#include "core/retry.h"
 #include "core/temporary.h"
 #include "core/truncation.h"
 
@@ -13,17 +14,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-bool fd_write_all(int fd, const char *data, size_t size, const char *path,
+bool fd_write_all(int fd, const void *data, size_t size, const char *path, bool is_copy,
                   struct error *err)
 {
+    const char *at = data;
     while (size > 0) {
-        ssize_t n = write(fd, data, size);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n;
+        RETRY(n, write(fd, at, size));
         if (n < 0)
-            return error_set(err, STATUS_WRITE, "%s: no room for a temporary copy: %s",
-                             path, strerror(errno));
-        data += n;
+            return error_set(err, STATUS_WRITE, "%s: %s%s", path,
+                             is_copy ? "no room for a temporary copy: " : "",
+                             strerror(errno));
+        at += n;
         size -= (size_t)n;
     }
     return true;
@@ -57,7 +59,7 @@ static bool copy_rest(int in, int out, const char *path, uint64_t limit,
         if (n < 0)
             return error_set(err, STATUS_READ, "%s: %s", path, strerror(errno));
         if (!file_within_limit(path, (uint64_t)n, &limit, err) ||
-            !fd_write_all(out, buffer, (size_t)n, path, err))
+            !fd_write_all(out, buffer, (size_t)n, path, true, err))
             return false;
     }
 }
@@ -111,7 +113,9 @@ static bool replace_by_temporary(struct file *file, copy_fn *copy, uint64_t limi
 static bool is_gzip(int fd)
 {
     unsigned char magic[2];
-    return pread(fd, magic, 2, 0) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
+    ssize_t n;
+    RETRY(n, pread(fd, magic, 2, 0));
+    return n == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
 }
 
 /* How large a compressed file may become. Small files may have any contents. */
@@ -177,8 +181,9 @@ struct file *file_open_within(const char *path, uint64_t max_size,
                               const volatile int *cancel, struct error *err)
 {
     bool is_stdin = strcmp(path, "-") == 0;
-    int fd = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
-                      : open(path, O_RDONLY | O_CLOEXEC);
+    int fd;
+    RETRY(fd, is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+                       : open(path, O_RDONLY | O_CLOEXEC));
     if (fd < 0) {
         error_set(err, STATUS_READ, "%s: %s", path, strerror(errno));
         return NULL;
@@ -188,6 +193,24 @@ struct file *file_open_within(const char *path, uint64_t max_size,
         return NULL;
     file->is_stdin = is_stdin;
     if (!load(file, max_size, cancel, err)) {
+        file_close(file);
+        return NULL;
+    }
+    return file;
+}
+
+struct file *file_open_descriptor(int fd, const char *path, const volatile int *cancel,
+                                  struct error *err)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (copy < 0 || lseek(copy, 0, SEEK_SET) < 0) {
+        error_set(err, STATUS_READ, "%s: %s", path, strerror(errno));
+        if (copy >= 0)
+            close(copy);
+        return NULL;
+    }
+    struct file *file = file_create(copy, path, err);
+    if (file && !load(file, UINT64_MAX, cancel, err)) {
         file_close(file);
         return NULL;
     }
@@ -214,7 +237,8 @@ static int open_without_links(int folder, const char *location)
     int fd = parts ? dup(folder) : -1;
     for (char *part = parts ? strtok_r(parts, "/", &save) : NULL; part && fd >= 0;
          part = strtok_r(NULL, "/", &save)) {
-        int next = openat(fd, part, BESIDE_FLAGS | O_NOFOLLOW);
+        int next;
+        RETRY(next, openat(fd, part, BESIDE_FLAGS | O_NOFOLLOW));
         int saved = errno;
         close(fd);
         errno = saved;
@@ -227,6 +251,9 @@ static int open_without_links(int folder, const char *location)
 /* Opens external data. Sets errno to EXDEV if the location climbs out of a folder. */
 static int open_beside(const struct file *model, const char *location)
 {
+    for (const struct stand_in *s = model->stand_ins; s; s = s->next)
+        if (strcmp(s->location, location) == 0)
+            return fcntl(s->fd, F_DUPFD_CLOEXEC, 3);
     int folder = folder_open(model->path);
     int fd = -1;
     if (folder < 0)
@@ -236,7 +263,7 @@ static int open_beside(const struct file *model, const char *location)
     else if (model->no_links)
         fd = open_without_links(folder, location);
     else
-        fd = openat(folder, location, BESIDE_FLAGS);
+        RETRY(fd, openat(folder, location, BESIDE_FLAGS));
     int saved = errno;
     close(folder);
     errno = saved;
@@ -306,7 +333,10 @@ struct file *file_scratch(uint64_t size, struct error *err)
         return NULL;
     void *data = MAP_FAILED;
     /* Allocating space now turns a full disk into an error instead of a signal later. */
-    int code = posix_fallocate(fd, 0, (off_t)size);
+    int code;
+    do
+        code = posix_fallocate(fd, 0, (off_t)size);
+    while (code == EINTR);
     if (code == 0)
         data = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (data == MAP_FAILED) {

@@ -10,6 +10,13 @@
 #include <sys/types.h>
 #include <time.h>
 
+/* Another file in place of the one at a location beside a model. */
+struct stand_in {
+    const struct stand_in *next;
+    const char *location;
+    int fd;
+};
+
 struct file {
     const char *path;    /* as messages name it */
     const uint8_t *data; /* the mapping */
@@ -21,6 +28,7 @@ struct file {
     bool mapped;     /* false for empty files */
     bool is_scratch; /* made by file_scratch, so nibble itself changes it */
     bool no_links;   /* file_open_beside refuses symbolic links; set by callers */
+    const struct stand_in *stand_ins; /* that file_open_beside opens; set by callers */
     struct timespec modified;  /* the time of the last change, when it was opened */
     void *volatile *watched;   /* the list of truncation_watch with this file; or NULL */
     struct file *next;         /* the next file of that list */
@@ -38,6 +46,10 @@ struct file *file_open(const char *path, const volatile int *cancel, struct erro
 enum { FILE_COPY_RATIO = 1000 };
 struct file *file_open_within(const char *path, uint64_t max_size,
                               const volatile int *cancel, struct error *err);
+
+/* Maps what was written through the descriptor, which stays open. */
+struct file *file_open_descriptor(int fd, const char *path, const volatile int *cancel,
+                                  struct error *err);
 
 /* Subtracts `size` from what is left. Fails if that is less. */
 bool file_within_limit(const char *path, uint64_t size, uint64_t *left,
@@ -71,8 +83,8 @@ bool file_read(const struct file *file, uint64_t offset, size_t size, void *out,
  * that. */
 bool file_check(const struct file *file, struct error *err);
 
-/* Writes all bytes to fd, a temporary copy of the file at `path`. */
-bool fd_write_all(int fd, const char *data, size_t size, const char *path,
+/* Writes all bytes to fd: a temporary copy of the file at `path`, or that file. */
+bool fd_write_all(int fd, const void *data, size_t size, const char *path, bool is_copy,
                   struct error *err);
 
 #endif

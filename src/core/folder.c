@@ -1,6 +1,7 @@
 /* Folders of outputs. flock locks them: it needs no file of its own, and it ends with the
  * process. */
 #include "core/folder.h"
+#include "core/retry.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -32,17 +33,16 @@ int folder_open(const char *path)
     if (!folder)
         errno = ENOMEM;
     else
-        do
-            fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        while (fd < 0 && errno == EINTR);
+        RETRY(fd, open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     free(folder);
     return fd;
 }
 
 void folder_sync(int folder)
 {
+    int result; /* some file systems refuse, which does no harm */
     if (folder >= 0)
-        fsync(folder); /* some file systems refuse, which does no harm */
+        RETRY(result, fsync(folder));
 }
 
 bool folder_try_lock(int folder)

@@ -4,6 +4,7 @@
 #include "core/folder.h"
 #include "core/gzip.h"
 #include "core/pages.h"
+#include "core/retry.h"
 #include "core/temporary.h"
 
 #include <errno.h>
@@ -49,16 +50,19 @@ static bool begin_file(struct output *output, struct error *err)
                                       &output->temporary, err);
     if (output->target < 0)
         return false;
-    return !output->mode || fchmod(output->target, mode) == 0 || fail(output, err);
+    int result = 0;
+    if (output->mode)
+        RETRY(result, fchmod(output->target, mode));
+    return result == 0 || fail(output, err);
 }
 
 static bool begin_stream(struct output *output, struct error *err)
 {
     struct stat st;
     output->kind = OUTPUT_STREAM;
-    output->target = strcmp(output->path, "-") == 0
-                         ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
-                         : open(output->path, O_WRONLY | O_CLOEXEC);
+    RETRY(output->target, strcmp(output->path, "-") == 0
+                              ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+                              : open(output->path, O_WRONLY | O_CLOEXEC));
     if (output->target < 0 || fstat(output->target, &st) < 0)
         return fail(output, err);
     /* It may have become a file since we looked. */
@@ -275,7 +279,9 @@ bool output_copy(struct output *output, uint64_t offset, const struct file *file
 
 bool output_resize(struct output *output, uint64_t size, struct error *err)
 {
-    return ftruncate(output->fd, (off_t)size) == 0 || fail(output, err);
+    int result;
+    RETRY(result, ftruncate(output->fd, (off_t)size));
+    return result == 0 || fail(output, err);
 }
 
 /* Copies the finished temporary file to a stream. */
@@ -307,9 +313,7 @@ static bool stream_out(struct output *output, struct error *err)
 static bool sync_file(int fd)
 {
     int result;
-    do
-        result = fsync(fd);
-    while (result < 0 && errno == EINTR);
+    RETRY(result, fsync(fd));
     return result == 0;
 }
 
@@ -335,6 +339,12 @@ bool output_prepare_text(struct output *output, const char *text, struct error *
         return error_memory(err);
     return output_write(output, 0, text, length, err) &&
            output_write(output, length, "\n", 1, err) && output_prepare(output, err);
+}
+
+struct file *output_reopen(const struct output *output, struct error *err)
+{
+    int fd = output->kind == OUTPUT_STREAM ? output->fd : output->target;
+    return file_open_descriptor(fd, output->path, output->cancel, err);
 }
 
 bool output_publish(struct output *output, struct error *err)

@@ -47,6 +47,8 @@ bool output_resize(struct output *output, uint64_t size, struct error *err);
 bool output_prepare(struct output *output, struct error *err);
 /* Writes a text and a newline, and prepares the output. NULL means out of memory. */
 bool output_prepare_text(struct output *output, const char *text, struct error *err);
+/* Maps what was prepared, as a reader of the output will see it. */
+struct file *output_reopen(const struct output *output, struct error *err);
 uint64_t output_size(const struct output *output); /* in bytes, once it is prepared */
 
 /* Gives a prepared output its final name, or copies it to its stream. */

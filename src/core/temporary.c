@@ -1,6 +1,7 @@
 /* Temporary files, and those that killed processes left. */
 #include "core/temporary.h"
 #include "core/folder.h"
+#include "core/retry.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,8 +22,11 @@ int temporary_unnamed(struct error *err)
     char path[4096];
     if (!folder || !*folder)
         folder = "/tmp";
-    snprintf(path, sizeof path, "%s/nibble-XXXXXX", folder);
-    int fd = mkostemp(path, O_CLOEXEC);
+    int fd;
+    do {
+        snprintf(path, sizeof path, "%s/nibble-XXXXXX", folder);
+        fd = mkostemp(path, O_CLOEXEC);
+    } while (fd < 0 && errno == EINTR);
     if (fd < 0)
         error_set(
             err, STATUS_WRITE,
@@ -38,7 +42,9 @@ int temporary_unnamed(struct error *err)
 static bool own(int fd)
 {
     struct stat st;
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+    int result;
+    RETRY(result, flock(fd, LOCK_EX | LOCK_NB));
+    if (result < 0 && errno == EWOULDBLOCK)
         return false;
     return fstat(fd, &st) < 0 || st.st_nlink > 0;
 }

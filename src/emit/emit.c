@@ -70,6 +70,8 @@ static bool emit_value(struct emitter *e)
     e->site = e->owner;
     e->anchor = value->kind == VALUE_NODE && !captured ? value->node : NULL;
     e->output = output;
+    e->own->decoded = output;
+    e->own->place = captured ? item->use->scope : value->scope;
     if (!own)
         edit_of_value(e->edits, value)->is_gone = false;
     if (item->same)

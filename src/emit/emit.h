@@ -6,11 +6,15 @@
 #include "plan/plan.h"
 
 /* The tensors of one item: reserved payloads, and names for the operators of forms that
- * replace their consumers. zeros is NULL without zero points. All are NULL if the item is
- * stored with another one. */
+ * replace their consumers. zeros is NULL without zero points. These are NULL if the
+ * item is stored with another one. */
 struct item_tensors {
     struct payload *codes, *scales, *zeros;
     const char *codes_name, *scales_name, *zeros_name;
+
+    /* The decoded value and its scope. NULL for forms that replace their consumers. */
+    const char *decoded;
+    const struct scope *place;
 };
 
 /* Emits every quantized item. *tensors has an entry for each item, in the plan's arena.

@@ -126,6 +126,46 @@ bool parameters_write(const struct kernels *kernels, const struct plan_item *ite
     return write_zeros(kernels, item, tensors, offset, zeros, count, width, scratch, err);
 }
 
+size_t transposed_group_rows(const struct plan_item *item)
+{
+    bool down = item->shape.block != 0 && item->axis == 0;
+    return down ? quant_groups(&item->shape) / item->shape.inner
+                : (size_t)item->tensor->dims[0];
+}
+
+static int read_zero(const struct plan_item *item, const uint8_t *zeros, size_t at,
+                     size_t width)
+{
+    const struct quant_type_info *type = quant_type_info(item->scheme.type);
+    unsigned top = 1u << (type->bits - 1), code;
+    if (item->packing == PACK_PAIRS) {
+        size_t row = item->padded ? at / width : 0;
+        at -= row * width;
+        code = zeros[row * ((width + 1) / 2) + at / 2] >> at % 2 * 4 & 15u;
+    } else {
+        code = zeros[at];
+    }
+    return type->lo < 0 ? (int)(code ^ top) - (int)top : (int)code;
+}
+
+float parameters_read(const struct plan_item *item, const uint8_t *scales,
+                      const uint8_t *zeros, size_t group, int *zero)
+{
+    const struct quant_type_info *type = quant_type_info(item->scheme.type);
+    size_t groups = quant_groups(&item->shape), width = groups / item->shape.outer;
+    float scale;
+    if (item->transposed && groups > 1) {
+        width = transposed_group_rows(item);
+        group = group % (groups / width) * width + group / (groups / width);
+    }
+    real_load(item->scheme.scale_type,
+              scales + group * real_size(item->scheme.scale_type), 1, &scale);
+    *zero = zeros          ? read_zero(item, zeros, group, width)
+            : type->lo < 0 ? 0
+                           : (type->hi + 1) / 2;
+    return scale;
+}
+
 void nibbles_put(const struct kernels *kernels, uint8_t *out, size_t offset,
                  uint8_t *codes, size_t count)
 {

@@ -20,6 +20,14 @@ bool parameters_write(const struct kernels *kernels, const struct plan_item *ite
                       const float *scales, const uint8_t *zeros, void *scratch,
                       struct error *err);
 
+/* The rows of groups in a matrix that is stored transposed. Each becomes a column. */
+size_t transposed_group_rows(const struct plan_item *item);
+
+/* Reads a group's scale and zero point out of what was written. `group`: in the order of
+ * the source. zeros NULL: the item has none. */
+float parameters_read(const struct plan_item *item, const uint8_t *scales,
+                      const uint8_t *zeros, size_t group, int *zero);
+
 /* Puts codes into nibbles, from nibble `offset` on. If that is odd, the low nibble of the
  * first byte stays as it is. If the end is odd, the high nibble of the last byte is 0. */
 void nibbles_put(const struct kernels *kernels, uint8_t *out, size_t offset,

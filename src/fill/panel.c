@@ -60,7 +60,7 @@ static struct panel panel_of(const struct chunk *chunk)
     /* Blocks down the columns: a row of groups for each block. Otherwise one for
      * each row of the weight: its blocks, or its one scale. */
     bool down = shape->block != 0 && item->axis == 0;
-    size_t all = down ? groups / shape->inner : all_rows;
+    size_t all = transposed_group_rows(item);
     struct panel p = {
         .item = item,
         .tensors = chunk->tensors,

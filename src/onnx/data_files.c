@@ -94,40 +94,35 @@ static bool is_data_name(const char *name, const char *out)
 /* ---- what was replaced ----------------------------------------------------- */
 
 struct cleaning {
-    const char *out, *kept;
+    const char *out;
+    const struct data_kept *kept;
     const struct model *model; /* its files stay; NULL: it was replaced itself */
     bool removing;             /* or else only counting */
     size_t found;
 };
 
-static bool is_read(const struct model *model, const struct stat *st)
-{
-    for (const struct external *e = model->external; e; e = e->next)
-        if (st->st_dev == e->file->device && st->st_ino == e->file->inode)
-            return true;
-    return st->st_dev == model->file->device && st->st_ino == model->file->inode;
-}
-
 static void clean_one(void *context, int folder, const char *name)
 {
     struct cleaning *c = context;
     struct stat st;
-    if (!is_data_name(name, c->out) || (c->kept && strcmp(name, c->kept) == 0))
+    const struct data_kept *kept = c->kept;
+    if (!is_data_name(name, c->out) || (kept->name && strcmp(name, kept->name) == 0) ||
+        (kept->names && map_get(kept->names, name)))
         return;
     c->found++;
     if (c->removing && fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-        S_ISREG(st.st_mode) && !(c->model && is_read(c->model, &st)))
+        S_ISREG(st.st_mode) && !(c->model && model_reads(c->model, &st)))
         unlinkat(folder, name, 0);
 }
 
-bool data_is_old(int folder, const struct output *out, const char *kept)
+bool data_is_old(int folder, const struct output *out, const struct data_kept *kept)
 {
     struct cleaning cleaning = {.out = folder_name_in(output_path(out)), .kept = kept};
     folder_each(folder, clean_one, &cleaning);
     return cleaning.found > 0;
 }
 
-void data_clean(int folder, const struct output *out, const char *kept,
+void data_clean(int folder, const struct output *out, const struct data_kept *kept,
                 const struct model *model)
 {
     struct cleaning cleaning = {.out = folder_name_in(output_path(out)),

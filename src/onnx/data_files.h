@@ -16,13 +16,19 @@ char *data_name(struct arena *arena, const char *path);
 bool data_name_by_contents(char *name, const struct output *data,
                            const volatile int *cancel, struct error *err);
 
-/* Removes the data files of OUT but for the one with the name `kept`, which may be NULL,
- * and for files that the model reads. `model` is NULL if OUT has replaced the model. Does
- * nothing if another program has replaced OUT since. The folder must be locked. */
-void data_clean(int folder, const struct output *out, const char *kept,
+/* The data files of an output, by name. Either may be NULL. */
+struct data_kept {
+    const char *name;
+    const struct map *names;
+};
+
+/* Removes the data files of OUT but for those that it has now, and for files that the
+ * model reads. `model` is NULL if OUT has replaced the model. Does nothing if another
+ * program has replaced OUT since. The folder must be locked. */
+void data_clean(int folder, const struct output *out, const struct data_kept *kept,
                 const struct model *model);
 
 /* Whether there may be such files. */
-bool data_is_old(int folder, const struct output *out, const char *kept);
+bool data_is_old(int folder, const struct output *out, const struct data_kept *kept);
 
 #endif

@@ -143,6 +143,14 @@ bool model_check_files(const struct model *model, struct error *err)
     return ok;
 }
 
+bool model_reads(const struct model *model, const struct stat *st)
+{
+    for (const struct external *e = model->external; e; e = e->next)
+        if (st->st_dev == e->file->device && st->st_ino == e->file->inode)
+            return true;
+    return st->st_dev == model->file->device && st->st_ino == model->file->inode;
+}
+
 struct model *model_load(const struct file *file, struct error *err)
 {
     struct model *model = calloc(1, sizeof *model);

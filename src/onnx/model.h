@@ -8,6 +8,8 @@
 #include "onnx.pb-c.h"
 #include "onnx/payload.h"
 
+#include <sys/stat.h>
+
 struct model {
     Onnx__ModelProto *proto;
     struct arena *arena; /* of the message and of all that is added to it */
@@ -29,6 +31,9 @@ void model_free(struct model *model); /* NULL is fine */
 /* False, with an error, if another program has changed a file of the model since it was
  * opened. */
 bool model_check_files(const struct model *model, struct error *err);
+
+/* Whether that is a file which the model is read from. */
+bool model_reads(const struct model *model, const struct stat *st);
 
 /* Calls fn for every TensorProto in the message, nested ones included, in the
  * order of their fields. False as soon as a call returns false. */

@@ -12,10 +12,9 @@
 
 static bool is_input(const struct output *output, const struct model *model)
 {
-    bool same = output_is_file(output, model->file);
-    for (const struct external *e = model->external; e && !same; e = e->next)
-        same = output_is_file(output, e->file);
-    return same;
+    struct stat st;
+    return !output_is_stream(output) && stat(output_path(output), &st) == 0 &&
+           model_reads(model, &st);
 }
 
 static bool check_overwrite(const struct store *store, const struct output *output,
@@ -152,6 +151,20 @@ bool store_prepare(struct store *store, uint64_t *size, struct error *err)
     return true;
 }
 
+struct file *store_reopen(struct store *store, struct error *err)
+{
+    struct file *file = output_reopen(store->output, err);
+    for (struct store_data *data = store->data; data && file; data = data->next) {
+        const char *path = output_path(data->output);
+        data->written = (struct stand_in){
+            .next = file->stand_ins,
+            .location = path + folder_length(output_path(store->output)),
+            .fd = output_descriptor(data->output)};
+        file->stand_ins = &data->written;
+    }
+    return file;
+}
+
 static bool check_report(const struct store *store, const struct model *model,
                          const struct output *report, struct error *err)
 {
@@ -223,11 +236,13 @@ static bool publish(struct store *store, struct output *const reports[STORE_REPO
 static void clean(const struct store *store, int folder, bool locked,
                   const struct model *model)
 {
-    if (!output_is_plain(store->output) ||
-        !data_is_old(folder, store->output, store->location))
+    const struct data_kept kept = {.name = store->location,
+                                   .names =
+                                       store->copied ? &store->copied->externals : NULL};
+    if (!output_is_plain(store->output) || !data_is_old(folder, store->output, &kept))
         return;
     if (locked || folder_try_lock(folder))
-        data_clean(folder, store->output, store->location, model);
+        data_clean(folder, store->output, &kept, model);
 }
 
 bool store_publish(struct store *store, struct output *const reports[STORE_REPORTS],

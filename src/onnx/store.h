@@ -16,6 +16,7 @@ struct store_options {
 struct store_data {
     struct store_data *next;
     struct output *output;
+    struct stand_in written; /* set by store_reopen */
 };
 
 struct store {
@@ -24,6 +25,7 @@ struct store {
     struct output *output;
     struct store_data *data;
     char *location; /* of tensors in a data file that is named by its contents, or NULL */
+    const struct model *copied; /* its data files are the output's, too; or NULL */
 };
 
 /* Begins an output at path. Refuses to replace a file of the model unless forced. */
@@ -38,8 +40,8 @@ bool store_reset(struct store *store, struct error *err);
 bool store_write(struct store *store, struct model *model, uint64_t size,
                  struct error *err);
 
-/* Writes the bytes that the model was read from, and copies of its data files. The
- * model must be as it was read. */
+/* Writes the bytes that a model was read from, and copies of its data files. The model
+ * must be as it was read, and live until the store is published. */
 bool store_copy(struct store *store, struct model *model, struct error *err);
 
 /* Begins a data file at path, or without a name if that is NULL. NULL on failure. */
@@ -48,6 +50,10 @@ struct output *store_add_data(struct store *store, const char *path,
 
 /* Makes all files durable, under temporary names. Sets *size to the bytes of them. */
 bool store_prepare(struct store *store, uint64_t *size, struct error *err);
+
+/* Opens the prepared model, with its data files still under their temporary names. The
+ * store must outlive it. */
+struct file *store_reopen(struct store *store, struct error *err);
 
 /* A run may have so many reports. One that is not asked for is NULL. */
 enum { STORE_REPORTS = 2 };

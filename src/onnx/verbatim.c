@@ -100,6 +100,7 @@ bool store_copy(struct store *store, struct model *model, struct error *err)
     store->model = model;
     if (model->external && !output_is_plain(store->output))
         return store_write(store, model, model_size(model), err);
+    store->copied = model;
     for (const struct external *e = model->external; e; e = e->next)
         if (!copy_data(store, model, e->file, err))
             return false;

@@ -150,3 +150,26 @@ def test_external_data_into_streams(nibble, folder):
     assert nibble("e.onnx", "-o", "e.onnx.gz", "-q").status == 0
     packed = gzip.decompress((folder / "e.onnx.gz").read_bytes())
     assert onnx.load_from_string(packed) == whole
+
+
+def test_data_files_stay(nibble, folder):
+    """A model that nibble wrote before, with its data in OUT.HASH.data. The copy has the same
+    name, and so its data look like an old output's."""
+    for name in ["a", "b"]:
+        (folder / name).mkdir()
+    assert nibble("model.onnx", "-o", "a/m.onnx", "--external-data", "-q").status == 0
+    files = {path.name: path.read_bytes() for path in (folder / "a").iterdir()}
+    assert len(files) == 2
+    assert nibble("a/m.onnx", "-o", "b/m.onnx", "-q").status == 0
+    assert nibble("a/m.onnx", "-o", "a/m.onnx", "-q", "-f").status == 0
+    for name in ["a", "b"]:
+        assert files == {path.name: path.read_bytes() for path in (folder / name).iterdir()}
+
+
+def test_old_data_file_goes(nibble, folder):
+    """Of the output that a copy replaces."""
+    assert nibble("model.onnx", "-o", "out.onnx", "--external-data", "-q").status == 0
+    assert len(os.listdir(folder)) == 3
+    (folder / "tiny.onnx").write_bytes(models.tiny())
+    assert nibble("tiny.onnx", "-o", "out.onnx", "-q").status == 0
+    assert sorted(os.listdir(folder)) == ["model.onnx", "out.onnx", "tiny.onnx"]

@@ -119,7 +119,7 @@ def quantize(run, tmp_path):
             onnx.save(model, path)
             model = path
         output, report = tmp_path / output, tmp_path / "report.json"
-        done = run("quantize", model, "-o", output, "-q", "--threads", 1,
+        done = run("quantize", model, "-o", output, "-q", "--verify", "--threads", 1,
                    "--json", report, *options, *["--target", target] * bool(target),
                    limit=limit)
         message = done.stderr.decode()

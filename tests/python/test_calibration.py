@@ -55,7 +55,7 @@ def test_better_on_unseen_inputs(path, tmp_path):
     assert {w.calibrated for w in report.weights if w.quantized} == {True}
     (output,) = report.outputs
     assert output.name == "h2" and f"{output.snr_db:.1f} dB" in str(report)
-    assert ".nibble-" not in report.text + report.json
+    assert ".work-" not in report.text + report.json
     assert math.isnan(report.estimated_snr_db) and report.notes == ()
     found = json.loads(report.json)
     assert found["calibration_runs"] == 16 and found["held_out_runs"] == 4
@@ -101,6 +101,66 @@ def test_statistics(path, tmp_path):
     (tmp_path / "bad").write_bytes(b"x" * 100)
     with pytest.raises(nibble.MalformedModelError):
         nibble.quantize(path, one, stats=tmp_path / "bad")
+
+
+def files_of(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_statistics_replace_no_file_of_the_run(path, tmp_path):
+    """By whatever name."""
+    onnx.save(
+        onnx.load(path), tmp_path / "m.onnx", save_as_external_data=True, location="m.bin"
+    )
+    (tmp_path / "out.onnx").write_bytes(b"old")
+    os.link(tmp_path / "m.bin", tmp_path / "hard")
+    (tmp_path / "soft").symlink_to("out.onnx")
+    (tmp_path / "later").symlink_to("new.onnx")
+    before = files_of(tmp_path)
+    for name, output in [("m.onnx", "out.onnx"), ("m.bin", "out.onnx"), ("hard", "out.onnx"),
+                         ("out.onnx", "out.onnx"), ("soft", "out.onnx"),
+                         ("later", "new.onnx")]:  # fmt: skip
+        with pytest.raises(nibble.OptionError, match="would replace"):
+            nibble.quantize(
+                tmp_path / "m.onnx", tmp_path / output, data=runs(3), save_stats=tmp_path / name
+            )
+        assert files_of(tmp_path) == before
+
+
+def test_verify(path, tmp_path):
+    for options in [{}, {"external_data": True}, {"bits_per_weight": 5}, {"type": "uint4"}]:
+        nibble.quantize(path, tmp_path / "q.onnx", data=runs(), verify=True, **options)
+
+
+def test_one_commit(path, tmp_path):
+    """The output is published as without data: a link stays, the old data file goes, and so
+    does what a killed process left."""
+    (tmp_path / "real").mkdir()
+    target, link = tmp_path / "real/q.onnx", tmp_path / "real/link.onnx"
+    nibble.quantize(path, target, external_data=True)
+    link.symlink_to("q.onnx")
+    left = tmp_path / "real/.q.onnx.work-abc"
+    left.mkdir()
+    (left / "q.onnx").write_bytes(b"part")
+    for _ in range(2):
+        nibble.quantize(path, link, data=runs(), external_data=True)
+        assert link.is_symlink() and target.stat().st_mode & 0o777 == 0o644
+        names = sorted(os.listdir(tmp_path / "real"))
+        assert len(names) == 3 and names[:2] == ["link.onnx", "q.onnx"]
+        onnx.load(target)
+    nibble.quantize(path, target, data=runs())
+    assert sorted(os.listdir(tmp_path / "real")) == ["link.onnx", "q.onnx"]
+
+
+def test_output_in_place_of_external_data(path, tmp_path):
+    onnx.save(
+        onnx.load(path), tmp_path / "m.onnx", save_as_external_data=True, location="m.bin"
+    )
+    before = files_of(tmp_path)
+    with pytest.raises(nibble.NibbleError, match="is the input itself"):
+        nibble.quantize(tmp_path / "m.onnx", tmp_path / "m.bin", data=runs(3))
+    assert files_of(tmp_path) == before
+    assert len(os.listdir(tmp_path)) == len(before)
 
 
 def test_objects(model, tmp_path):
