@@ -42,8 +42,8 @@ static const struct nibble_options defaults = {
 /* A new field goes to the end. It must begin where the struct ended before, because
  * nobody sets padding. Zero must mean the behaviour before the field existed, because an
  * older library leaves zero in fields that it doesn't know. */
-_Static_assert(sizeof defaults == offsetof(struct nibble_options, verify) +
-                                      sizeof defaults.verify,
+_Static_assert(sizeof defaults ==
+                   offsetof(struct nibble_options, verify) + sizeof defaults.verify,
                "padding at the end of nibble_options");
 
 enum { PAGE_HISTOGRAMS = 10 };
