@@ -4,6 +4,7 @@
 #include "calibrate/stats_file.h"
 #include "options.h"
 #include "plan/fold.h"
+#include "plan/threshold.h"
 #include "public_error.h"
 
 #include <stdlib.h>
@@ -42,8 +43,10 @@ bool session_begin(struct session *s, const struct nibble_calibration *c,
 static bool session_fold(struct session *s, struct error *err)
 {
     bool changed;
-    if (!graph_index(s->model, &s->index, err) ||
-        !fold_constants(s->model, &s->index, &s->planning, NULL, &changed, err))
+    if (!graph_index(s->model, &s->index, err))
+        return false;
+    plan_set_threshold(&s->planning, &s->index, s->options.min_elements);
+    if (!fold_constants(s->model, &s->index, &s->planning, NULL, &changed, err))
         return false;
     if (!changed)
         return true;

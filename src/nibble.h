@@ -209,6 +209,11 @@ typedef void nibble_progress_fn(void *data, uint64_t done, uint64_t total);
  * bits_per_weight there are no copies. */
 #define NIBBLE_COPY_DEFAULT UINT64_MAX
 
+/* The default of options.min_elements. The number then depends on the model. It is the
+ * largest one from 256 to 1024 that keeps at most 1 % of the values of all weights float.
+ * If there is none, it is 256. */
+#define NIBBLE_MIN_ELEMENTS_DEFAULT SIZE_MAX
+
 /* Guards a program against files that are truncated. The library maps its input files. If
  * another program truncates a file during a call, the next access to the missing part
  * raises SIGBUS, and SIGBUS ends the process. The library installs no signal handlers.
@@ -300,7 +305,7 @@ struct nibble_options {
      * which is slower. Whatever the bound, the codes of a weight and their copies take
      * less than its float values. Default: NIBBLE_COPY_DEFAULT. */
     uint64_t copy_bytes;
-    /* Weights with fewer elements stay float. Default: 1024. */
+    /* Weights with fewer elements stay float. Default: NIBBLE_MIN_ELEMENTS_DEFAULT. */
     size_t min_elements;
     /* Also quantize initializers that are graph inputs. Callers of the model could give
      * such an input another value. The input is removed, so they no longer can. */

@@ -3,6 +3,7 @@
 #include "options.h"
 #include "core/sizes.h"
 #include "core/truncation.h"
+#include "plan/threshold.h"
 #include "rules.h"
 #include "targets.h"
 
@@ -35,7 +36,7 @@ static const struct nibble_options defaults = {
     .size = sizeof defaults,
     .type = NIBBLE_TYPE_INT4,
     .method = NIBBLE_METHOD_SEARCH,
-    .min_elements = 1024,
+    .min_elements = NIBBLE_MIN_ELEMENTS_DEFAULT,
     .copy_bytes = NIBBLE_COPY_DEFAULT,
 };
 
@@ -127,6 +128,7 @@ _Static_assert((int)NIBBLE_DECODE_AUTO == DECODE_AUTO &&
                    (int)NIBBLE_TARGET_GENERIC == TARGET_GENERIC,
                "forms");
 _Static_assert(NIBBLE_COPY_DEFAULT == COPY_BYTES_DEFAULT, "copies");
+_Static_assert(NIBBLE_MIN_ELEMENTS_DEFAULT == MIN_ELEMENTS_DEFAULT, "elements");
 _Static_assert((int)NIBBLE_STATUS_MALFORMED == STATUS_MALFORMED &&
                    (int)NIBBLE_STATUS_CANCELLED == STATUS_CANCELLED,
                "statuses");

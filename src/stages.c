@@ -7,6 +7,7 @@
 #include "options.h"
 #include "plan/depth.h"
 #include "plan/fold.h"
+#include "plan/threshold.h"
 #include "upgrade/upgrade.h"
 
 static void drop_plan(struct run *run)
@@ -53,8 +54,10 @@ static bool index_graph(struct run *run, struct error *err)
 bool stage_fold(struct run *run, struct error *err)
 {
     bool changed;
-    return index_graph(run, err) &&
-           fold_constants(run->model, &run->index, &run->planning, &run->findings,
+    if (!index_graph(run, err))
+        return false;
+    plan_set_threshold(&run->planning, &run->index, run->options.min_elements);
+    return fold_constants(run->model, &run->index, &run->planning, &run->findings,
                           &changed, err) &&
            (!changed || index_graph(run, err));
 }

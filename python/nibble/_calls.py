@@ -138,7 +138,7 @@ def quantize(
         use them; or "op=Gather", "graph=...", "role=head".
     rules: settings for some weights, such as ["op=Gather: type=int8", "/lm_head/: keep"].
         The first one that fits counts (docs/rules.md).
-    min_elements: smaller weights stay float (1024).
+    min_elements: smaller weights stay float (1024, and down to 256 in small models).
     freeze: quantize weights that callers could override, too.
     no_upgrade: refuse a model whose opset would have to be raised.
     no_links: refuse external data behind symbolic links. By default links are followed.

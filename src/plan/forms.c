@@ -259,7 +259,8 @@ enum form form_best(const struct plan_options *options, const struct layout *lay
     bool fast = layout->consumer == CONSUMER_FUSED && !layout->activated &&
                 options->target == TARGET_ONNXRUNTIME && !layout->integer &&
                 fusing_pays(item);
-    return fast || options->decode == DECODE_RUN ? FORM_DEQUANTIZE : FORM_LOAD;
+    bool run = options->decode == DECODE_RUN && item->elements >= options->load_below;
+    return fast || run ? FORM_DEQUANTIZE : FORM_LOAD;
 }
 
 bool form_fuses(const struct plan_options *options, const struct layout *layout,

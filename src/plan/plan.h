@@ -73,6 +73,8 @@ struct plan_options {
     uint64_t block_size; /* for GRANULARITY_BLOCKS */
     uint64_t min_elements;
     const struct selector *include, *exclude; /* NULL: all, none */
+    uint64_t
+        load_below; /* weights with fewer elements are decoded at load, not in runs */
     const struct plan_rule
         *rules; /* for each weight the first one that means it counts */
     size_t rule_count;

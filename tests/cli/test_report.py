@@ -19,7 +19,7 @@ forms:
      1  DequantizeLinear, computed on the codes
 
 left float:
-     1     512 B  fewer than 1024 elements (--min-elements)
+     1     512 B  fewer than 256 elements (--min-elements)
 
 quantized  1 of 2 constants, 94.1 % of 2.18 k elements, 4.56 bits per weight
 constants  8.70 kB -> 1.68 kB

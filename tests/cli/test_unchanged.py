@@ -30,7 +30,7 @@ def test_old_output_is_replaced(nibble, folder, tiny):
     assert (run.status, run.err) == (0, f"nibble: warning: tiny.onnx: {WARNING}")
     assert (folder / "out.onnx").read_bytes() == tiny
     assert "tiny.onnx -> out.onnx" in run.text and "written unchanged" in run.text
-    assert "fewer than 1024 elements" in run.text
+    assert "fewer than 256 elements" in run.text
     assert sorted(os.listdir(folder)) == ["model.onnx", "out.onnx", "tiny.onnx"]
 
 

@@ -31,7 +31,7 @@ def test_a_model_in_memory(model, tmp_path):
     assert "nibble quantize ... --report" in page.read_text()
     assert "nibble-model-" not in page.read_text()
     nibble.inspect(model, report=page)
-    assert "fewer than 1024 elements" in page.read_text()
+    assert "elements (--min-elements)" in page.read_text()
 
 
 def test_outputs_on_data(path, tmp_path):
