@@ -28,6 +28,8 @@ static bool decode_nbits(struct evaluator *e, const struct use *use,
                          const struct coded_operator *row, struct array *out);
 static bool decode_lookup(struct evaluator *e, const struct use *use,
                           const struct coded_operator *row, struct array *out);
+static bool decode_experts(struct evaluator *e, const struct use *use,
+                           const struct coded_operator *row, struct array *out);
 
 static const struct coded_operator table[] = {
     {"ConvInteger", 1, NONE, 3, FIRST, decode_integer},
@@ -46,6 +48,9 @@ static const struct coded_operator table[] = {
     {"QLinearMatMul", 3, 4, 5, LAST, decode_plain},
     {"QLinearMul", 0, 1, 2, FIRST, decode_plain},
     {"QLinearMul", 3, 4, 5, FIRST, decode_plain},
+    {"QMoE", 2, 3, 11, LAST, decode_experts},
+    {"QMoE", 5, 6, 12, LAST, decode_experts},
+    {"QMoE", 8, 9, 13, LAST, decode_experts},
 };
 
 const struct coded_operator *coded_operator(const Onnx__NodeProto *node, size_t input)
@@ -314,6 +319,36 @@ static bool decode_lookup(struct evaluator *e, const struct use *use,
           middle(e, &scales, (float)(1 << (bits - 1)), &zeros));
     ok = ok && dequantize(out, &scales, zeros.count ? &zeros : NULL, (size_t)axis,
                           (uint64_t)size);
+    array_free(&scales);
+    array_free(&zeros);
+    return ok;
+}
+
+/* Scales are [experts, outputs] or [experts, outputs, blocks]. Zero points are packed: in
+ * rows of blocks, or for all outputs of an expert. */
+static bool decode_experts(struct evaluator *e, const struct use *use,
+                           const struct coded_operator *row, struct array *out)
+{
+    struct array scales = {0}, zeros = {0};
+    int64_t bits = node_int(use->node, "expert_weight_bits", 4);
+    bool ok = (bits == 4 || bits == 8) &&
+              evaluate_input(e, use->scope, use->node, (size_t)row->codes, out) &&
+              input_or_none(e, use, row->scales, &scales) &&
+              input_or_none(e, use, row->zeros, &zeros) && out->rank == 3 &&
+              (scales.rank == 2 || scales.rank == 3) && widen(e, out, (unsigned)bits);
+    int64_t size = ok ? node_int(use->node, "block_size", (int64_t)out->dims[2]) : 0;
+    if (ok && scales.rank == 2)
+        scales.dims[scales.rank++] = 1;
+    ok = ok && size > 0 &&
+         (zeros.count == 0 || zeros.count == scales.count ||
+          widen(e, &zeros, (unsigned)bits)) &&
+         (zeros.count > 0 || middle(e, &scales, (float)(1 << (bits - 1)), &zeros)) &&
+         zeros.count == scales.count;
+    if (ok) {
+        zeros.rank = scales.rank;
+        memcpy(zeros.dims, scales.dims, sizeof zeros.dims);
+    }
+    ok = ok && dequantize(out, &scales, &zeros, 2, (uint64_t)size);
     array_free(&scales);
     array_free(&zeros);
     return ok;

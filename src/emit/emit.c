@@ -11,9 +11,10 @@
 enum { USE_GROWTH = 16 << 10 };
 
 static const struct form_emitter *const emitters[FORMS] = {
-    [FORM_NBITS] = &nbits_emitter, [FORM_LOOKUP] = &lookup_emitter,
-    [FORM_ROWS] = &rows_emitter,   [FORM_DEQUANTIZE] = &dequantize_emitter,
-    [FORM_LOAD] = &load_emitter,   [FORM_PORTABLE] = &portable_emitter,
+    [FORM_NBITS] = &nbits_emitter,           [FORM_EXPERTS] = &experts_emitter,
+    [FORM_LOOKUP] = &lookup_emitter,         [FORM_ROWS] = &rows_emitter,
+    [FORM_DEQUANTIZE] = &dequantize_emitter, [FORM_LOAD] = &load_emitter,
+    [FORM_PORTABLE] = &portable_emitter,
 };
 
 /* Notes that a use behind a Transpose is gone. Removes the Transpose with its last use.

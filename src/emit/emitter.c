@@ -93,6 +93,28 @@ const char *emit_op(struct emitter *e, const struct op *op)
     return edit_add_node(e->site, e->anchor, node) ? node_output(node, 0) : NULL;
 }
 
+Onnx__NodeProto *emit_like(struct emitter *e, const char *type, const char *domain)
+{
+    const Onnx__NodeProto *old = e->replaced;
+    if (e->err->status != STATUS_OK)
+        return NULL;
+    Onnx__NodeProto *node = new_node(e, type, NULL, 0, node_output(old, 0));
+    if (!node)
+        return NULL;
+    node->domain = (char *)(uintptr_t)domain;
+    node->attribute =
+        arena_array(e->model->arena, old->n_attribute, sizeof(Onnx__AttributeProto *));
+    if (!node->attribute) {
+        error_memory(e->err);
+        return NULL;
+    }
+    if (old->n_attribute > 0)
+        memcpy(node->attribute, old->attribute,
+               old->n_attribute * sizeof *node->attribute);
+    node->n_attribute = old->n_attribute;
+    return edit_add_node(e->site, e->anchor, node) ? node : NULL;
+}
+
 const char *emit_unary(struct emitter *e, const char *type, const char *a,
                        const char *out)
 {

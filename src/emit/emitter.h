@@ -18,7 +18,8 @@ struct emitter {
     Onnx__NodeProto *anchor;  /* the node before which they go; NULL: at the head */
     const Onnx__NodeProto *replaced; /* the node that is replaced; NULL: none is */
     const char *output;     /* the value whose new node takes the place of `replaced` */
-    struct map *attributes; /* nodes by their attributes, so that others can share them */
+    struct map *attributes; /* nodes by their attributes, so that others can share them;
+                               and operators of several items by the nodes they replace */
     struct error *err;
     const char *codes, *scales, *zeros; /* names; zeros is NULL without zero points */
 };
@@ -37,6 +38,10 @@ struct op {
 /* Adds the node. Returns its output, or NULL if an error is set, also by an earlier call.
  * So calls may be nested, and the error checked in the end. */
 const char *emit_op(struct emitter *e, const struct op *op);
+
+/* Adds a node that takes the place of the one that is replaced, with its attributes and
+ * its first output. It has no inputs yet. */
+Onnx__NodeProto *emit_like(struct emitter *e, const char *type, const char *domain);
 
 /* Shorthands for nodes of one and two inputs. */
 const char *emit_unary(struct emitter *e, const char *type, const char *a,

@@ -21,5 +21,6 @@ struct form_emitter {
 /* Each is at the end of the file of its form. */
 extern const struct form_emitter dequantize_emitter, load_emitter, portable_emitter;
 extern const struct form_emitter rows_emitter, nbits_emitter, lookup_emitter;
+extern const struct form_emitter experts_emitter;
 
 #endif

@@ -203,7 +203,9 @@ bool already_is_codes(const struct value *value, int *bits, const char **form)
         return false;
     if (trail.reader) { /* some operators hold 4-bit codes in bytes, and an attribute says
                            so */
-        *bits = (int)node_int(trail.reader, "bits", *bits);
+        bool experts = name_is(or_empty(trail.reader->op_type), "QMoE");
+        *bits = (int)node_int(trail.reader, experts ? "expert_weight_bits" : "bits",
+                              experts ? 4 : *bits);
         *form = trail.reader->op_type;
         return true;
     }

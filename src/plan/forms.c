@@ -45,6 +45,18 @@ static bool nbits_can_hold(const struct layout *layout, const struct plan_item *
            padded_bytes(item) * 4 <= item->bytes / dim_at(item, item->channel_axis) * 3;
 }
 
+/* QMoE reads [experts, outputs, inputs] and knows symmetric codes only, in versions that
+ * take no zero points. */
+static bool experts_can_hold(const struct layout *layout, const struct plan_item *item)
+{
+    const struct quant_shape *shape = &item->shape;
+    bool type = item->data_type == DATA_FLOAT || item->data_type == DATA_FLOAT16;
+    bool blocks = has_fused_block(item) && shape->dim % shape->block == 0;
+    (void)layout;
+    return type && item->scheme.symmetric && (item->whole || blocks) &&
+           (!is_narrow(item) || shape->dim % 2 == 0);
+}
+
 static bool lookup_can_hold(const struct layout *layout, const struct plan_item *item)
 {
     (void)layout;
@@ -132,6 +144,18 @@ static const struct form_info forms[FORMS] = {
                     .microsoft = true,
                     .can_hold = nbits_can_hold,
                     .arrange = arrange_nbits},
+    [FORM_EXPERTS] = {.name = "QMoE",
+                      .decoding = DECODED_NEVER,
+                      .fusion = FUSION_SHARED,
+                      .opset = 9,
+                      .unsigned_codes = true,
+                      .implied_middle = true,
+                      .centred = true,
+                      .packing = PACK_PAIRS,
+                      .replaces_consumers = true,
+                      .consumer = CONSUMER_EXPERTS,
+                      .microsoft = true,
+                      .can_hold = experts_can_hold},
     [FORM_LOOKUP] = {.name = "GatherBlockQuantized",
                      .decoding = DECODED_ROWS,
                      .opset = 9,
@@ -266,12 +290,12 @@ enum form form_best(const struct plan_options *options, const struct layout *lay
 bool form_fuses(const struct plan_options *options, const struct layout *layout,
                 const struct plan_item *item)
 {
-    enum fusion fusion = forms[item->form].fusion;
-    if (layout->consumer != CONSUMER_FUSED || options->target != TARGET_ONNXRUNTIME)
+    const struct form_info *info = &forms[item->form];
+    if (options->target != TARGET_ONNXRUNTIME)
         return false;
-    if (fusion != FUSION_OWN)
-        return fusion == FUSION_SHARED;
-    return !layout->integer && !layout->activated &&
+    if (info->fusion != FUSION_OWN)
+        return info->fusion == FUSION_SHARED && info->consumer == layout->consumer;
+    return layout->consumer == CONSUMER_FUSED && !layout->integer && !layout->activated &&
            (item->granularity == GRANULARITY_CHANNEL || has_fused_block(item));
 }
 

@@ -34,6 +34,7 @@ struct form_info {
 
     bool unsigned_codes;  /* signed codes are stored shifted by half their range */
     bool implied_middle;  /* the zero point is the middle if none is stored */
+    bool centred;         /* the zero point is always the middle */
     enum packing packing; /* how 4-bit codes are packed; 8-bit codes are PACK_BYTES */
 
     /* If a form replaces its consumers: which consumers, and whether its operator is one

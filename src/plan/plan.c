@@ -6,6 +6,7 @@
 #include "onnx/node.h"
 #include "plan/already.h"
 #include "plan/equal.h"
+#include "plan/experts.h"
 #include "plan/forms.h"
 #include "plan/neighbours.h"
 #include "plan/planner.h"
@@ -148,6 +149,8 @@ static bool decide(struct planner *p, struct plan_item *item)
     if (item->tensor && !tensor_elements(item->tensor, &elements))
         return tensor_values(p->model, item->tensor, p->err) != NULL;
     item->reason = planner_reason(p, item, &uses);
+    if (p->apart[item->value->number] && !item->reason)
+        weight_uses_decode(&uses);
     if (p->err->status != STATUS_OK)
         return false;
     if (arena_exhausted(p->plan->arena))
@@ -247,12 +250,41 @@ static int64_t opset_max(struct model *model, const struct graph_index *index,
     return stays ? opset : 0;
 }
 
+static bool add_items(struct planner *p)
+{
+    struct plan *plan = p->plan;
+    struct plan_item item;
+    bool ok = true;
+    plan->count = plan->quantized = plan->already_kinds = 0;
+    plan->matched.include = plan->matched.exclude = 0;
+    memset(plan->matched.rules, 0, p->options->rule_count * sizeof *plan->matched.rules);
+    p->copied = 0;
+    for (struct value *value = p->index->values; value && ok; value = value->next) {
+        ok = !is_float_constant(&item, value) || decide(p, &item);
+        count_already(plan, value);
+    }
+    return ok;
+}
+
+/* Operators of experts take codes of all their banks or of none. If some stay float, or
+ * differ, all items are made once more. */
+static bool add_all(struct planner *p)
+{
+    bool found = true;
+    p->apart = arena_array(p->plan->arena, p->index->value_count, sizeof *p->apart);
+    if (!p->apart)
+        return error_memory(p->err);
+    while (found)
+        if (!add_items(p) || !experts_part(p->plan, p->apart, &found, p->err))
+            return false;
+    return true;
+}
+
 bool plan_make(struct model *model, const struct graph_index *index,
                const struct plan_options *options, struct plan *plan, struct error *err)
 {
     struct planner p = {
         .model = model, .index = index, .options = options, .plan = plan, .err = err};
-    struct plan_item item;
     size_t count = count_items(index);
     p.opset_max = opset_max(model, index, options);
     *plan = (struct plan){.arena = arena_create(ARENA_NO_CAP)};
@@ -261,11 +293,7 @@ bool plan_make(struct model *model, const struct graph_index *index,
         !(plan->matched.rules =
               arena_array(plan->arena, options->rule_count, sizeof *plan->matched.rules)))
         return error_memory(err);
-    bool ok = true;
-    for (struct value *value = index->values; value && ok; value = value->next) {
-        ok = !is_float_constant(&item, value) || decide(&p, &item);
-        count_already(plan, value);
-    }
+    bool ok = add_all(&p);
     pages_end(&p.sampled);
     evaluator_end(&p.evaluator);
     return ok && plan_find_equal(plan, err);

@@ -20,6 +20,7 @@ enum granularity {
 /* What replaces a weight in the graph. The table in forms.c says more. */
 enum form {
     FORM_NBITS,      /* com.microsoft MatMulNBits in place of MatMul or Gemm */
+    FORM_EXPERTS,    /* com.microsoft QMoE in place of MoE */
     FORM_LOOKUP,     /* com.microsoft GatherBlockQuantized in place of Gather */
     FORM_ROWS,       /* Gather of codes, which are decoded afterwards */
     FORM_DEQUANTIZE, /* DequantizeLinear */
@@ -72,9 +73,9 @@ struct plan_options {
     enum granularity granularity;
     uint64_t block_size; /* for GRANULARITY_BLOCKS */
     uint64_t min_elements;
-    const struct selector *include, *exclude; /* NULL: all, none */
     uint64_t
         load_below; /* weights with fewer elements are decoded at load, not in runs */
+    const struct selector *include, *exclude; /* NULL: all, none */
     const struct plan_rule
         *rules; /* for each weight the first one that means it counts */
     size_t rule_count;
@@ -126,6 +127,7 @@ struct plan_item {
     struct quant_scheme scheme;
     struct quant_shape shape;     /* of the values in the source */
     enum granularity granularity; /* never DEFAULT */
+    bool whole;                   /* the blocks are channels that reach over two axes */
     size_t axis;                  /* the axis of channels or blocks in the source */
     size_t channel_axis;
     enum form form;

@@ -46,7 +46,7 @@ static void set_shape(const struct plan_options *options, const struct layout *l
     uint64_t length = dim_at(item, layout->reduction), block = options->block_size;
     enum granularity granularity = options->granularity;
     if (granularity == GRANULARITY_DEFAULT) {
-        block = cut_block(length);
+        block = layout->block ? layout->block : cut_block(length);
         /* A block longer than the axis is a channel, which OpenVINO loads, too. */
         bool whole =
             options->target == TARGET_OPENVINO ? length % block == 0 : block <= length;
@@ -56,7 +56,8 @@ static void set_shape(const struct plan_options *options, const struct layout *l
                length < SHORT_AXIS) {
         granularity = GRANULARITY_CHANNEL;
     }
-    if (granularity == GRANULARITY_CHANNEL && layout->span) {
+    item->whole = granularity == GRANULARITY_CHANNEL && layout->span;
+    if (item->whole) {
         granularity = GRANULARITY_BLOCKS;
         block = length;
     }
@@ -141,7 +142,8 @@ void choose_form(const struct plan_options *options, const struct layout *layout
     if (rows && item->form == FORM_ROWS && options->wide_embeddings)
         item->scheme.type = QUANT_UINT8;
     /* A stored zero point pays for one more step of 16, not of 256. */
-    item->scheme.mirrored &= item->scheme.symmetric && is_narrow(item);
+    item->scheme.mirrored &=
+        item->scheme.symmetric && is_narrow(item) && !form_info(item->form)->centred;
     item->fused = form_fuses(options, &local, item);
     form_arrange(options, item);
 }

@@ -88,6 +88,13 @@ const char *weight_uses_collect(struct arena *arena, const struct graph_index *i
     return foreign && !serve_foreign(uses) ? foreign : NULL;
 }
 
+void weight_uses_decode(struct weight_uses *uses)
+{
+    for (size_t i = 0; i < uses->count; i++)
+        if (uses->items[i].layout.consumer == CONSUMER_EXPERTS)
+            uses->items[i].layout.consumer = CONSUMER_PLAIN;
+}
+
 /* ---- grouping ------------------------------------------------------- */
 
 /* The uses of one list share an item. In LIST_OWN each use has its own item. */

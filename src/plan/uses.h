@@ -38,6 +38,9 @@ enum use_grouping {
 const char *weight_uses_collect(struct arena *arena, const struct graph_index *index,
                                 const struct plan_item *item, struct weight_uses *uses);
 
+/* Makes operators of experts take decoded weights. */
+void weight_uses_decode(struct weight_uses *uses);
+
 /* Finds out which uses can have a form of their own, and how many bytes copies take. */
 void weight_uses_settle(const struct plan_options *options, const struct plan_item *item,
                         struct weight_uses *uses);

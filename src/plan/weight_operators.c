@@ -4,6 +4,7 @@
 #include "onnx/node.h"
 #include "plan/banks.h"
 #include "plan/bodies.h"
+#include "plan/experts.h"
 
 #include <string.h>
 
@@ -112,6 +113,14 @@ static const char *adjust_gather_nd(const struct use *use, const int64_t *dims,
         layout->consumer = CONSUMER_PLAIN;
     else if (rank > 2)
         bank_layout(use, dims, rank, layout);
+    return NULL;
+}
+
+static const char *adjust_experts(const struct use *use, const int64_t *dims, size_t rank,
+                                  struct layout *layout)
+{
+    (void)dims, (void)rank;
+    experts_layout(use, layout);
     return NULL;
 }
 
@@ -226,6 +235,9 @@ static const struct weight_operator operators[] = {
      NULL},
     {NCHWC, "Conv", 1, 3, RANK_ANY, 0, 1, CONSUMER_PLAIN, false, NULL, NULL},
     {MICROSOFT, "Attention", 1, 2, 2, 1, 0, CONSUMER_PLAIN, true, NULL, NULL},
+    {MICROSOFT, "MoE", 2, 3, 3, 1, 2, CONSUMER_EXPERTS, false, NULL, adjust_experts},
+    {MICROSOFT, "MoE", 4, 3, 3, 1, 2, CONSUMER_EXPERTS, false, NULL, adjust_experts},
+    {MICROSOFT, "MoE", 6, 3, 3, 1, 2, CONSUMER_EXPERTS, false, NULL, adjust_experts},
     {MICROSOFT, "EmbedLayerNormalization", 2, 2, 2, 0, 1, CONSUMER_PLAIN, false, NULL,
      NULL},
     {MICROSOFT, "EmbedLayerNormalization", 3, 2, 2, 0, 1, CONSUMER_PLAIN, false, NULL,
@@ -263,6 +275,7 @@ static const char *other_role(const struct use *use)
         {"LSTM", STANDARD, 5, 6, "a state that a recurrent layer begins with"},
         {"GRU", STANDARD, 5, 5, "a state that a recurrent layer begins with"},
         {"RNN", STANDARD, 5, 5, "a state that a recurrent layer begins with"},
+        {"MoE", MICROSOFT, 3, 7, "biases of experts stay float"},
         {"RotaryEmbedding", STANDARD, 1, 2, "sines or cosines of positions, not learned"},
         {"RotaryEmbedding", MICROSOFT, 2, 3,
          "sines or cosines of positions, not learned"},

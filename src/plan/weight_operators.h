@@ -6,9 +6,10 @@
 
 /* What a runtime does with a weight there. */
 enum consumer {
-    CONSUMER_PLAIN,  /* decodes it before use */
-    CONSUMER_FUSED,  /* ONNX Runtime fuses DequantizeLinear into it */
-    CONSUMER_LOOKUP, /* reads some rows: only these are decoded */
+    CONSUMER_PLAIN,   /* decodes it before use */
+    CONSUMER_FUSED,   /* ONNX Runtime fuses DequantizeLinear into it */
+    CONSUMER_LOOKUP,  /* reads some rows: only these are decoded */
+    CONSUMER_EXPERTS, /* has banks of experts, and another operator takes their codes */
 };
 
 struct layout {
@@ -23,6 +24,7 @@ struct layout {
                   own */
     bool transposed; /* it is handed into a body that transposes it first */
     bool foreign;    /* the operator is not known to have weights */
+    uint64_t block;  /* the default size of blocks; 0: the axis decides */
     enum consumer consumer;
     enum integer integer; /* what an integer operator in its place would take */
 };

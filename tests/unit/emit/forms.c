@@ -69,12 +69,15 @@ static Onnx__NodeProto *only_node(const Onnx__GraphProto *graph, const char *op_
 static Onnx__ModelProto *make_consumer(const char *op_type, Onnx__TensorProto *weight)
 {
     Onnx__ModelProto *proto = make_model(10, 21);
-    bool table = strcmp(op_type, "Gather") == 0;
+    bool table = strcmp(op_type, "Gather") == 0, experts = strcmp(op_type, "MoE") == 0;
     put_input(proto->graph, "X", table ? DATA_INT64 : weight->data_type);
     put_output(proto->graph, "Y", weight->data_type);
     put_info(proto->graph, "W", weight->data_type);
     put_initializer(proto->graph, weight);
-    put_node(proto->graph, make_node(op_type, table ? "W X" : "X W", "Y"));
+    const char *inputs = table ? "W X" : experts ? "X X W - W" : "X W";
+    Onnx__NodeProto *node = put_node(proto->graph, make_node(op_type, inputs, "Y"));
+    if (experts)
+        node->domain = hold_printf("com.microsoft");
     return proto;
 }
 
@@ -95,6 +98,7 @@ static void test_every_form(void **state)
         {"Gather", DIMS(50, 64)},
         {"Gather", DIMS(50, 33)},
         {"ConvTranspose", DIMS(8, 6, 3, 3)},
+        {"MoE", DIMS(3, 32, 32)},
     };
     static const int data_types[] = {DATA_FLOAT, DATA_FLOAT16, DATA_BFLOAT16,
                                      DATA_DOUBLE};
