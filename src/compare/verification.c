@@ -174,23 +174,32 @@ static const struct value *row_indices(const struct value *value)
     return NULL;
 }
 
-/* The use of codes by an operator that takes them itself. */
-static const struct coded_operator *find_codes(const struct value *value, struct use *use)
+/* The use of codes by an operator that takes them itself. It may take others, too: those
+ * with this name count, or else the first ones. */
+static const struct coded_operator *find_codes(const struct value *value,
+                                               const char *codes, struct use *use)
 {
-    const struct coded_operator *row = NULL;
+    const struct coded_operator *found = NULL;
+    bool named = false;
     *use = (struct use){.node = value->node, .scope = value->scope};
-    for (; !row && value->kind == VALUE_NODE && use->input < value->node->n_input;
-         use->input += !row)
-        row = coded_operator(value->node, use->input);
-    return row;
+    for (size_t i = 0; value->kind == VALUE_NODE && i < value->node->n_input; i++) {
+        const struct coded_operator *row = coded_operator(value->node, i);
+        bool meant = row && codes && strcmp(node_input(value->node, i), codes) == 0;
+        if (!row || named || (found && !meant))
+            continue;
+        found = row;
+        use->input = i;
+        named = meant;
+    }
+    return found;
 }
 
 static bool decode(struct verifier *v, const struct value *value, enum form form,
-                   struct array *out)
+                   const char *codes, struct array *out)
 {
     struct evaluator *e = &v->evaluator;
     struct use use;
-    const struct coded_operator *row = find_codes(value, &use);
+    const struct coded_operator *row = find_codes(value, codes, &use);
     evaluator_reset(e);
     e->rows = form == FORM_ROWS ? row_indices(value) : NULL;
     return row ? coded_weight(e, &use, row, out) : evaluate_array(e, value, out);
@@ -340,7 +349,8 @@ static bool check_value(struct verifier *v, const struct plan_item *item,
     };
     struct array got = {0};
     const struct value *value = find(v, place, name);
-    bool ok = value && c.scales && decode(v, value, item->form, &got) &&
+    bool ok = value && c.scales &&
+              decode(v, value, item->form, stored->codes_name, &got) &&
               got.count == item->elements;
     if (!ok)
         differs(v, item->value->name, "can't be decoded from the file");
