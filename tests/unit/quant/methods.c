@@ -164,7 +164,7 @@ static void check_shape(struct quant_shape shape, enum weight_kind kind)
 static void test_small_shapes(void **state)
 {
     (void)state;
-    for (int i = 0; i < 1500; i++) {
+    for (int i = 0; i < 1500 / FEWER; i++) {
         struct quant_shape shape = {1 + random_below(6), 1 + random_below(70),
                                     1 + random_below(random_below(3) ? 40 : 1), 0};
         if (random_below(3) != 0)
