@@ -1,6 +1,7 @@
 """Fixtures of the package's tests. ./dev test runs them on the package in python/ and on
 the library that was just built (NIBBLE_LIBRARY)."""
 
+import importlib.metadata
 import os
 import pathlib
 import subprocess
@@ -10,6 +11,16 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+
+try:
+    RUNTIME = importlib.metadata.version("onnxruntime")
+except importlib.metadata.PackageNotFoundError:
+    RUNTIME = "0.0"
+# Python 3.9 has none later than 1.19. That lacks some operators of opset 21 and of its own
+# domain, and does not find external data of a model that it gets as bytes.
+new_runtime = pytest.mark.skipif(
+    tuple(map(int, RUNTIME.split(".")[:2])) < (1, 22), reason="ONNX Runtime before 1.22"
+)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "models")]

@@ -13,7 +13,7 @@ import pytest
 from onnx import helper
 
 import nibble
-from conftest import ROOT, chain, normal
+from conftest import ROOT, chain, new_runtime, normal
 from nibble import _layers
 from nibble.metrics import OutputMeter, decibels
 
@@ -123,6 +123,7 @@ def test_layers_pass_over_what_one_model_lacks():
     ]
 
 
+@new_runtime
 def test_external_data(tmp_path):
     """Models whose weights are beside them, through --layers as well."""
     model = chain({"a": normal(64, 64), "b": normal(64, 64, seed=1)})

@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from conftest import ROOT, normal
+from conftest import ROOT, new_runtime, normal
 
 pytest.importorskip("onnxruntime")
 PAGES = ["README.md", "docs/nibble.1"]
@@ -129,6 +129,7 @@ def test_pages_have_commands():
     assert len(ALL["docs/nibble.1"]) >= 5 and len(ALL["docs/rules.md"]) >= 4
 
 
+@new_runtime
 @pytest.mark.parametrize("page", [page for page, found in ALL.items() if found])
 def test_commands_run(reader, page):
     """One after the other in one folder. 3 is no failure: a gate may find the stand-in bad."""
@@ -219,6 +220,7 @@ def test_dockerfile_installs_what_is_needed():
 # ---- presets ----------------------------------------------------------------------------
 
 
+@new_runtime
 @pytest.mark.parametrize("preset", ["transformers.js-q4", "genai-int4", "genai-int4-mixed"])
 def test_presets_run(preset, tmp_path):
     """ONNX Runtime loads what presets make, and answers nearly as the float model."""
