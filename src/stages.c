@@ -176,8 +176,21 @@ static bool note_unfit(struct run *run, struct error *err)
     return true;
 }
 
+/* A malformed model may have a weight in a part of an operator that goes with it. */
+static bool check_places(const struct run *run, struct error *err)
+{
+    for (size_t i = 0; run->tensors && i < run->plan.count; i++)
+        if (run->tensors[i].codes && !run->tensors[i].codes->output)
+            return error_set(err, STATUS_MALFORMED,
+                             "%s: weight '%s' is in a graph that no operator has",
+                             run->model->file->path, run->plan.items[i].value->name);
+    return true;
+}
+
 bool stage_fill(struct run *run, struct error *err)
 {
+    if (!check_places(run, err))
+        return false;
     run->facts.measured = run->filling.measure;
     run->facts.calibrated = run->options.calibration != NULL;
     run->facts.histograms = run->options.histograms;
@@ -188,6 +201,7 @@ bool stage_fill(struct run *run, struct error *err)
 bool stage_verify(struct run *run, struct error *err)
 {
     const struct verification what = {.model = run->model,
+                                      .copied = run->store.copied != NULL,
                                       .plan = &run->plan,
                                       .tensors = run->tensors,
                                       .results =

@@ -6,6 +6,7 @@
 #include "core/pages.h"
 #include "fill/pack.h"
 #include "onnx/node.h"
+#include "onnx/write.h"
 #include "solve/solve.h"
 
 #include <math.h>
@@ -387,11 +388,23 @@ static bool check_weights(struct verifier *v)
     return true;
 }
 
+/* Everything but the payloads: names, nodes, attributes. */
+static bool check_graph(struct verifier *v, const struct file *file)
+{
+    struct model *model = v->what->model;
+    bool same = v->what->copied ? file->size == model->file->size &&
+                                      pages_equal(file, file->data, model->file,
+                                                  model->file->data, file->size)
+                                : model_is_written(model, file);
+    return same || differs(v, "the graph", "has other bytes in the file");
+}
+
 bool verify_written(const struct verification *what, struct file *file, struct error *err)
 {
     struct verifier v = {.what = what, .path = file->path, .err = err};
     v.written = model_load(file, err);
-    bool ok = v.written && check_tensors(&v) && check_weights(&v);
+    bool ok =
+        v.written && check_graph(&v, file) && check_tensors(&v) && check_weights(&v);
     map_free(&v.scopes);
     free(v.pairs);
     graph_index_free(&v.index);

@@ -7,8 +7,9 @@
 
 /* What should be in the file. */
 struct verification {
-    const struct model *model; /* as it was written, with the plan emitted */
-    const struct plan *plan;   /* no items: nothing was quantized */
+    struct model *model;     /* as it was written, with the plan emitted */
+    bool copied;             /* the file is the model's own, byte for byte */
+    const struct plan *plan; /* no items: nothing was quantized */
     const struct item_tensors *tensors;
     const struct fill_result *results; /* NULL: errors were not measured */
     const volatile int *cancel;

@@ -113,9 +113,15 @@ static bool replace_by_temporary(struct file *file, copy_fn *copy, uint64_t limi
 static bool is_gzip(int fd)
 {
     unsigned char magic[2];
-    ssize_t n;
-    RETRY(n, pread(fd, magic, 2, 0));
-    return n == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
+    size_t have = 0;
+    while (have < sizeof magic) {
+        ssize_t n;
+        RETRY(n, pread(fd, magic + have, sizeof magic - have, (off_t)have));
+        if (n <= 0)
+            return false;
+        have += (size_t)n;
+    }
+    return magic[0] == 0x1f && magic[1] == 0x8b;
 }
 
 /* How large a compressed file may become. Small files may have any contents. */

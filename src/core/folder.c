@@ -69,7 +69,8 @@ bool folder_lock(int folder, const char *path, const volatile int *cancel, bool 
 
 void folder_each(int folder, folder_fn *fn, void *context)
 {
-    int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int copy;
+    RETRY(copy, openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     DIR *entries = copy < 0 ? NULL : fdopendir(copy);
     if (!entries) {
         if (copy >= 0)

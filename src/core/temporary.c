@@ -16,25 +16,35 @@
 #define PREFIX_FORMAT ".%.200s."
 enum { PREFIX_SIZE = 204, TRIES = 100 };
 
-int temporary_unnamed(struct error *err)
+/* For file systems that can't make files without a name. */
+static int named_then_unlinked(const char *folder)
 {
-    const char *folder = getenv("TMPDIR");
     char path[4096];
-    if (!folder || !*folder)
-        folder = "/tmp";
     int fd;
     do {
         snprintf(path, sizeof path, "%s/nibble-XXXXXX", folder);
         fd = mkostemp(path, O_CLOEXEC);
     } while (fd < 0 && errno == EINTR);
+    if (fd >= 0)
+        unlink(path);
+    return fd;
+}
+
+int temporary_unnamed(struct error *err)
+{
+    const char *folder = getenv("TMPDIR");
+    int fd;
+    if (!folder || !*folder)
+        folder = "/tmp";
+    RETRY(fd, open(folder, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600));
+    if (fd < 0)
+        fd = named_then_unlinked(folder);
     if (fd < 0)
         error_set(
             err, STATUS_WRITE,
             "%s: can't make a temporary file there: %s; set TMPDIR to a folder with "
             "room",
             folder, strerror(errno));
-    else
-        unlink(path);
     return fd;
 }
 

@@ -29,14 +29,26 @@ static bool traverse_body(const struct traversal *t, struct region *outer,
                .outer = outer, .graph = graph, .owner = node, .attribute = attribute});
 }
 
+/* Whether the attribute may hold graphs so. Early versions of ONNX state no type. Graphs
+ * in an attribute of another type are no bodies, and runtimes do not see them. */
+static bool may_hold(const Onnx__AttributeProto *attribute,
+                     Onnx__AttributeProto__AttributeType type)
+{
+    return !attribute->has_type || attribute->type == type ||
+           attribute->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__UNDEFINED;
+}
+
 static bool traverse_bodies(const struct traversal *t, struct region *outer,
                             const Onnx__NodeProto *node)
 {
     for (size_t i = 0; i < node->n_attribute; i++) {
         const Onnx__AttributeProto *attribute = node->attribute[i];
-        if (attribute->g && !traverse_body(t, outer, node, attribute, attribute->g))
+        bool one = may_hold(attribute, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH);
+        bool many = may_hold(attribute, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPHS);
+        if (attribute->g && one &&
+            !traverse_body(t, outer, node, attribute, attribute->g))
             return false;
-        for (size_t j = 0; j < attribute->n_graphs; j++)
+        for (size_t j = 0; many && j < attribute->n_graphs; j++)
             if (!traverse_body(t, outer, node, attribute, attribute->graphs[j]))
                 return false;
     }

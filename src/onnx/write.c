@@ -11,16 +11,27 @@
 struct stream {
     ProtobufCBuffer base;
     struct model *model;
-    struct output *output;
+    struct output *output;      /* or: */
+    const struct file *written; /* to compare with */
+    bool differs;               /* from that */
     struct error *err;
     uint64_t offset; /* the offset of buffer[0] in the file */
     size_t used;
     uint8_t buffer[16 << 10];
 };
 
+static bool is_there(const struct stream *stream)
+{
+    const struct file *file = stream->written;
+    return stream->offset + stream->used <= file->size &&
+           memcmp(file->data + stream->offset, stream->buffer, stream->used) == 0;
+}
+
 static void stream_flush(struct stream *stream)
 {
-    if (stream->err->status == STATUS_OK)
+    if (stream->written)
+        stream->differs = stream->differs || !is_there(stream);
+    else if (stream->err->status == STATUS_OK)
         output_write(stream->output, stream->offset, stream->buffer, stream->used,
                      stream->err);
     stream->offset += stream->used;
@@ -33,8 +44,10 @@ static void stream_append(ProtobufCBuffer *base, size_t size, const uint8_t *dat
     struct payload *payload = size ? payload_at(&stream->model->payloads, data) : NULL;
     if (payload) {
         stream_flush(stream);
-        payload->output = stream->output;
-        payload->offset = stream->offset;
+        if (!stream->written) {
+            payload->output = stream->output;
+            payload->offset = stream->offset;
+        }
         stream->offset += size;
         return;
     }
@@ -48,6 +61,28 @@ static void stream_append(ProtobufCBuffer *base, size_t size, const uint8_t *dat
         if (stream->used == sizeof stream->buffer)
             stream_flush(stream);
     }
+}
+
+/* The buffer stays as it is: clearing it takes time. */
+static void stream_begin(struct stream *stream, struct model *model)
+{
+    stream->base.append = stream_append;
+    stream->model = model;
+    stream->output = NULL;
+    stream->written = NULL;
+    stream->differs = false;
+    stream->err = NULL;
+    stream->offset = stream->used = 0;
+}
+
+bool model_is_written(struct model *model, const struct file *file)
+{
+    struct stream stream;
+    stream_begin(&stream, model);
+    stream.written = file;
+    onnx__model_proto__pack_to_buffer(model->proto, &stream.base);
+    stream_flush(&stream);
+    return !stream.differs && stream.offset == file->size;
 }
 
 uint64_t model_size(const struct model *model)
@@ -65,11 +100,9 @@ bool model_write(struct model *model, uint64_t size, struct output *output,
             "at 2 GiB",
             model->file->path, (unsigned long long)size);
     struct stream stream;
-    stream.base.append = stream_append;
-    stream.model = model;
+    stream_begin(&stream, model);
     stream.output = output;
     stream.err = err;
-    stream.offset = stream.used = 0;
     onnx__model_proto__pack_to_buffer(model->proto, &stream.base);
     stream_flush(&stream);
     return err->status == STATUS_OK && output_resize(output, size, err);

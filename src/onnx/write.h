@@ -27,6 +27,9 @@ bool model_externalize(struct model *model, struct output *data, char *location,
 bool model_write(struct model *model, uint64_t size, struct output *output,
                  struct error *err);
 
+/* Whether the file has the bytes that model_write writes: all but the payloads. */
+bool model_is_written(struct model *model, const struct file *file);
+
 /* Copies the payloads that have values. The caller fills reserved ones. */
 bool model_write_payloads(struct model *model, struct error *err);
 

@@ -33,6 +33,9 @@ bool report_files_prepare(struct output *const files[STORE_REPORTS], const char 
                           struct error *err)
 {
     char *page = json && files[PAGE] ? html_page(json, NULL, err) : NULL;
+    /* What nibble has written itself can be read, if there is memory. */
+    if (json && files[PAGE] && !page)
+        error_replace(err, STATUS_MEMORY, "out of memory");
     bool ok = (json || error_memory(err)) &&
               (!files[JSON] || output_prepare_text(files[JSON], json, err)) &&
               (!files[PAGE] || (page && output_prepare_text(files[PAGE], page, err)));

@@ -6,6 +6,7 @@ import os
 
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 import models
 
@@ -210,3 +211,27 @@ def test_gzip(nibble, folder):
 def test_gzip_on_standard_input(nibble, folder):
     assert nibble("-", "-o", "a.onnx", "-q", stdin=gzip.compress(models.plain())).status == 0
     models.codes(folder / "a.onnx")
+
+
+def gemm_with_body(kind):
+    """A Gemm whose transB has a graph in it, with a weight. The operator takes transB away."""
+    body = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "v"], ["t"])], "body", [],
+        [helper.make_tensor_value_info("t", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(models.integers(64, 64), "v")])
+    model = models.chain({"w": models.integers(64, 64)})
+    node = model.graph.node[0]
+    node.op_type = "Gemm"
+    attribute = node.attribute.add(name="transB", i=1, g=body)
+    if kind:
+        attribute.type = kind
+    return model.SerializeToString()
+
+
+def test_graph_in_an_attribute_of_another_type(nibble, folder):
+    """It is no body: its weight stays as it is. Without a type it may be one."""
+    (folder / "m.onnx").write_bytes(gemm_with_body(onnx.AttributeProto.INT))
+    assert nibble("m.onnx", "-o", "out.onnx", "-q", "--verify").status == 0
+    (folder / "m.onnx").write_bytes(gemm_with_body(None))
+    run = nibble("m.onnx", "-o", "out.onnx", "-q")
+    assert run.status == 1 and "weight 'v' is in a graph that no operator has" in run.err
