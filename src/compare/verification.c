@@ -329,8 +329,7 @@ static bool check_noise(struct verifier *v, const struct check *c,
 /* Whether the decoded matrix is [inputs, outputs] where the source is the other way. */
 static bool is_exchanged(const struct plan_item *item)
 {
-    return item->form == FORM_NBITS ? item->channel_axis == 0
-                                    : item->form == FORM_DEQUANTIZE && item->transposed;
+    return item->form == FORM_NBITS ? item->channel_axis == 0 : item->transposed;
 }
 
 static bool check_value(struct verifier *v, const struct plan_item *item,

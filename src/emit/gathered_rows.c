@@ -13,11 +13,30 @@ static size_t row_blocks(const struct plan_item *item)
     return item->granularity == GRANULARITY_BLOCKS ? item_blocks(item) : 1;
 }
 
+/* Rows that are columns of the weight: [rows, blocks, block], and in pairs of codes
+ * [rows, blocks, block / 2, 1]. Scales have 1 in place of all of a block. */
+static bool emit_columns_tensors(struct emitter *e)
+{
+    const struct plan_item *item = e->item;
+    int64_t rows = item->tensor->dims[1], blocks = (int64_t)item_blocks(item);
+    int64_t block = (int64_t)item->shape.block;
+    bool narrow = item->packing == PACK_PAIRS;
+    struct parameter_dims dims = {.codes = {rows, blocks, narrow ? block / 2 : block, 1},
+                                  .scales = {rows, blocks, 1, 1},
+                                  .code_type = DATA_UINT8,
+                                  .zero_type = DATA_UINT8};
+    dims.codes_rank = dims.scales_rank = dims.zeros_rank = narrow ? 4 : 3;
+    memcpy(dims.zeros, dims.scales, sizeof dims.zeros);
+    return emit_parameters(e, &dims);
+}
+
 /* Codes are [rows, .., blocks, block, ..], with the last axis in bytes. Scales have 1 in
  * place of the block. */
 static bool emit_rows_tensors(struct emitter *e)
 {
     const struct plan_item *item = e->item;
+    if (item->transposed)
+        return emit_columns_tensors(e);
     struct parameter_dims dims = {.code_type = DATA_UINT8, .zero_type = DATA_UINT8};
     size_t blocks = row_blocks(item), row = item->row, rank = item->tensor->n_dims, n = 0;
     size_t axis = item->granularity == GRANULARITY_BLOCKS ? item->axis : rank - 1;
@@ -47,7 +66,9 @@ static const char *join_blocks(struct emitter *e, const char *value, const char 
 {
     const Onnx__TensorProto *table = e->item->tensor;
     const char *shape = emit_unary(e, "Shape", indices, NULL);
-    const char *last = emit_ints(e, table->dims + 1, table->n_dims - 1);
+    bool turned = e->item->transposed;
+    const char *last =
+        emit_ints(e, table->dims + !turned, turned ? 1 : table->n_dims - 1);
     shape = emit_op(
         e, &(struct op){.type = "Concat", .in = {shape, last}, .ints = {{"axis", 0}}});
     return emit_binary(e, "Reshape", value, shape, out);
@@ -67,10 +88,12 @@ static bool emit_rows(struct emitter *e, const struct use *use)
 {
     const struct plan_item *item = e->item;
     const char *indices = plain_indices(e, use), *out = node_output(use->node, 0);
-    bool joined = row_blocks(item) > 1, narrow = item->packing == PACK_HALVES;
+    bool joined = row_blocks(item) > 1 || item->transposed;
     const char *codes = gather(e, e->codes, indices);
-    codes = narrow ? emit_unpack(e, codes, -1, item->row, NULL)
-                   : emit_cast(e, codes, DATA_FLOAT, NULL);
+    /* Two halves of a row or, in pairs, two codes side by side. */
+    size_t row = item->packing == PACK_PAIRS ? 2 : item->row;
+    codes = item->packing == PACK_BYTES ? emit_cast(e, codes, DATA_FLOAT, NULL)
+                                        : emit_unpack(e, codes, -1, row, NULL);
     const char *zeros = e->zeros
                             ? emit_cast(e, gather(e, e->zeros, indices), DATA_FLOAT, NULL)
                             : emit_zero(e);

@@ -79,6 +79,8 @@ static bool emit_nbits(struct emitter *e, const struct use *use)
 static bool emit_lookup_tensors(struct emitter *e)
 {
     const struct plan_item *item = e->item;
+    if (item->in_bytes)
+        return emit_nbits_tensors(e);
     const int64_t *table = item->tensor->dims;
     struct parameter_dims dims = {
         .codes = {table[0], table[1]},
@@ -94,12 +96,19 @@ static bool emit_lookup_tensors(struct emitter *e)
            (e->scales = emit_scales(e));
 }
 
+/* The codes as a table. MatMulNBits has them in [rows, blocks, bytes]. */
+static const char *table_of_codes(struct emitter *e)
+{
+    const int64_t dims[] = {channels(e->item), (int64_t)e->item->shape.dim / 2};
+    return e->item->in_bytes ? emit_reshape(e, e->codes, dims, 2, NULL) : e->codes;
+}
+
 static bool emit_lookup(struct emitter *e, const struct use *use)
 {
     struct op op = {
         .type = "GatherBlockQuantized",
         .domain = MICROSOFT,
-        .in = {e->codes, node_input(use->node, 1), e->scales, e->zeros},
+        .in = {table_of_codes(e), node_input(use->node, 1), e->scales, e->zeros},
         .out = node_output(use->node, 0),
         .ints = {{"gather_axis", 0},
                  {"quantize_axis", 1},

@@ -71,7 +71,7 @@ size_t packing_unit(const struct plan_item *item)
 /* The number of groups in a piece of stored zero points must be a multiple of this. */
 static size_t zeros_unit(const struct plan_item *item)
 {
-    if (!plan_has_zeros(item) || item->packing != PACK_PAIRS)
+    if (!plan_has_zeros(item) || item->zero_packing != PACK_PAIRS)
         return 1;
     return item->padded ? quant_groups(&item->shape) / item->shape.outer : 2;
 }

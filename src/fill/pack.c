@@ -88,7 +88,7 @@ static bool write_zeros(const struct kernels *kernels, const struct plan_item *i
                         const uint8_t *zeros, size_t count, size_t width,
                         uint8_t *scratch, struct error *err)
 {
-    if (item->packing != PACK_PAIRS)
+    if (item->zero_packing != PACK_PAIRS)
         return write_at(tensors->zeros, offset, zeros, count, err);
     size_t used = 0;
     for (size_t i = 0; i < count; i += width, used += (width + 1) / 2)
@@ -117,10 +117,10 @@ bool parameters_write(const struct kernels *kernels, const struct plan_item *ite
         return true;
     size_t width = count;
     uint64_t offset = first;
-    if (item->packing == PACK_PAIRS && item->padded) {
+    if (item->zero_packing == PACK_PAIRS && item->padded) {
         width = quant_groups(&item->shape) / item->shape.outer;
         offset = first / width * ((width + 1) / 2);
-    } else if (item->packing == PACK_PAIRS) {
+    } else if (item->zero_packing == PACK_PAIRS) {
         offset = first / 2;
     }
     return write_zeros(kernels, item, tensors, offset, zeros, count, width, scratch, err);
@@ -138,7 +138,7 @@ static int read_zero(const struct plan_item *item, const uint8_t *zeros, size_t 
 {
     const struct quant_type_info *type = quant_type_info(item->scheme.type);
     unsigned top = 1u << (type->bits - 1), code;
-    if (item->packing == PACK_PAIRS) {
+    if (item->zero_packing == PACK_PAIRS) {
         size_t row = item->padded ? at / width : 0;
         at -= row * width;
         code = zeros[row * ((width + 1) / 2) + at / 2] >> at % 2 * 4 & 15u;

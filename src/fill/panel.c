@@ -42,12 +42,13 @@ struct panel {
     const struct item_tensors *tensors;
     size_t columns, first, rows;                   /* of the weight */
     size_t group_columns, group_first, group_rows; /* of its groups */
-    size_t height;   /* rows of the weight that share groups */
-    size_t fit_rows; /* rows, as quant_fit counts them, in a row of groups */
-    size_t slab;     /* rows of groups quantized at a time; an even number of rows */
-    size_t band;     /* rows of groups transposed at a time */
-    bool packed;     /* two codes a byte */
-    bool odd;        /* rows of what is stored begin within a byte */
+    size_t height;     /* rows of the weight that share groups */
+    size_t fit_rows;   /* rows, as quant_fit counts them, in a row of groups */
+    size_t slab;       /* rows of groups quantized at a time; an even number of rows */
+    size_t band;       /* rows of groups transposed at a time */
+    bool packed;       /* two codes a byte */
+    bool zeros_packed; /* two zero points a byte */
+    bool odd;          /* rows of what is stored begin within a byte */
     size_t code_row, scale_row; /* bytes of the panel in each stored row */
     size_t zero_row;            /* the same in zero points */
 };
@@ -69,6 +70,7 @@ static struct panel panel_of(const struct chunk *chunk)
         .height = down ? shape->block : 1,
         .fit_rows = item_rows(item) / all,
         .packed = item->packing == PACK_PAIRS,
+        .zeros_packed = item->zero_packing == PACK_PAIRS,
     };
 
     p.first = chunk->begin / p.columns;
@@ -84,7 +86,7 @@ static struct panel panel_of(const struct chunk *chunk)
     p.code_row = p.packed ? (p.rows + (item->row_bytes != 0)) / 2 : p.rows;
     p.scale_row = p.group_rows * real_size(item->scheme.scale_type);
     p.zero_row = p.group_rows;
-    if (p.packed && (item->padded || all % 2 == 0))
+    if (p.zeros_packed && (item->padded || all % 2 == 0))
         p.zero_row += p.zero_row % 2;
     return p;
 }
@@ -229,7 +231,7 @@ static void transpose_zeros(const struct kernels *kernels, const struct panel *p
 
         for (size_t r = 0; r < band->count; r++)
             column[r] = buffers->zeros[r * p->group_columns + c];
-        if (p->packed)
+        if (p->zeros_packed)
             nibbles_put(kernels, buffers->stored_zeros, at, column, band->count);
         else
             memcpy(buffers->stored_zeros + at, column, band->count);
@@ -280,7 +282,8 @@ static bool store_all(const struct panel *p, const struct panel_buffers *buffers
                       struct error *err)
 {
     const struct plan_item *item = p->item;
-    size_t each = p->packed ? 2 : 1, size = real_size(item->scheme.scale_type);
+    size_t each = p->packed ? 2 : 1, zeros_each = p->zeros_packed ? 2 : 1;
+    size_t size = real_size(item->scheme.scale_type);
     size_t rows = (size_t)item->tensor->dims[0];
     size_t groups = quant_groups(&item->shape) / p->group_columns;
     const struct stored parts[] = {
@@ -288,8 +291,9 @@ static bool store_all(const struct panel *p, const struct panel_buffers *buffers
          p->first / each, item->row_bytes ? item->row_bytes : rows / each},
         {p->tensors->scales, buffers->stored_scales, p->group_columns, p->scale_row,
          p->group_first * size, groups * size},
-        {p->tensors->zeros, buffers->stored_zeros, p->group_columns, p->zero_row / each,
-         p->group_first / each, (groups + each - 1) / each},
+        {p->tensors->zeros, buffers->stored_zeros, p->group_columns,
+         p->zero_row / zeros_each, p->group_first / zeros_each,
+         (groups + zeros_each - 1) / zeros_each},
     };
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)

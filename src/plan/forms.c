@@ -57,10 +57,29 @@ static bool experts_can_hold(const struct layout *layout, const struct plan_item
            (!is_narrow(item) || shape->dim % 2 == 0);
 }
 
+/* Whether the rows of a table are columns of the stored matrix. */
+static bool is_turned(const struct plan_item *item)
+{
+    return item->tensor->n_dims == 2 && item->channel_axis == 1;
+}
+
+static bool has_whole_blocks(const struct plan_item *item)
+{
+    const struct quant_shape *shape = &item->shape;
+    return item->granularity == GRANULARITY_BLOCKS && shape->dim % shape->block == 0;
+}
+
+/* Up to 1.22, ONNX Runtime takes no zero points beside codes in bytes. */
+static bool fits_bytes(const struct plan_item *item)
+{
+    return item->scheme.symmetric && has_whole_blocks(item);
+}
+
 static bool lookup_can_hold(const struct layout *layout, const struct plan_item *item)
 {
     (void)layout;
-    return fits_microsoft(item) && is_narrow(item) && item->tensor->n_dims == 2;
+    return fits_microsoft(item) && is_narrow(item) && item->tensor->n_dims == 2 &&
+           (!is_turned(item) || fits_bytes(item));
 }
 
 /* The halves of a row of nibbles are separated: blocks must be whole and even. Blocks of
@@ -72,6 +91,8 @@ static bool rows_can_hold(const struct layout *layout, const struct plan_item *i
     (void)layout;
     if (item->granularity == GRANULARITY_TENSOR)
         return false;
+    if (is_turned(item))
+        return has_whole_blocks(item) && shape->block % 2 == 0;
     if (item->granularity == GRANULARITY_CHANNEL)
         return item->axis == 0;
     bool last = item->axis == rank - 1, inner = rank > 2 && item->axis == rank - 2;
@@ -101,9 +122,23 @@ static void arrange_nbits(const struct plan_options *options, struct plan_item *
     }
 }
 
+/* The layout of MatMulNBits. */
+static void arrange_lookup(const struct plan_options *options, struct plan_item *item)
+{
+    (void)options;
+    if (is_turned(item))
+        form_put_in_bytes(item);
+}
+
+/* Rows that are columns are transposed in pairs: their halves lie too far apart. */
 static void arrange_rows(const struct plan_options *options, struct plan_item *item)
 {
     (void)options;
+    if (is_turned(item)) {
+        item->transposed = true;
+        item->packing = is_narrow(item) ? PACK_PAIRS : PACK_BYTES;
+        return;
+    }
     size_t last = item->tensor->n_dims - 1;
     bool cut = item->shape.block && item->shape.block < item->shape.dim;
     item->row = cut && item->axis == last ? item->shape.block : dim_at(item, last);
@@ -125,6 +160,21 @@ static void arrange_portable(const struct plan_options *options, struct plan_ite
         even = row % 2 == 0 ? row : even;
     }
     item->row = even ? even : longest;
+}
+
+bool form_can_share(const struct plan_item *item)
+{
+    bool nbits = item->form == FORM_NBITS && is_narrow(item) && !item->row_bytes;
+    return (nbits || item->form == FORM_LOOKUP) && fits_bytes(item);
+}
+
+void form_put_in_bytes(struct plan_item *item)
+{
+    item->in_bytes = item->form == FORM_LOOKUP;
+    item->transposed = item->channel_axis != 0;
+    item->padded = true;
+    item->scheme.type = QUANT_UINT4;
+    item->scheme.mirrored = false;
 }
 
 /* ---- the table ------------------------------------------------------ */
@@ -164,7 +214,8 @@ static const struct form_info forms[FORMS] = {
                      .replaces_consumers = true,
                      .consumer = CONSUMER_LOOKUP,
                      .microsoft = true,
-                     .can_hold = lookup_can_hold},
+                     .can_hold = lookup_can_hold,
+                     .arrange = arrange_lookup},
     [FORM_ROWS] = {.name = "Gather",
                    .decoding = DECODED_ROWS,
                    .opset = 13,
@@ -219,7 +270,7 @@ const char *decoding_text(enum decoding decoding)
 
 static bool has_int4_tensors(const struct plan_item *item)
 {
-    return forms[item->form].int4_tensors && is_narrow(item);
+    return forms[item->form].int4_tensors && is_narrow(item) && !item->in_bytes;
 }
 
 int64_t form_opset(const struct plan_item *item)
@@ -314,6 +365,7 @@ void form_arrange(const struct plan_options *options, struct plan_item *item)
 {
     const struct form_info *info = &forms[item->form];
     item->packing = is_narrow(item) ? info->packing : PACK_BYTES;
+    item->zero_packing = item->packing == PACK_PAIRS ? PACK_PAIRS : PACK_BYTES;
     set_type(info, item);
     if (info->arrange)
         info->arrange(options, item);

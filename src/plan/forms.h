@@ -66,6 +66,12 @@ enum form form_best(const struct plan_options *options, const struct layout *lay
 bool form_fuses(const struct plan_options *options, const struct layout *layout,
                 const struct plan_item *item);
 
+/* Whether MatMulNBits and GatherBlockQuantized could share the item's codes. */
+bool form_can_share(const struct plan_item *item);
+
+/* Makes the item's codes lie as both read them: in bytes, without zero points. */
+void form_put_in_bytes(struct plan_item *item);
+
 /* Sets packing and order of the item's codes. */
 void form_arrange(const struct plan_options *options, struct plan_item *item);
 

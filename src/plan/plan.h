@@ -132,10 +132,12 @@ struct plan_item {
     size_t channel_axis;
     enum form form;
     enum packing packing;
-    size_t row;            /* elements of a row, for PACK_HALVES and row_bytes */
-    size_t row_bytes;      /* bytes for each row of codes; 0: as many as they take */
-    bool transposed;       /* codes and scales of the matrix are stored transposed */
+    enum packing zero_packing; /* PACK_BYTES, or PACK_PAIRS */
+    size_t row;                /* elements of a row, for PACK_HALVES and row_bytes */
+    size_t row_bytes;          /* bytes for each row of codes; 0: as many as they take */
+    bool transposed;           /* codes and scales of the matrix are stored transposed */
     bool padded;           /* each row of 4-bit zero points begins with a whole byte */
+    bool in_bytes;         /* FORM_LOOKUP: codes lie in bytes, as those of MatMulNBits */
     bool int8_activations; /* of MatMulNBits */
     bool fused;            /* ONNX Runtime computes on the codes */
     bool joined;           /* ONNX Runtime may compute on the codes in integers */

@@ -81,10 +81,12 @@ static bool is_narrow(const struct plan_item *item)
 
 /* ---- one item ------------------------------------------------------- */
 
-/* GatherBlockQuantized needs blocks. They are the default for its weights. */
+/* GatherBlockQuantized needs blocks, and so do rows that are columns. They are the
+ * default for such weights. */
 static void cut_lookup(const struct plan_options *options, struct layout *layout)
 {
-    if (layout->consumer == CONSUMER_LOOKUP && !layout->span && options->nbits &&
+    if (layout->consumer == CONSUMER_LOOKUP && !layout->span &&
+        (options->nbits || layout->channel == 1) &&
         options->granularity == GRANULARITY_DEFAULT)
         layout->cut = true;
 }
@@ -162,12 +164,12 @@ bool plan_has_zeros(const struct plan_item *item)
     /* QGemm needs a zero point for each scale. */
     if (item->joined)
         return true;
-    return !is_signed && !form_info(item->form)->implied_middle;
+    return !is_signed && !item->in_bytes && !form_info(item->form)->implied_middle;
 }
 
 static uint64_t zero_bytes(const struct plan_item *item, uint64_t groups)
 {
-    bool packed = is_narrow(item) && item->packing == PACK_PAIRS;
+    bool packed = item->zero_packing == PACK_PAIRS;
     if (!plan_has_zeros(item))
         return 0;
     if (!packed)

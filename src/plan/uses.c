@@ -34,10 +34,8 @@ static const char *add_weight_use(struct arena *arena, const struct graph_index 
     const char *reason = operator_layout(arena, index, use, through ? swapped : dims,
                                          item->tensor->n_dims, &one->layout);
     one->transposed = through || one->layout.transposed;
+    one->turned = through && one->layout.consumer == CONSUMER_LOOKUP;
     if (!reason && through) {
-        /* Looking up rows of the transposed matrix takes columns of the weight. */
-        if (one->layout.consumer == CONSUMER_LOOKUP)
-            one->layout.consumer = CONSUMER_PLAIN;
         one->layout.channel = 1 - one->layout.channel;
         one->layout.reduction = 1 - one->layout.reduction;
     }
@@ -100,8 +98,9 @@ void weight_uses_decode(struct weight_uses *uses)
 /* The uses of one list share an item. In LIST_OWN each use has its own item. */
 enum use_list {
     LIST_PLAIN,
-    LIST_OWN,   /* fused with a DequantizeLinear that has codes of its own */
-    LIST_ROWS,  /* rows of the weight are gathered */
+    LIST_OWN,  /* fused with a DequantizeLinear that has codes of its own */
+    LIST_ROWS, /* rows of the weight are gathered */
+    LIST_COLUMNS,
     LIST_NBITS, /* operators share codes. Channels are on axis 0 here and on axis 1 in the
                    next list */
     LISTS = LIST_NBITS + 2,
@@ -112,7 +111,7 @@ static enum use_list list_of(const struct weight_use *one)
     if (one->layout.consumer == CONSUMER_PLAIN)
         return LIST_PLAIN;
     if (one->layout.consumer == CONSUMER_LOOKUP)
-        return LIST_ROWS;
+        return one->turned ? LIST_COLUMNS : LIST_ROWS;
     return one->shares ? LIST_NBITS + (one->layout.channel != 0) : LIST_OWN;
 }
 

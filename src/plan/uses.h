@@ -11,6 +11,7 @@ struct weight_use {
     struct layout layout;
     uint64_t bytes;  /* that codes for this use alone would take */
     bool shares;     /* its operator may share the codes with other operators */
+    bool turned;     /* it looks up columns of the weight, through a Transpose */
     bool transposed; /* this use, or a later one in its list, is behind a Transpose */
 };
 

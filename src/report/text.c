@@ -189,10 +189,32 @@ static bool put_title(FILE *out, const struct nibble_report *report)
     return ok;
 }
 
+/* Prints what it costs that weights have several forms, as tied embeddings do. */
+static void put_forms_beside(FILE *out, const struct nibble_report *report)
+{
+    char size[FORMAT_SIZE];
+    size_t count = 0;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < report->weight_count; i++) {
+        const struct nibble_weight *weight = report->weights[i];
+        bool beside = weight->copy && !weight->again && weight->bytes_after > 0;
+        count += beside;
+        bytes += beside ? weight->bytes_after : 0;
+    }
+    format_bytes(size, bytes);
+    if (count)
+        fprintf(
+            out,
+            "\ntwice      %zu set%s of codes, %s: a weight has another form for other "
+            "operators\n           (--format nbits stores tied embeddings once)",
+            count, count == 1 ? "" : "s", size);
+}
+
 /* Prints how many codes are stored more than once, and how many copies are missing. */
 static void put_copies(FILE *out, const struct nibble_report *report)
 {
     char size[FORMAT_SIZE];
+    put_forms_beside(out, report);
     format_bytes(size, report->copy_bytes);
     if (report->copies)
         fprintf(

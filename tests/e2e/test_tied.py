@@ -6,6 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import build
+import runtime
 from build import info
 from forms_check import check
 from forms_models import node, noise
@@ -95,3 +96,72 @@ def test_output_of_the_graph(quantize):
     result = quantize(table([], [info("E", rank=2)]),
                       *SCHEME.options())
     assert "E" in result.reasons
+
+
+# ---- one set of codes, and rows that are columns --------------------------------------
+
+K = 64  # a multiple of blocks
+
+
+def tied(kind, dtype=np.float32, k=K, more=()):
+    """A table and the layer behind it, as PyTorch, genai and others write them."""
+    values = noise((V, k), 1).astype(dtype)
+    columns = kind == "columns"
+    tensors = {"E": values.T.copy() if columns else values}
+    nodes = {
+        "rows": [node("Gather", ["E", "ids"], "h"), *head("E")],
+        "columns": [node("Transpose", ["E"], "Et"), node("Gather", ["Et", "ids"], "h"),
+                    node("MatMul", ["h", "E"], "Y")],
+        "gemm": [node("Gather", ["E", "ids"], "h"), node("Reshape", ["h", "s"], "h2"),
+                 node("Gemm", ["h2", "E"], "Y", transB=1)],
+        "equal": [node("Gather", ["E", "ids"], "h"), *head("F")],
+    }[kind]
+    if kind == "gemm":
+        tensors["s"] = np.array([-1, k])
+    if kind == "equal":
+        tensors["F"] = values
+    type_ = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    return build.model([*nodes, *more], [info("ids", TensorProto.INT64, [2, 3])],
+                       [info("Y", type_, rank=2 if kind == "gemm" else 3)],
+                       [numpy_helper.from_array(array, name) for name, array in tensors.items()],
+                       17, ir=8)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("kind", ["rows", "columns", "gemm", "equal"])
+def test_stored_once(kind, dtype, quantize):
+    """MatMulNBits and GatherBlockQuantized read the same codes. ONNX Runtime up to 1.22 takes
+    no zero points there."""
+    model = tied(kind, dtype)
+    half = dtype == np.float16
+    result, left = check(model, FEEDS, Scheme("int4", 16, min_elements=256), "nbits", quantize,
+                         dtype="float16" if half else "float")
+    assert left["MatMulNBits"] == left["GatherBlockQuantized"] == 1
+    codes = [t for t in result.load().graph.initializer if t.data_type == TensorProto.UINT8]
+    assert [list(t.dims) for t in codes] == [[V, K // 16, 8]]
+    rows = [row for row in result.report["weights"] if row["quantized"]]
+    assert [row["bytes"]["after"] > 0 for row in rows] == [True, False]
+
+
+@pytest.mark.parametrize("options", [["--type", "uint4", "--asymmetric"], ["--type", "int8"],
+                                     ["--block-size", "48"], ["--rule", "^F$: block-size=16"]])
+def test_not_stored_once(options, quantize):
+    """Codes of other kinds are not shared, and the model answers as it should."""
+    model = tied("equal")
+    result = quantize(model, "--format", "nbits", "--method", "rtn", *options)
+    got, wanted = (runtime.run_ort(path, FEEDS)[0][0] for path in (result.output, result.model))
+    assert runtime.difference(wanted, got) < 0.2
+    assert all(row["bytes"]["after"] for row in result.report["weights"] if row["quantized"])
+
+
+@pytest.mark.parametrize("k", [K, 50])
+@pytest.mark.parametrize("kind", ["int4", "int8", "uint4"])
+@pytest.mark.parametrize("form", FORMS)
+def test_columns(form, kind, k, quantize):
+    """Only the rows in use are decoded, if blocks divide the columns."""
+    scheme = Scheme(kind, min_elements=256)
+    result, left = check(tied("columns", k=k), FEEDS, scheme, form, quantize)
+    assert result.names == {"E"}
+    if form in ("run", "auto", "nbits") and k == K:
+        forms = {row["form"] for row in result.report["weights"]}
+        assert forms & {"Gather", "GatherBlockQuantized"} and not left["DequantizeLinear"]

@@ -65,6 +65,7 @@ static void check(const struct quant_shape *s, enum quant_method method)
         .elements = elements,
         .bytes = elements * 4,
         .packing = PACK_PAIRS,
+        .zero_packing = PACK_PAIRS,
         .scheme.method = method,
     };
     assert_true(chunks_add(&chunks, &item, &nowhere, &result, &err));
@@ -156,7 +157,8 @@ static void test_sizes(void **state)
                                  .shape = *s,
                                  .elements = elements,
                                  .bytes = elements * 4,
-                                 .packing = PACK_PAIRS};
+                                 .packing = PACK_PAIRS,
+                                 .zero_packing = PACK_PAIRS};
         assert_true(chunks_add(&chunks, &item, &nowhere, &result, &err));
         assert_true(chunks.work_count >= 8);
         assert_true(chunks.work_count <= item.elements / SMALL);
@@ -250,6 +252,7 @@ static void test_panels(void **state)
                 .transposed = true,
                 .padded = padded,
                 .packing = PACK_PAIRS,
+                .zero_packing = PACK_PAIRS,
                 .axis = cases[i].axis,
                 .elements = rows * columns,
                 .tensor = make_tensor("W", DATA_FLOAT, dims, 2, NULL, 0),
