@@ -45,22 +45,21 @@ static bool prepare_reports(struct run *run, const struct nibble_report *made,
     return ok;
 }
 
+/* Whether the output differs from the model: something is stored in another way. */
+static bool has_changed(const struct run *run)
+{
+    return run->plan.quantized > 0 || run->plan.as_float16 > 0 || run->findings.codes > 0;
+}
+
 /* Everything that may fail comes first, then the renames. */
 static bool commit(struct run *run, struct nibble_report *made, struct error *err)
 {
     uint64_t size;
     if (!store_prepare(&run->store, &size, err) || !stage_verify(run, err))
         return false;
-    made->bytes_after =
-        made->quantized > 0 || made->codes_stored > 0 ? size : made->bytes_before;
+    made->bytes_after = has_changed(run) ? size : made->bytes_before;
     return prepare_reports(run, made, err) &&
            store_publish(&run->store, run->reports, err);
-}
-
-/* Whether the output differs from the model: weights or computed codes are stored. */
-static bool has_changed(const struct run *run)
-{
-    return run->plan.quantized > 0 || run->findings.codes > 0;
 }
 
 /* Whether new nodes and names take more than the weights save. If so, small weights stay
@@ -70,8 +69,13 @@ static bool is_too_large(struct run *run)
 {
     uint64_t saved = 0, *least = &run->planning.least_gain;
     run->size = model_size(run->model);
-    if (run->size <= run->model->bytes || run->plan.quantized == 0)
+    if (run->size <= run->model->bytes)
         return false;
+    if (run->plan.quantized == 0) {
+        bool again = run->plan.as_float16 > 0;
+        run->planning.float16 = false;
+        return again;
+    }
     for (size_t i = 0; i < run->plan.count; i++) {
         const struct plan_item *item = &run->plan.items[i];
         if (item->quantize && !item->copy)
@@ -130,7 +134,7 @@ static bool pass(struct run *run, const char *model, const char *output,
         return false;
     if (run->again)
         return true;
-    if (!stage_upgrade(run, err))
+    if (!stage_upgrade(run, err) || !stage_float16(run, err))
         return false;
     if (!output)
         return rehearse(run, err) &&

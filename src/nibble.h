@@ -358,8 +358,9 @@ struct nibble_options {
      * is like `include`. SETTINGS is "keep" (the weight stays float), "default" (as the
      * options say), or some of these, joined by commas: "type=NAME", "symmetric",
      * "asymmetric", "per-channel", "per-tensor", "block-size=N", "method=NAME",
-     * "scale-type=NAME", "decode=NAME". Values have their names on the command line. "?"
-     * before a pattern says that it may mean no weight:
+     * "scale-type=NAME", "decode=NAME". "float32" is "keep", even with float16. Values
+     * have their names on the command line. "?" before a pattern says that it may mean no
+     * weight:
      *
      *     static const char *const rules[] = {"op=Gather: type=int8",
      *                                         "/lm_head/: type=int8", NULL};
@@ -385,6 +386,12 @@ struct nibble_options {
      * `calibration` it must be what the solution says. All other tensors must be equal
      * byte for byte. The call fails with NIBBLE_STATUS_WRITE if something differs. */
     uint64_t verify;
+    /* Nonzero: store as float16 what stays float32, such as biases, norms, tables and
+     * small weights. A Cast makes it float32 again, which runtimes compute once, when
+     * they load the model. So the model is smaller, and as fast as before. Constants stay
+     * float32 if float16 does not suit their values, or if a Cast takes more room than it
+     * saves. Scales have an option of their own: scale_type. */
+    uint64_t float16;
 };
 
 /* Sets every option to its default. `size` is the size of the struct that `options`
@@ -463,7 +470,8 @@ struct nibble_weight {
     uint64_t elements;
     /* True if the weight is quantized, false if it stays float. */
     bool quantized;
-    /* Quantized: "int4", "uint4", "int8" or "uint8". Float: the same as element_type. */
+    /* Quantized: "int4", "uint4", "int8" or "uint8". Float: the type that it is stored
+     * as. This is element_type, or "float16" with options.float16. */
     const char *type;
     /* Quantized: which elements share a scale, as "channel, axis 0", "block 32, axis 1"
      * or "tensor". */
@@ -490,7 +498,8 @@ struct nibble_weight {
     bool warning;
     /* Bytes of the float values. */
     uint64_t bytes_before;
-    /* Quantized: bytes of codes, scales and zero points. Float: bytes of the values. */
+    /* Quantized: bytes of codes, scales and zero points. Float: bytes of the values as
+     * they are stored. */
     uint64_t bytes_after;
     /* Quantized: the SNR in dB. Infinity if nothing was lost. NaN with
      * options.unmeasured, and in a dry run that reads no values. */
@@ -514,6 +523,8 @@ struct nibble_weight {
     /* One of the worst weights that options.histograms asks for: where its values lie on
      * its grid. Otherwise NULL. */
     const struct nibble_histogram *histogram;
+    /* Float, with options.float16: why it is not stored as float16. Otherwise "". */
+    const char *float32_reason;
 };
 
 /* A pattern of the options, and how many weights it means. */
@@ -620,6 +631,8 @@ struct nibble_report {
     size_t pattern_count;
     /* options.command, or "". */
     const char *command;
+    /* The number of weights that stay float32, but are stored as float16. */
+    size_t stored_float16;
 };
 
 /* Returns the report as text for a terminal. `columns` is the width of the terminal. Long

@@ -44,7 +44,7 @@ static const struct nibble_options defaults = {
  * nobody sets padding. Zero must mean the behaviour before the field existed, because an
  * older library leaves zero in fields that it doesn't know. */
 _Static_assert(sizeof defaults ==
-                   offsetof(struct nibble_options, verify) + sizeof defaults.verify,
+                   offsetof(struct nibble_options, float16) + sizeof defaults.float16,
                "padding at the end of nibble_options");
 
 enum { PAGE_HISTOGRAMS = 10 };
@@ -299,6 +299,7 @@ bool options_planning(const struct nibble_options *options, struct plan_options 
         .wide_embeddings = options->wide_embeddings,
         .copy_bytes = copy_bytes(options),
         .half_scales = options->scale_type == NIBBLE_SCALE_TYPE_FLOAT16,
+        .float16 = options->float16 != 0,
     };
     if (!enumerators_known(options))
         return invalid(err, "an option has a value that nibble.h does not define");

@@ -12,16 +12,17 @@
     "{\"format\": \"nbits-int8\", \"block-size\": 32, \"symmetric\": true, "      \
     "\"rules\": [\"?op=Conv|ConvTranspose|DeformConv|Einsum: decode=portable\", " \
     "\"?op=LSTM|GRU|RNN: decode=portable\", " rules                               \
-    "\"?op=MatMul|Gemm|Gather: default\", \"?.*: decode=portable\"]}"
+    "\"?op=MatMul|Gemm|Gather: default\", \"?.*: decode=portable\"]"
 #define MIXED_TYPES "\"?op=Gather: type=int8\", \"?role=head: type=int8\""
 
 static const struct preset {
     const char *name, *config;
 } presets[] = {
-    {"transformers.js-q4", LOADER("")},
-    {"transformers.js-q4-mixed", LOADER(MIXED_TYPES ", ")},
-    {"genai-int4", LOADER("")},
-    {"genai-int4-mixed", LOADER(MIXED_TYPES ", ")},
+    {"transformers.js-q4", LOADER("") "}"},
+    {"transformers.js-q4-mixed", LOADER(MIXED_TYPES ", ") "}"},
+    {"transformers.js-q4f16", LOADER("") ", \"float16\": true}"},
+    {"genai-int4", LOADER("") "}"},
+    {"genai-int4-mixed", LOADER(MIXED_TYPES ", ") "}"},
     {"mixed", "{\"rules\": [" MIXED_TYPES "]}"},
 };
 

@@ -140,6 +140,8 @@ static bool read_setting(struct reading *r, char *word)
     r->count++;
     if (strcmp(word, "keep") == 0)
         return r->rule->keep = true;
+    if (strcmp(word, "float32") == 0)
+        return r->rule->keep = r->rule->float32 = true;
     if (strcmp(word, "default") == 0)
         return r->plain = true;
     if (value) {
@@ -149,10 +151,11 @@ static bool read_setting(struct reading *r, char *word)
     }
     const struct setting *setting = setting_named(word);
     if (!setting)
-        return wrong(r,
-                     "is no setting: use keep, default, type=, block-size=, per-channel, "
-                     "per-tensor, symmetric, asymmetric, method=, scale-type= or decode=",
-                     word);
+        return wrong(
+            r,
+            "is no setting: use keep, float32, default, type=, block-size=, per-channel, "
+            "per-tensor, symmetric, asymmetric, method=, scale-type= or decode=",
+            word);
     if (r->seen & setting->group)
         return wrong(r, "contradicts a setting before it", word);
     r->seen |= setting->group;
@@ -176,7 +179,10 @@ static bool read_settings(struct reading *r, char *text)
         ok = read_setting(r, trim(word));
     }
     if (ok && r->count > 1 && (r->rule->keep || r->plain))
-        return wrong(r, "stands alone", r->rule->keep ? "keep" : "default");
+        return wrong(r, "stands alone",
+                     r->rule->float32 ? "float32"
+                     : r->rule->keep  ? "keep"
+                                      : "default");
     return ok;
 }
 

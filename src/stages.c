@@ -3,9 +3,11 @@
 #include "calibration.h"
 #include "compare/verification.h"
 #include "core/truncation.h"
+#include "fill/narrowed.h"
 #include "onnx/imports.h"
 #include "options.h"
 #include "plan/depth.h"
+#include "plan/float16.h"
 #include "plan/fold.h"
 #include "plan/threshold.h"
 #include "upgrade/upgrade.h"
@@ -140,6 +142,11 @@ bool stage_upgrade(struct run *run, struct error *err)
     return index_graph(run, err) && stage_plan(run, err);
 }
 
+bool stage_float16(struct run *run, struct error *err)
+{
+    return plan_float16(run->model, &run->planning, &run->plan, err);
+}
+
 bool stage_solve(struct run *run, struct error *err)
 {
     const struct solutions_options solving = {.kernels = run->filling.kernels,
@@ -158,6 +165,9 @@ bool stage_depth(struct run *run, struct error *err)
 
 bool stage_emit(struct run *run, struct error *err)
 {
+    enum { IR_OPTIONAL_INPUTS = 4 }; /* since then, initializers need not be inputs */
+    if (run->plan.as_float16 > 0 && !model_raise_ir(run->model, IR_OPTIONAL_INPUTS, err))
+        return false;
     return emit_plan(run->model, &run->index, &run->plan, &run->tensors, err);
 }
 
@@ -194,8 +204,11 @@ bool stage_fill(struct run *run, struct error *err)
     run->facts.measured = run->filling.measure;
     run->facts.calibrated = run->options.calibration != NULL;
     run->facts.histograms = run->options.histograms;
-    return fill_plan(&run->plan, run->tensors, &run->filling, &run->results, err) &&
-           note_unfit(run, err);
+    if (!fill_plan(&run->plan, run->tensors, &run->filling, &run->results, err) ||
+        !note_unfit(run, err))
+        return false;
+    return !run->tensors || run->again ||
+           fill_narrowed(&run->plan, run->tensors, &run->filling, err);
 }
 
 bool stage_verify(struct run *run, struct error *err)

@@ -51,6 +51,9 @@ bool stage_unfold(struct run *run, struct error *err);
 /* Raises the model if needed. Then plans again, since the graph has changed. */
 bool stage_upgrade(struct run *run, struct error *err);
 
+/* Decides which constants that stay float are stored as float16. */
+bool stage_float16(struct run *run, struct error *err);
+
 /* Solves for codes that suit the activations, if these are known. */
 bool stage_solve(struct run *run, struct error *err);
 

@@ -125,6 +125,7 @@ def quantize(
         and Gemm have blocks of 256 values, others one scale for each output channel.
     method: "search" (default), "rtn" or "exact": how scales are found.
     scale_type: "float32" (default) or "float16".
+    float16: store as float16 what stays float, and scales, too, unless scale_type is given.
     bits_per_weight: choose type and block size for each weight: the least error within so
         many bits per weight, scales included. With data, the error of the outputs counts.
     min_snr: choose the smallest type and block size that reach so many dB.
@@ -153,7 +154,7 @@ def quantize(
     cpu: kernels: "scalar", "avx2", "avx512". By default the fastest.
     config: options from a JSON file, as `nibble --print-config` writes it, or from a dict.
     preset: options for a loader: "transformers.js-q4", "genai-int4", the same with "-mixed",
-        or "mixed". Other options win over those of config and preset.
+        "transformers.js-q4f16" or "mixed". Other options win over those of config and preset.
 
     Returns a Report where `output` is given.
 

@@ -77,6 +77,7 @@ class Options(ctypes.Structure):
         ("command", c_char_p),
         ("histograms", c_size_t),
         ("verify", c_uint64),
+        ("float16", c_uint64),
     ]
 
 

@@ -27,6 +27,7 @@ class Options(TypedDict, total=False):
     block_size: int | None
     method: str | None
     scale_type: str | None
+    float16: bool
     bits_per_weight: float | None
     min_snr: float | None
     decode: str | None
@@ -177,6 +178,7 @@ SETTERS: dict[str, tuple[Setter, frozenset[str]]] = {
         ("block_size", _block_size, "granularity"),
         ("method", _named("'rtn', 'search' or 'exact'"), ""),
         ("scale_type", _named("'float32' or 'float16'"), ""),
+        ("float16", _flag, ""),
         ("bits_per_weight", _decimal(64), "type granularity"),
         ("min_snr", _decimal(200), "type granularity"),
         ("decode", _named("'run', 'load', 'portable' or 'auto'"), ""),
@@ -243,6 +245,8 @@ def make(keywords: Mapping[str, Any]) -> _library.Options:
     options = _library.Options()
     _library.library().nibble_options_init_sized(ctypes.byref(options), ctypes.sizeof(options))
     given = {name: value for name, value in keywords.items() if _is_given(name, value)}
+    if "float16" in given:
+        given.setdefault("scale_type", "float16")
     for name, value in given.items():
         setter, rivals = SETTERS[name]
         for other in given:

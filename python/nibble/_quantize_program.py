@@ -17,7 +17,7 @@ DONE, FAILED, USAGE, STRICT = 0, 1, 2, 3
 WHOLE = {"block_size", "copy_below", "max_size", "min_elements", "threads"}
 REAL = {"bits_per_weight", "min_snr"}
 FLAGS = {"symmetric", "asymmetric", "per_channel", "per_tensor", "freeze", "no_upgrade"}
-FLAGS |= {"force", "no_links", "verify"}
+FLAGS |= {"force", "no_links", "float16", "verify"}
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -41,9 +41,9 @@ class Weight:
     bytes_before: int
     """Bytes of the values. 0 if this is a copy (see there)."""
     bytes_after: int
-    """Bytes of codes, scales and zero points; of the values if it stays float."""
+    """Bytes of codes, scales and zero points; of the stored values if it stays float."""
     type: str
-    """"int4" and so on; the element type if it stays float."""
+    """"int4" and so on; the type of the stored values if it stays float."""
     granularity: str = ""
     """Quantized: what shares a scale, such as "block 32, axis 1"."""
     scale_type: str = ""
@@ -74,6 +74,8 @@ class Weight:
     """Name of the first node that uses it."""
     rule: str = ""
     """The rule that counts for it."""
+    float32_reason: str = ""
+    """Stays float, with the option float16: why it is not stored as float16."""
 
     @classmethod
     def _from_json(cls, row: dict[str, Any]) -> Weight:
@@ -82,7 +84,7 @@ class Weight:
         values["dims"] = tuple(row["dims"])
         values["bytes_before"] = row["bytes"]["before"]
         values["bytes_after"] = row["bytes"]["after"]
-        values.setdefault("type", row["element_type"])
+        values.setdefault("type", row.get("stored_type", row["element_type"]))
         if values.get("snr_db") is None:
             values["snr_db"] = math.inf if row.get("exact") else math.nan
         if values.get("output_snr_db") is None:
@@ -148,6 +150,8 @@ class Report:
     """Number of quantized ones that are decoded on every run."""
     codes_stored: int
     """Number of float weights whose QuantizeLinear was computed. The codes are stored."""
+    stored_float16: int
+    """Number of weights that stay float32, but are stored as float16."""
     cpu: str
     """The kernels used: "scalar", "avx2", "avx512"."""
     weights: tuple[Weight, ...] = dataclasses.field(repr=False)

@@ -39,7 +39,9 @@ static void warn(const struct settings *s, const struct nibble_report *report)
         message("warning: %s: %s", s->model, report->note);
     if (report->quantized == 0 && report->codes_stored == 0)
         message("warning: %s: nothing to quantize%s", s->model,
-                *report->output ? ", so the output is the model unchanged" : "");
+                *report->output && report->stored_float16 == 0
+                    ? ", so the output is the model unchanged"
+                    : "");
 }
 
 /* ---- commands --------------------------------------------------------- */

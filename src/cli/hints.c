@@ -25,7 +25,7 @@ static const struct {
     {"overwrite", "--force"},
     {"jobs", "--threads"},
     {"html", "--report FILE"},
-    {"fp16", "--scale-type float16"},
+    {"fp16", "--float16"},
 };
 
 /* Compares names. '_' in the first one matches '-' in the second. */

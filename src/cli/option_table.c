@@ -65,6 +65,8 @@ const struct option_row option_rows[] = {
      .words = method_word, .help = "how scales are found"},
     {OPTION_WORD, PLANNING, 0, "scale-type", "TYPE", FIELD(options.scale_type),
      .words = scale_type_word, .help = "type of scales"},
+    {OPTION_FLAG, PLANNING, 0, "float16", NULL, FIELD(options.float16), .value = true,
+     .help = "store as float16 what stays float, and scales"},
     {OPTION_DECIMAL, PLANNING, 0, "bits-per-weight", "X", TYPE | GRANULARITY,
      FIELD(options.bits_per_weight), .most = 64,
      .help = "choose types and block sizes for the least error within X bits per "

@@ -24,6 +24,9 @@ struct nibble_options settings_options(const struct settings *s)
     if (options.block_size)
         options.granularity = NIBBLE_GRANULARITY_BLOCKS;
     options.rules = s->rules.count ? s->rules.items : NULL;
+    if (options.float16 &&
+        s->given[option_find(s->command, "scale-type")].layer == LAYER_NONE)
+        options.scale_type = NIBBLE_SCALE_TYPE_FLOAT16;
     options.external_data = s->external_data != NULL;
     options.data_name = s->external_data && *s->external_data ? s->external_data : NULL;
     options.json = s->json;

@@ -361,9 +361,33 @@ static bool check_value(struct verifier *v, const struct plan_item *item,
     return ok;
 }
 
+/* Whether the file has the rounded values of a constant that is stored as float16. */
+static bool check_narrowed(struct verifier *v, const struct plan_item *item,
+                           const uint8_t *written)
+{
+    enum { LOOK = 1024 };
+    const enum real_type type = data_type_real(item->data_type);
+    struct pages read = {0};
+    float values[LOOK];
+    uint16_t halves[LOOK];
+    bool same = written != NULL;
+    for (size_t at = 0, n; same && at < item->elements; at += n) {
+        const uint8_t *data = item->source->data + at * real_size(type);
+        n = item->elements - at < LOOK ? (size_t)(item->elements - at) : LOOK;
+        pages_read(&read, item->source->file, data, n * real_size(type));
+        real_load(type, data, n, values);
+        real_store(REAL_FLOAT16, values, n, halves);
+        same = memcmp(halves, written + at * sizeof *halves, n * sizeof *halves) == 0;
+    }
+    pages_end(&read);
+    return same || differs(v, item->value->name, "has other float16 values in the file");
+}
+
 static bool check_item(struct verifier *v, const struct plan_item *item)
 {
     const struct item_tensors *tensors = &v->what->tensors[item - v->what->plan->items];
+    if (item->as_float16 && tensors->codes)
+        return check_narrowed(v, item, written_bytes(v, tensors->codes));
     if (!item->quantize)
         return true;
     if (tensors->decoded)
@@ -376,9 +400,8 @@ static bool check_item(struct verifier *v, const struct plan_item *item)
 
 static bool check_weights(struct verifier *v)
 {
-    if (v->what->plan->quantized == 0)
-        return true;
-    if (!graph_index(v->written, &v->index, v->err) || !index_scopes(v))
+    if (v->what->plan->quantized > 0 &&
+        (!graph_index(v->written, &v->index, v->err) || !index_scopes(v)))
         return false;
     evaluator_init(&v->evaluator, v->written, &v->index, v->err);
     for (size_t i = 0; i < v->what->plan->count; i++)

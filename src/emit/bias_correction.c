@@ -1,6 +1,7 @@
 /* Corrected biases. Each is a new tensor, since others may use the old one. An old tensor
  * that nothing uses any more is removed. */
 #include "emit/bias_correction.h"
+#include "emit/float16.h"
 #include "onnx/names.h"
 #include "onnx/node.h"
 #include "plan/bias_site.h"
@@ -11,14 +12,17 @@
 
 /* A bias that is being corrected. W and R of a recurrent operator share one. */
 struct correction {
+    struct correction *next;
     Onnx__TensorProto *tensor;
+    const struct scope *scope; /* where the tensor is */
     float *values;
     size_t count;
 };
 
 struct corrector {
     struct graph_edits *edits;
-    struct map by_input; /* struct correction */
+    struct map by_input;    /* struct correction */
+    struct correction *all; /* the newest first */
 };
 
 static float *old_values(struct model *model, const struct value *old, size_t count,
@@ -76,6 +80,9 @@ static struct correction *begin(struct corrector *c, const struct plan_item *ite
         error_memory(err);
         return NULL;
     }
+    made->scope = site->scope;
+    made->next = c->all;
+    c->all = made;
     return made;
 }
 
@@ -157,6 +164,10 @@ bool emit_biases(struct graph_edits *edits, const struct plan *plan)
     for (size_t i = 0; ok && i < plan->count; i++)
         for (size_t k = 0; ok && k < counts[i]; k++)
             ok = correct(&c, &plan->items[i], &sites[i][k]);
+    for (struct correction *made = c.all; ok && plan->wants_float16 && made;
+         made = made->next)
+        ok = emit_float16_tensor(edits, made->scope, made->tensor, made->values,
+                                 made->count);
     map_free(&c.by_input);
     arena_destroy(arena);
     return ok;

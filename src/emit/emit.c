@@ -2,6 +2,7 @@
  * is names, new inputs for consumers, and removing what is no longer used. */
 #include "emit/emit.h"
 #include "emit/bias_correction.h"
+#include "emit/float16.h"
 #include "emit/form_emitters.h"
 #include "onnx/names.h"
 #include "onnx/node.h"
@@ -145,6 +146,8 @@ static bool emit_item(struct graph_edits *edits, struct map *attributes,
                         .err = edits->err};
     if (!e.owner)
         return false;
+    if (item->as_float16)
+        return emit_float16(&e);
     struct value_edit *change = edit_of_value(edits, value);
     if (!change->is_replaced) {
         /* This is the first item of the weight. The values go; the name may stay. */
@@ -158,10 +161,10 @@ static bool emit_item(struct graph_edits *edits, struct map *attributes,
     return emitters[item->form]->decode ? emit_value(&e) : emit_consumers(&e);
 }
 
-/* Counts the consumers of all items that are quantized. */
+/* Counts the consumers of all items that are quantized, and the Casts. */
 static size_t count_uses(const struct plan *plan)
 {
-    size_t count = 0;
+    size_t count = plan->as_float16;
     for (size_t i = 0; i < plan->count; i++)
         for (const struct use *use = plan->items[i].use; use; use = use->next)
             count += plan->items[i].quantize;
@@ -179,8 +182,8 @@ bool emit_plan(struct model *model, const struct graph_index *index,
     arena_extend(model->arena, count_uses(plan) * USE_GROWTH);
     bool ok = edits_begin(&edits, model, index, err) && emit_biases(&edits, plan);
     for (size_t i = 0; ok && i < plan->count; i++)
-        ok =
-            !plan->items[i].quantize || emit_item(&edits, &attributes, plan, *tensors, i);
+        ok = !(plan->items[i].quantize || plan->items[i].as_float16) ||
+             emit_item(&edits, &attributes, plan, *tensors, i);
     map_free(&attributes);
     names_forget(model);
     ok = ok && err->status == STATUS_OK && edits_apply(&edits);

@@ -209,43 +209,58 @@ size_t item_blocks(const struct plan_item *item)
     return block == 0 ? 1 : length / block + (length % block != 0);
 }
 
-static const char *reserve(struct emitter *e, const char *suffix, int type,
-                           const int64_t *dims, size_t rank, struct payload **payload,
-                           Onnx__TensorProto **made)
+Onnx__TensorProto *emit_reserved(struct emitter *e, const char *suffix, int type,
+                                 const int64_t *dims, size_t rank)
 {
     uint64_t elements;
     const char *name = name_fresh(e->model, e->item->value->name, suffix);
     Onnx__TensorProto *tensor =
         name ? tensor_new(e->model, name, type, dims, rank) : NULL;
     if (!tensor || !tensor_elements(tensor, &elements) ||
-        !tensor_set_values(e->model, tensor, NULL, data_type_bytes(type, elements)))
-        return out_of_memory(e);
-    *payload = tensor_payload(tensor);
-    *made = tensor;
-    return edit_add_tensor(e->owner, tensor) ? name : NULL;
+        !tensor_set_values(e->model, tensor, NULL, data_type_bytes(type, elements)) ||
+        !edit_add_tensor(e->owner, tensor)) {
+        error_memory(e->err);
+        return NULL;
+    }
+    return tensor;
+}
+
+void emit_notes(const struct emitter *e, Onnx__TensorProto *made)
+{
+    const Onnx__TensorProto *old = e->item->tensor;
+    made->doc_string = old->doc_string;
+    made->metadata_props = old->metadata_props;
+    made->n_metadata_props = old->n_metadata_props;
+}
+
+static const char *reserve(struct emitter *e, const char *suffix, int type,
+                           const int64_t *dims, size_t rank, struct payload **payload)
+{
+    Onnx__TensorProto *tensor = emit_reserved(e, suffix, type, dims, rank);
+    *payload = tensor ? tensor_payload(tensor) : NULL;
+    return tensor ? tensor->name : NULL;
 }
 
 bool emit_parameters(struct emitter *e, const struct parameter_dims *dims)
 {
     const struct plan_item *item = e->item;
-    const Onnx__TensorProto *old = item->tensor;
-    Onnx__TensorProto *made = NULL;
     int scale_type = data_type_of(item->scheme.scale_type);
-    e->codes = reserve(e, quant_type_info(item->scheme.type)->name, dims->code_type,
-                       dims->codes, dims->codes_rank, &e->own->codes, &made);
-    if (!e->codes)
+    Onnx__TensorProto *codes =
+        emit_reserved(e, quant_type_info(item->scheme.type)->name, dims->code_type,
+                      dims->codes, dims->codes_rank);
+    if (!codes)
         return false;
-    made->doc_string = old->doc_string;
-    made->metadata_props = old->metadata_props;
-    made->n_metadata_props = old->n_metadata_props;
-    e->scales = reserve(e, "scale", scale_type, dims->scales, dims->scales_rank,
-                        &e->own->scales, &made);
+    emit_notes(e, codes);
+    e->codes = codes->name;
+    e->own->codes = tensor_payload(codes);
+    e->scales =
+        reserve(e, "scale", scale_type, dims->scales, dims->scales_rank, &e->own->scales);
     if (!e->scales)
         return false;
     e->zeros = NULL;
     if (plan_has_zeros(item))
         e->zeros = reserve(e, "zero_point", dims->zero_type, dims->zeros,
-                           dims->zeros_rank, &e->own->zeros, &made);
+                           dims->zeros_rank, &e->own->zeros);
     return e->err->status == STATUS_OK;
 }
 

@@ -62,6 +62,13 @@ const char *emit_reshape(struct emitter *e, const char *a, const int64_t *dims,
 const char *emit_first(struct emitter *e, const char *a, int64_t axis, int64_t length,
                        const char *out);
 
+/* Reserves a tensor of the item, whose contents come later. NULL on failure. */
+Onnx__TensorProto *emit_reserved(struct emitter *e, const char *suffix, int type,
+                                 const int64_t *dims, size_t rank);
+
+/* Gives the tensor what the model's authors have noted about the item's. */
+void emit_notes(const struct emitter *e, Onnx__TensorProto *made);
+
 /* Reserves codes and scales, and zero points if the item has them. */
 struct parameter_dims {
     int64_t codes[66], scales[66], zeros[66];

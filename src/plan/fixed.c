@@ -331,6 +331,12 @@ static bool is_mask(const struct plan_item *item, const struct weight_uses *uses
     return true;
 }
 
+bool fixed_is_regular(const struct plan_item *item)
+{
+    const struct values values = {item->source->data, data_type_real(item->data_type)};
+    return is_regular(item, &values);
+}
+
 const char *fixed_reason(const struct plan_item *item, const struct weight_uses *uses)
 {
     const struct values values = {item->source->data, data_type_real(item->data_type)};

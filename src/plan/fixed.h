@@ -10,4 +10,7 @@
  * must be set. Reads some hundred of its values. */
 const char *fixed_reason(const struct plan_item *item, const struct weight_uses *uses);
 
+/* Whether the values lie on a grid, or are those of waves. May miss some. */
+bool fixed_is_regular(const struct plan_item *item);
+
 #endif

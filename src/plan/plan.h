@@ -57,6 +57,7 @@ struct plan_rule {
     char *copy;       /* holds the selector's text */
     bool optional;    /* it may mean no weight */
     bool keep;        /* they stay float */
+    bool float32;     /* and are not stored as float16 */
     bool decides;     /* type or granularity, so that no plan_choice does */
     struct quant_scheme scheme;
     enum granularity granularity;
@@ -88,6 +89,7 @@ struct plan_options {
     uint64_t copy_bytes;   /* the most that copies may take, or COPY_BYTES_DEFAULT */
     uint64_t least_gain;   /* the least that a weight must save */
     bool half_scales;      /* weights of float and double have float16 scales */
+    bool float16;          /* what stays float32 is stored as float16 */
     int64_t opset_max;     /* that forms may need; 0: any. Set for each model */
     /* What earlier passes found out about weights, by plan_key. unfit: why values can't
      * be quantized. wide_scales: weights whose scales don't fit into float16. */
@@ -121,6 +123,9 @@ struct plan_item {
     bool excluded;  /* --exclude means it */
     const struct plan_rule *rule; /* the first one that means it; NULL: none */
     const char *reason;           /* why it stays float; NULL if it is quantized */
+
+    bool as_float16;            /* it stays float32, but is stored as float16 */
+    const char *float32_reason; /* why it is not, though the options ask for that */
 
     /* The following fields are set only if it is quantized. */
     struct payload *source;
@@ -178,6 +183,8 @@ struct plan {
     struct plan_item *items; /* in the order of the file */
     size_t count;
     size_t quantized;
+    size_t as_float16;  /* items that are stored as float16 */
+    bool wants_float16; /* the options ask for that */
     struct plan_already already[PLAN_ALREADY_KINDS];
     size_t already_kinds;
     struct plan_matched matched;
@@ -230,6 +237,9 @@ bool plan_note_unfolded(struct plan_findings *findings, const struct plan_item *
  * their values again. */
 bool plan_note_fixed(struct plan_findings *findings, const struct plan *plan,
                      struct error *err);
+
+/* The bytes of a constant that stays float, as it is stored. */
+uint64_t plan_float_bytes(const struct plan_item *item);
 
 /* The bytes of codes, scales and zero points, wherever they are stored. */
 uint64_t plan_bytes(const struct plan_item *item);

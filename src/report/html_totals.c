@@ -110,6 +110,13 @@ static void put_latency(struct html *html, const cJSON *report)
         html_put(html, "%.3g ms &rarr; %.3g ms", 1000 * before, 1000 * after);
 }
 
+static void put_float16(struct html *html, const cJSON *report)
+{
+    double stored = json_get_real(report, "stored_float16");
+    if (stored > 0)
+        html_put(html, "%.0f of those that stay float", stored);
+}
+
 static void put_version(struct html *html, const cJSON *report)
 {
     html_text(html, json_get_text(report, "nibble"));
@@ -129,6 +136,7 @@ static const struct {
     {"Data", put_runs},
     {"Time of a run", put_latency},
     {"Decoded on every run", put_slow},
+    {"Stored as float16", put_float16},
     {"Opset", put_opset},
     {"nibble", put_version},
 };

@@ -40,7 +40,9 @@ static bool add_histogram(cJSON *object, const struct nibble_histogram *h)
 static bool add_outcome(cJSON *object, const struct nibble_weight *w)
 {
     if (!w->quantized)
-        return json_text(object, "reason", w->reason) &&
+        return json_text(object, "stored_type", w->type) &&
+               json_text(object, "reason", w->reason) &&
+               json_text(object, "float32_reason", w->float32_reason) &&
                cJSON_AddBoolToObject(object, "asked", w->requested) &&
                cJSON_AddBoolToObject(object, "warning", w->warning);
     return json_text(object, "type", w->type) &&
@@ -161,6 +163,7 @@ static bool add_totals(cJSON *root, const struct nibble_report *report)
            json_count(root, "sharing", report->sharing) &&
            json_count(root, "sharing_bytes", report->sharing_bytes) &&
            json_count(root, "codes_stored", report->codes_stored) &&
+           json_count(root, "stored_float16", report->stored_float16) &&
            json_count(root, "missed", report->requested_but_float) &&
            json_count(root, "warnings", report->warnings) &&
            json_real(root, "estimated_snr_db", report->estimated_snr_db) &&

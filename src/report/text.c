@@ -12,7 +12,20 @@
 
 /* ---- weights that stay float ------------------------------------------ */
 
-/* Weights that stay float for the same reason. */
+/* Returns why a weight is in a list, or NULL if it is not. */
+typedef const char *reason_fn(const struct nibble_weight *w);
+
+static const char *reason_to_stay_float(const struct nibble_weight *w)
+{
+    return w->quantized ? NULL : w->reason;
+}
+
+static const char *reason_to_stay_float32(const struct nibble_weight *w)
+{
+    return *w->float32_reason ? w->float32_reason : NULL;
+}
+
+/* Weights that are in a list for the same reason. */
 struct reason_group {
     const char *reason;
     bool warning;
@@ -20,9 +33,11 @@ struct reason_group {
     uint64_t bytes;
 };
 
-static bool same_group(const struct reason_group *g, const struct nibble_weight *w)
+static bool is_in_group(const struct reason_group *g, const struct nibble_weight *w,
+                        reason_fn *reason_of)
 {
-    return g->warning == w->warning && strcmp(g->reason, w->reason) == 0;
+    const char *reason = reason_of(w);
+    return reason && g->warning == w->warning && strcmp(g->reason, reason) == 0;
 }
 
 static int by_weight(const void *left, const void *right)
@@ -37,18 +52,20 @@ static int by_weight(const void *left, const void *right)
 
 /* Fills `groups`, which has room for one group per weight, and returns their number.
  * Few reasons differ, so a search from the newest group on is quick. */
-static size_t collect(const struct nibble_report *report, struct reason_group *groups)
+static size_t collect(const struct nibble_report *report, reason_fn *reason_of,
+                      struct reason_group *groups)
 {
     size_t count = 0;
     for (size_t i = 0; i < report->weight_count; i++) {
         const struct nibble_weight *w = report->weights[i];
-        if (w->quantized)
+        const char *reason = reason_of(w);
+        if (!reason)
             continue;
         size_t g = count;
-        while (g > 0 && !same_group(&groups[g - 1], w))
+        while (g > 0 && !is_in_group(&groups[g - 1], w, reason_of))
             g--;
         if (g == 0) {
-            groups[count++] = (struct reason_group){w->reason, w->warning, 0, 0};
+            groups[count++] = (struct reason_group){reason, w->warning, 0, 0};
             g = count;
         }
         groups[g - 1].count++;
@@ -59,11 +76,11 @@ static size_t collect(const struct nibble_report *report, struct reason_group *g
 }
 
 static bool put_members(FILE *out, const struct nibble_report *report,
-                        const struct reason_group *g)
+                        const struct reason_group *g, reason_fn *reason_of)
 {
     for (size_t i = 0; i < report->weight_count; i++) {
         const struct nibble_weight *w = report->weights[i];
-        if (w->quantized || !same_group(g, w))
+        if (!is_in_group(g, w, reason_of))
             continue;
         char operator[CELL_SIZE], shape[CELL_SIZE], size[FORMAT_SIZE];
         cell_operator(operator, w);
@@ -79,28 +96,57 @@ static bool put_members(FILE *out, const struct nibble_report *report,
     return true;
 }
 
-static bool put_kept_float(FILE *out, const struct nibble_report *report, bool all)
+/* Prints the groups of a list: number, bytes and reason, and with `all` the weights. */
+static bool put_groups(FILE *out, const struct nibble_report *report,
+                       reason_fn *reason_of, bool all)
 {
-    if (report->kept_float == 0)
-        return true;
-    struct reason_group *groups = calloc(report->weight_count, sizeof *groups);
+    struct reason_group *groups = calloc(report->weight_count + 1, sizeof *groups);
     if (!groups)
         return false;
-    size_t count = collect(report, groups);
+    size_t count = collect(report, reason_of, groups);
     bool ok = true;
-    fputs("left float:\n", out);
     for (size_t g = 0; g < count && ok; g++) {
         char size[FORMAT_SIZE];
         char *reason = format_printable(groups[g].reason);
         format_bytes(size, groups[g].bytes);
         fprintf(out, "%6zu  %8s  %s%s\n", groups[g].count, size,
                 groups[g].warning ? "warning: " : "", reason ? reason : "");
-        ok = reason && (!all || put_members(out, report, &groups[g]));
+        ok = reason && (!all || put_members(out, report, &groups[g], reason_of));
         free(reason);
     }
     fputc('\n', out);
     free(groups);
     return ok;
+}
+
+static bool put_kept_float(FILE *out, const struct nibble_report *report, bool all)
+{
+    if (report->kept_float == 0)
+        return true;
+    fputs("left float:\n", out);
+    return put_groups(out, report, reason_to_stay_float, all);
+}
+
+/* Prints how many of these are stored as float16, and why others are not. */
+static bool put_float16(FILE *out, const struct nibble_report *report, bool all)
+{
+    char before[FORMAT_SIZE], after[FORMAT_SIZE];
+    uint64_t bytes = 0;
+    size_t count = 0, wide = 0;
+    for (size_t i = 0; i < report->weight_count; i++) {
+        const struct nibble_weight *w = report->weights[i];
+        bool stored = !w->quantized && strcmp(w->type, w->element_type) != 0;
+        bytes += stored ? w->bytes_after : 0;
+        count += stored;
+        wide += reason_to_stay_float32(w) != NULL;
+    }
+    if (count + wide == 0)
+        return true;
+    format_bytes(before, 2 * bytes);
+    format_bytes(after, bytes);
+    fprintf(out, "of these, %zu are stored as float16: %s -> %s%s\n", count, before,
+            after, wide ? "; not so:" : "\n");
+    return wide == 0 || put_groups(out, report, reason_to_stay_float32, all);
 }
 
 /* ---- forms ------------------------------------------------------------ */
@@ -279,7 +325,7 @@ static void put_totals(FILE *out, const struct nibble_report *report)
     format_bytes(b, report->bytes_after);
     if (!*report->output)
         fprintf(out, "model      %s (nothing written)\n", a);
-    else if (report->quantized == 0 && report->codes_stored == 0)
+    else if (report->quantized + report->codes_stored + report->stored_float16 == 0)
         fprintf(out, "model      %s, written unchanged\n", a);
     else
         fprintf(out, "model      %s -> %s, %.2f times smaller\n", a, b,
@@ -296,7 +342,8 @@ char *nibble_report_text(const struct nibble_report *report, int columns, bool a
         return NULL;
     bool ok = put_title(out, report) &&
               put_table(out, report, line, all || !*report->output) &&
-              put_forms(out, report, all) && put_kept_float(out, report, all);
+              put_forms(out, report, all) && put_kept_float(out, report, all) &&
+              put_float16(out, report, all);
     put_totals(out, report);
     ok = !ferror(out) && ok;
     if (fclose(out) != 0 || !ok) {

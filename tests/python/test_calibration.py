@@ -64,6 +64,30 @@ def test_better_on_unseen_inputs(path, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["calibrated.onnx", "model.onnx", "plain.onnx"]
 
 
+def test_corrected_biases_are_stored_as_float16_too(tmp_path):
+    """Of a MatMul with an Add, and of a Gemm without a bias."""
+    helper = onnx.helper
+    nodes = [
+        helper.make_node("MatMul", ["x", "a"], ["m"]),
+        helper.make_node("Add", ["m", "bias"], ["s"]),
+        helper.make_node("Gemm", ["s", "b"], ["y"]),
+    ]
+    made = chain({"a": normal(64, 128), "b": normal(128, 256, seed=1)})
+    del made.graph.node[:], made.graph.output[:]
+    made.graph.node.extend(nodes)
+    made.graph.output.append(helper.make_tensor_value_info("y", 1, ["n", 256]))
+    made.graph.initializer.append(onnx.numpy_helper.from_array(normal(128) + 3, "bias"))
+    path, out = tmp_path / "model.onnx", tmp_path / "out.onnx"
+    onnx.save(made, path)
+    report = nibble.quantize(path, out, data=runs(), float16=True)
+    assert report.stored_float16 == 1 and report.bytes_after == out.stat().st_size
+    tensors = {t.name: t for t in onnx.load(out).graph.initializer}
+    assert tensors["bias_corrected_float16"].data_type == onnx.TensorProto.FLOAT16
+    assert tensors["b_bias_float16"].data_type == onnx.TensorProto.FLOAT16
+    assert not [t.name for t in tensors.values() if t.data_type == onnx.TensorProto.FLOAT]
+    assert snr(path, out) > 20
+
+
 def test_data_that_misleads(path, tmp_path, monkeypatch):
     """What the held-out runs like less is not kept: the result is that without data."""
     plain = tmp_path / "plain.onnx"
