@@ -49,18 +49,21 @@ static const char *base_of(const struct emitter *e)
 }
 
 /* Gives a node the name and metadata of the one that it replaces. Profilers and adapters
- * find layers by them. True if it has a name now. */
+ * find layers by them. True if it has a name now. Constant nodes may share a name in ONNX
+ * Runtime, which makes initializers of them. No other nodes may. */
 static bool take_place(struct emitter *e, Onnx__NodeProto *node)
 {
     const Onnx__NodeProto *old = e->replaced;
     if (!old || strcmp(node_output(node, 0), e->output) != 0)
         return false;
-    if (*or_empty(old->name))
+    bool named = *or_empty(old->name) &&
+                 !(node_is(old, "Constant") && name_is_shared(e->model, old->name));
+    if (named)
         node->name = old->name;
     node->doc_string = old->doc_string;
     node->metadata_props = old->metadata_props;
     node->n_metadata_props = old->n_metadata_props;
-    return *or_empty(old->name) != '\0';
+    return named;
 }
 
 /* Makes a node of the item. If `out` is NULL, the output gets a fresh name. */

@@ -173,6 +173,7 @@ void model_free(struct model *model)
         return;
     external_close(model);
     set_free(&model->names);
+    set_free(&model->shared_names);
     map_free(&model->numbers);
     payloads_free(&model->payloads);
     arena_destroy(model->arena);

@@ -17,10 +17,12 @@ struct model {
     const struct file *file;
     struct external *external; /* files of external data, the newest first */
     size_t external_count;
-    struct map externals; /* the same by location */
-    struct set names;     /* names that are taken, see names.h, */
-    struct map numbers;   /* and the last numbers behind some */
-    uint64_t bytes;       /* of the file and of all external data in use */
+    struct map externals;    /* the same by location */
+    struct set names;        /* names that are taken, see names.h, */
+    struct set shared_names; /* names of several nodes, */
+    bool shared_known;       /* which were looked for, */
+    struct map numbers;      /* and the last numbers behind some */
+    uint64_t bytes;          /* of the file and of all external data in use */
 };
 
 /* Reads the model in a file that outlives it. NULL on failure. */

@@ -84,8 +84,37 @@ const char *name_fresh(struct model *model, const char *base, const char *suffix
     return name && take(model, name) ? name : NULL;
 }
 
+/* ---- nodes with one name ---------------------------------------------- */
+
+struct node_names {
+    struct set seen, *shared;
+};
+
+static bool note_name(void *context, struct region *region, Onnx__NodeProto *node)
+{
+    struct node_names *names = context;
+    (void)region;
+    if (*or_empty(node->name) == '\0')
+        return true;
+    return set_has(&names->seen, node->name) ? set_add(names->shared, node->name)
+                                             : set_add(&names->seen, node->name);
+}
+
+bool name_is_shared(struct model *model, const char *name)
+{
+    if (!model->shared_known) {
+        struct node_names names = {.shared = &model->shared_names};
+        const struct visitor noting = {.node = note_name};
+        model->shared_known = traverse_model(model->proto, &noting, &names);
+        set_free(&names.seen);
+    }
+    return !model->shared_known || set_has(&model->shared_names, name);
+}
+
 void names_forget(struct model *model)
 {
     set_free(&model->names);
+    set_free(&model->shared_names);
+    model->shared_known = false;
     map_free(&model->numbers);
 }

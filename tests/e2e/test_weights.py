@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import build
 import oracle
+import runtime
 from build import LAYERS, PLACES
 from oracle import Scheme
 from verify import TOLERANCE, check_outputs, check_weights, verify
@@ -326,6 +327,34 @@ def test_node_names_mean_nothing(name, generic):
                         initializers=[w, v])
     model.graph.node[0].name = name
     check(model, layer, Scheme("int8"), generic, run=not name)
+
+
+FORMS = {"run": [], "load": ["--decode", "load"], "portable": ["--decode", "portable"],
+         "nbits": ["--format", "nbits"]}
+
+
+@pytest.mark.parametrize("place", ["graph", "function"])
+@pytest.mark.parametrize("form", FORMS)
+def test_constants_with_one_name(place, form, quantize):
+    """spox names each Constant "F0::anon". ONNX Runtime makes initializers of those, but wants
+    the names of nodes to differ."""
+    layer = LAYERS["matmul"]
+    nodes = [build.constant(build.weight(layer, name=name), "anon") for name in ("W", "V")]
+    nodes += [layer.node(weight="W", y="p", name="anon"), layer.node(weight="V", y="q", name="other"),
+              helper.make_node("Add", ["p", "q"], ["Y"])]
+    function = helper.make_function("test.layers", "F", ["X"], ["Y"], nodes,
+                                    [helper.make_opsetid("", 17)])
+    calls = [helper.make_node("F", ["X"], ["Y"], "call", domain="test.layers")]
+    if place == "graph":
+        calls, function = nodes, None
+    model = build.layer_model(layer, build.weight(layer), calls, initializers=[],
+                              functions=[function] if function else [], domains=["test.layers"])
+    result = quantize(model, "--type", "int8", *FORMS[form])
+    assert [w["quantized"] for w in result.report["weights"]] == [True, True]
+    feeds = build.all_feeds(model, layer)
+    assert runtime.worst(runtime.run_ort(result.model, feeds),
+                         runtime.run_ort(result.output, feeds)) < .02
+
 
 
 def test_unsorted_nodes(generic):
