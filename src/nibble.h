@@ -392,6 +392,9 @@ struct nibble_options {
      * float32 if float16 does not suit their values, or if a Cast takes more room than it
      * saves. Scales have an option of their own: scale_type. */
     uint64_t float16;
+    /* 0, or the number of weights that nibble_report_text lists: those with the least
+     * SNR, or the largest if errors were not measured. One line sums up the others. */
+    size_t top;
 };
 
 /* Sets every option to its default. `size` is the size of the struct that `options`
@@ -633,6 +636,8 @@ struct nibble_report {
     const char *command;
     /* The number of weights that stay float32, but are stored as float16. */
     size_t stored_float16;
+    /* options.top. */
+    size_t top;
 };
 
 /* Returns the report as text for a terminal. `columns` is the width of the terminal. Long

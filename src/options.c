@@ -44,7 +44,7 @@ static const struct nibble_options defaults = {
  * nobody sets padding. Zero must mean the behaviour before the field existed, because an
  * older library leaves zero in fields that it doesn't know. */
 _Static_assert(sizeof defaults ==
-                   offsetof(struct nibble_options, float16) + sizeof defaults.float16,
+                   offsetof(struct nibble_options, top) + sizeof defaults.top,
                "padding at the end of nibble_options");
 
 enum { PAGE_HISTOGRAMS = 10 };

@@ -42,6 +42,7 @@ bool stage_read(struct run *run, const char *path, struct error *err)
         return false;
     run->facts.model = path;
     run->facts.command = run->options.command;
+    run->facts.top = run->options.top;
     run->facts.ir_before = run->model->proto->ir_version;
     run->facts.opset_before = run->facts.opset_after = model_opset(run->model);
     return true;

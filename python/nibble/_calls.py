@@ -150,6 +150,7 @@ def quantize(
     force: let output be the model itself.
     verify: read the finished output again and check every weight before output is replaced.
     report: a file that the report is written to as an HTML page.
+    top: how many weights the report's text lists, the worst first. By default all.
     threads: number of threads. By default one for each CPU.
     cpu: kernels: "scalar", "avx2", "avx512". By default the fastest.
     config: options from a JSON file, as `nibble --print-config` writes it, or from a dict.

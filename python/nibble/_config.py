@@ -13,7 +13,7 @@ from .errors import OptionError
 
 # What a config may say besides options: arguments of quantize, and what the program alone has.
 ARGUMENTS = ("data", "stats", "save_stats", "until", "sequential", "seed")
-OF_THE_PROGRAM = ("nibble", "json", "strict", "verbose", "quiet", "top")
+OF_THE_PROGRAM = ("nibble", "json", "strict", "verbose", "quiet")
 
 
 def preset_names() -> list[str]:

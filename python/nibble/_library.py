@@ -78,6 +78,7 @@ class Options(ctypes.Structure):
         ("histograms", c_size_t),
         ("verify", c_uint64),
         ("float16", c_uint64),
+        ("top", c_size_t),
     ]
 
 

@@ -47,6 +47,7 @@ class Options(TypedDict, total=False):
     force: bool
     verify: bool
     report: str | os.PathLike[str] | None
+    top: int | None
     threads: int | None
     cpu: str | None
     config: str | os.PathLike[str] | Mapping[str, Any] | None
@@ -198,6 +199,7 @@ SETTERS: dict[str, tuple[Setter, frozenset[str]]] = {
         ("verify", _flag, ""),
         ("external_data", _external_data, ""),
         ("report", _report, ""),
+        ("top", _number(1, INT32_MAX), ""),
         ("threads", _number(0, 1024), ""),
         ("cpu", _text, ""),
     ]

@@ -14,7 +14,7 @@ from ._files import check_report, write_report
 from .errors import NibbleError
 
 DONE, FAILED, USAGE, STRICT = 0, 1, 2, 3
-WHOLE = {"block_size", "copy_below", "max_size", "min_elements", "threads"}
+WHOLE = {"block_size", "copy_below", "max_size", "min_elements", "threads", "top"}
 REAL = {"bits_per_weight", "min_snr"}
 FLAGS = {"symmetric", "asymmetric", "per_channel", "per_tensor", "freeze", "no_upgrade"}
 FLAGS |= {"force", "no_links", "float16", "verify"}

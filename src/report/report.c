@@ -246,6 +246,7 @@ static bool fill_report(struct arena *arena, const struct model *model,
         .note = "",
         .codes_stored = facts->codes_stored,
         .stored_float16 = plan->as_float16,
+        .top = facts->top,
         .command = arena_string(arena, facts->command ? facts->command : ""),
     };
     for (size_t i = 0; weights && list && i < plan->count; i++) {

@@ -18,6 +18,7 @@ struct report_facts {
     bool measured;       /* the results hold errors */
     bool calibrated;
     size_t histograms;   /* of the worst weights; the results hold counts */
+    size_t top;          /* weights that the text lists; 0: all */
     const char *command; /* NULL if it is not known */
     size_t depth;        /* of the model, counted in quantized weights */
 };

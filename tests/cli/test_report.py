@@ -7,6 +7,8 @@ import pty
 import struct
 import termios
 
+import numpy as np
+
 import models
 
 PAGE = """\
@@ -162,3 +164,36 @@ def test_types_and_granularities(nibble, folder):
         assert run.status == 0 and words in run.text
         kind = words.split()[0].upper()
         assert kind in models.codes(folder / "out.onnx").values()
+
+
+def test_top(nibble, folder):
+    """The worst weights come first, or the largest if nothing was measured. JSON has them all."""
+    rng, widths = np.random.default_rng(1), [64, 96, 32, 160, 48]
+    weights = {f"w{i}": rng.standard_t(3 + i, (a, b)).astype(np.float32)
+               for i, (a, b) in enumerate(zip(widths, [*widths[1:], 64], strict=True))}
+    (folder / "many.onnx").write_bytes(models.chain(weights).SerializeToString())
+    for words, key in [(["-o", "out.onnx"], lambda w: w["snr_db"]),
+                       (["--dry-run"], lambda w: -w["bytes"]["before"])]:
+        run = nibble("many.onnx", *words, "--top", "2", "--json", "report.json")
+        assert run.status == 0
+        rows = json.loads((folder / "report.json").read_text())["weights"]
+        lines = run.text.split("\n\n")[1].splitlines()[1:]
+        assert [line.split()[0] for line in lines[:2]] == [
+            w["name"] for w in sorted(rows, key=key)[:2]]
+        others = sum(w["bytes"]["before"] for w in sorted(rows, key=key)[2:])
+        assert lines[2].startswith("3 more ") and f" {others / 1000:.1f} kB -> " in lines[2]
+        assert len(lines) == 3
+    assert "more" not in nibble("many.onnx", "--dry-run", "--top", "5").text
+    assert nibble("many.onnx", "--dry-run", "--top", "0").status == 2
+
+
+def test_top_on_a_terminal(nibble, folder):
+    """120 weights on 80 columns: no line is longer, and the bytes stand below each other."""
+    rng = np.random.default_rng(2)
+    weights = {f"encoder.layers.{i}.attention.{n}.weight":
+               rng.normal(size=(64, 64)).astype(np.float32) for i in range(30) for n in "qkvo"}
+    (folder / "m.onnx").write_bytes(models.chain(weights).SerializeToString())
+    lines = on_terminal(nibble, 80, "m.onnx", "-o", "out.onnx", "--top", "3")
+    table = lines[2:7]
+    assert [len(line) <= 80 for line in lines] == [True] * len(lines)
+    assert table[4].startswith("117 more") and len({line.index("->") for line in table}) == 1
