@@ -27,7 +27,8 @@ ERRORS = {
 # What can't be helped if a call fails: a file that is no longer needed stays behind, or a
 # report can't be renamed when the output has its name already.
 LEAVES = {"unlink": ["old"], "unlinkat": ["old"], "fstatat": ["old"], "openat": ["old"],
-          "open": ["old"], "stat": ["old"], "flock": ["old"], "rename": ["reports"]}
+          "open": ["old"], "stat": ["old"], "flock": ["old"], "fstat": ["old"],
+          "rename": ["reports"]}
 ALLOCATIONS = ["malloc", "calloc", "realloc"]
 INTERRUPTED = ["open", "openat", "mkostemp", "read", "pread", "write", "pwrite", "fsync",
                "ftruncate", "flock", "posix_fallocate", "fchmod", "copy_file_range"]
@@ -91,7 +92,7 @@ class Faults:
         """Each allocation fails, with one thread and with two."""
         for target, name, n, on in self._each(ALLOCATIONS, CASES, lambda _: "01", (1, 2)):
             yield self._try(target, {"ATTACK_CALL": name, "ATTACK_AT": str(n), "ATTACK_ON": on,
-                                     "ATTACK_HOW": f"fail:{errno.ENOMEM}"})
+                                     "ATTACK_HOW": f"fail:{errno.ENOMEM}"}, leaves=["old"])
 
     def calls(self):
         """Each call fails with each error, once or from then on."""
@@ -184,7 +185,7 @@ class Faults:
             if done.returncode == -signal.SIGSEGV and name in ("AS", "STACK"):
                 if value < (128 << 10 if name == "STACK" else 16 << 20):
                     continue  # the loader itself
-            wrong = target.judge(done.returncode, message)
+            wrong = target.judge(done.returncode, message, leaves=["old"])
             if name == "NOFILE" and "out of memory" in message:
                 wrong = f"no descriptors are called out of memory: {message}"
             yield f"{case.name} {name}={value}", wrong

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes small models as seeds for tests/fuzz/fuzz_model.c.
+"""Writes seeds for the fuzz targets: FOLDER/TARGET/seed-NAME.
 
     corpus.py FOLDER
 
-Each seed is seven bytes of options, then a model. Every kind of thing that nibble
-looks at is in one of them: operators that carry weights, Constant nodes, bodies,
-functions, typed values, external and sparse data, old opsets, NaNs.
-"""
+Every kind of thing that nibble looks at is in one of the models: operators that carry weights,
+Constant nodes, bodies, functions, typed values, external and sparse data, old opsets, NaNs.
+For `quantize` seven bytes of options come before the model, for `upgrade` one."""
+import gzip
 import itertools
 import pathlib
 import sys
@@ -140,15 +140,48 @@ def upgrades():
     yield "resize", model(graph(resize, [weight("S", (4,))]), 9, 4)
 
 
+EXTERNAL = ["location=w\noffset=16\nlength=1024", "location=w\noffset=0",
+            "location=link\nlength=1024", "location=./w\nlength=1024\nchecksum=x",
+            "location=../w\nlength=1", "location=/dev/zero\nlength=1024", "location=pipe",
+            "location=folder/../w\nlength=1024", "location=circle",
+            "location=w\noffset=9223372036854775807\nlength=1024", "location=m.onnx\nlength=1024"]
+OPTIONS = ["--type\nint8\n--block-size\n32", "--rule\nop=MatMul: type=int8,per-channel",
+           "--rule\n?/x/: keep\n--rule\nrole=head: decode=load", "--include\n^(W|V)$\n-v",
+           "--exclude\ngraph=If.*", "--bits-per-weight\n4.5\n--asymmetric", "--min-snr=20",
+           "--preset\ngenai-int4-mixed", "--target\nopenvino\n--format\nnbits",
+           '--config\nc.json\0{"type": "uint4", "rules": ["op=Gather: keep"], "threads": 1}',
+           '--config\nc.json\n--print-config\0{"block-size": 64, "include": "[WV]"}',
+           "--json\n-\n--strict\n--max-size\n100000"]
+
+
+def packed():
+    for level in (1, 9):
+        yield gzip.compress(b"some bytes" * 100, level, mtime=0)
+    yield gzip.compress(b"one") + gzip.compress(b"two") + b"rest"
+    yield b"\x1f\x8b\x08\x1c\0\0\0\0\0\xff\2\0abname\0comment\0\3\0\0\0\0\0\0\0\0\0"
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
+
+    def save(target, name, data):
+        (folder / target).mkdir(parents=True, exist_ok=True)
+        (folder / target / f"seed-{name}").write_bytes(data)
+
     options = itertools.cycle([b"\0\0\0\0\0\1\0", b"\1\0\0\0\0\1\2", b"\2\1\0\0\1\1\1",
                                b"\3\2\0\0\0\2\5", b"\0\x17\0\0\4\1\0", b"\6\3\0\x30\x10\0\3",
-                               b"\0\0\2\0\0\x31\0"])
+                               b"\0\0\2\0\x80\x31\0"])
     seeds = itertools.chain(operators(), values(), structures(), chains(), upgrades())
     for (name, proto), prefix in zip(seeds, options):
-        (folder / name).write_bytes(prefix + proto.SerializeToString())
+        data = proto.SerializeToString()
+        save("quantize", name, prefix + data)
+        save("read", name, data)
+        save("upgrade", name, prefix[:1] + data)
+    for target, texts in (("external", EXTERNAL), ("options", OPTIONS)):
+        for i, text in enumerate(texts):
+            save(target, i, text.encode())
+    for i, data in enumerate(packed()):
+        save("gzip", i, data)
 
 
 if __name__ == "__main__":

@@ -1,89 +1,12 @@
 /* Fuzzing of the whole pipeline: any bytes as a model, with any options. Nothing
  * may crash, leak or hang, no temporary file may stay, and what nibble writes
- * nibble can read.
- *
- * With libFuzzer (clang; on Debian libclang-rt-14-dev):
- *
- *     CC=clang meson setup build/fuzz -Dtests=false -Ddefault_library=static \
- *         -Db_lundef=false -Db_sanitize=address,undefined \
- *         -Dc_args=-fsanitize=fuzzer-no-link
- *     meson compile -C build/fuzz libnibble.a
- *     clang -g -fsanitize=fuzzer,address,undefined -Isrc tests/fuzz/fuzz_model.c \
- *         build/fuzz/src/libnibble.a -lprotobuf-c -lz -lcjson -lm -pthread -o
- * build/fuzz/model python3 tests/fuzz/corpus.py build/fuzz/corpus build/fuzz/model
- * -max_len=65536 -timeout=20 build/fuzz/corpus
- *
- * Compiled by any compiler with -DREPLAY it is a program that runs each file, and
- * each file in each folder, that it is given. */
+ * nibble can read. */
+#include "fuzz.h"
 #include "nibble.h"
 
-#include <dirent.h>
-#include <ftw.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* ---- the folder of the model ----------------------------------------- */
-
-static char folder[200];
-
-static void path_in(char *path, size_t room, const char *name)
-{
-    snprintf(path, room, "%s/%s", folder, name);
-}
-
-static void save(const char *name, const void *data, size_t size)
-{
-    char path[300];
-    path_in(path, sizeof path, name);
-    FILE *file = fopen(path, "wb");
-    if (!file || (size > 0 && fwrite(data, 1, size, file) != size) || fclose(file) != 0)
-        abort();
-}
-
-static int remove_entry(const char *path, const struct stat *st, int type,
-                        struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static void remove_folder(void)
-{
-    nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-/* In memory where there is such a file system; external data "w" lies in it. */
-static void make_folder(void)
-{
-    char data[5000];
-    const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-    snprintf(folder, sizeof folder, "%s/nibble-fuzz-XXXXXX", base);
-    if (!mkdtemp(folder))
-        abort();
-    atexit(remove_folder);
-    setenv("TMPDIR", folder, 1);
-    for (size_t i = 0; i < sizeof data; i++)
-        data[i] = (char)(i * 7);
-    save("w", data, sizeof data);
-}
-
-static int entries(void)
-{
-    int count = 0;
-    DIR *dir = opendir(folder);
-    while (dir && readdir(dir))
-        count++;
-    if (dir)
-        closedir(dir);
-    return count;
-}
 
 /* ---- one input: a few bytes of options, then the model ---------------- */
 
@@ -128,6 +51,7 @@ static struct nibble_options options_of(const uint8_t *bytes)
     options.decode = (enum nibble_decode)(bytes[6] % 5);
     options.format = (enum nibble_format)(bytes[6] / 5 % 3);
     options.target = (enum nibble_target)(bytes[6] / 15 % 3);
+    options.verify = bytes[4] & 128;
     choose(&options, bytes[5] / 64);
     return options;
 }
@@ -142,8 +66,7 @@ static void read_back(const char *path)
     options.min_elements = SIZE_MAX;
     if (nibble_quantize(path, NULL, &options, &report, &error) &&
         !strstr(error.message, "tensor '")) {
-        fprintf(stderr, "%s\n", error.message);
-        abort();
+        fuzz_found(error.message);
     }
     nibble_report_free(report);
 }
@@ -158,66 +81,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < OPTION_BYTES)
         return 0;
-    if (!*folder)
-        make_folder();
-    char model[300], output[300], extra[310];
+    char model[300], output[300];
     struct nibble_options options = options_of(data);
     struct nibble_report *report = NULL;
     struct nibble_error error = {0};
     const char *name = outputs[data[5] % (sizeof outputs / sizeof *outputs)];
     bool upgrade = data[5] / 16 % 4 == 3;
-    save("m.onnx", data + OPTION_BYTES, size - OPTION_BYTES);
-    path_in(model, sizeof model, "m.onnx");
-    path_in(output, sizeof output, name ? name : "out.onnx");
+    fuzz_save("m.onnx", data + OPTION_BYTES, size - OPTION_BYTES);
+    fuzz_path(model, sizeof model, "m.onnx");
+    fuzz_path(output, sizeof output, name ? name : "out.onnx");
     const char *target = name || upgrade ? output : NULL;
-    int before = entries();
+    int before = fuzz_entries();
     enum nibble_status status =
         upgrade ? nibble_upgrade(model, target, 21 + data[0] % 10, &options, &error)
                 : nibble_quantize(model, target, &options, &report, &error);
     if (status != NIBBLE_STATUS_OK && (!*error.message || report))
-        abort();
+        fuzz_found("a failure without a message, or with a report");
     if (report)
         print_reports(report);
     nibble_report_free(report);
-    snprintf(extra, sizeof extra, "%s.data", output);
     if (access(output, F_OK) == 0)
         read_back(output);
-    remove(output);
-    remove(extra);
-    if (entries() != before)
-        abort();
+    fuzz_remove(name ? name : "out.onnx");
+    if (fuzz_entries() != before)
+        fuzz_found("a file is left");
     return 0;
 }
-
-/* ---- without libFuzzer ------------------------------------------------ */
-
-#ifdef REPLAY
-
-static int run_file(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)ftw;
-    if (type != FTW_F)
-        return 0;
-    size_t size = (size_t)st->st_size;
-    uint8_t *data = malloc(size + 1);
-    FILE *file = fopen(path, "rb");
-    if (!data || !file || fread(data, 1, size, file) != size)
-        abort();
-    fclose(file);
-    fprintf(stderr, "%s\n", path); /* the last one named is the one that crashed */
-    LLVMFuzzerTestOneInput(data, size);
-    free(data);
-    return 0;
-}
-
-int main(int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++)
-        if (nftw(argv[i], run_file, 16, FTW_PHYS) != 0) {
-            perror(argv[i]);
-            return 1;
-        }
-    return 0;
-}
-
-#endif

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Makes small random changes of src/, one at a time, and counts how many the unit tests catch.
+
+    mutants.py SOURCE BUILD [--count N] [--seed N] [--only PATH]...
+
+SOURCE is the repository, which stays as it is: the changes are made in a copy of it below BUILD,
+which has a build of its own. A change that does not compile does not count. For a survivor it
+prints the place and the change."""
+
+import argparse
+import pathlib
+import random
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+# (what to find, what to write instead): operators, constants, conditions, returns.
+RULES = [
+    (r" < ", [" <= ", " >= "]), (r" <= ", [" < ", " > "]), (r" > ", [" >= ", " <= "]),
+    (r" >= ", [" > ", " < "]), (r" == ", [" != "]), (r" != ", [" == "]),
+    (r" && ", [" || "]), (r" \|\| ", [" && "]), (r" \+ ", [" - "]), (r" - ", [" + "]),
+    (r" \* ", [" / "]), (r" / ", [" * "]), (r" % ", [" / "]), (r" \+= ", [" -= "]),
+    (r" << ", [" >> "]), (r" >> ", [" << "]), (r"\+\+", ["--"]),
+    (r"(?<=[ (\[])0(?=[;,)\] ])", ["1"]), (r"(?<=[ (\[])1(?=[;,)\] ])", ["0", "2"]),
+    (r"return true;", ["return false;"]), (r"return false;", ["return true;"]),
+    (r"if \(", ["if (!"]), (r"return (?=[a-z_]+\()", ["return !"]),
+    (r"continue;", ["break;"]), (r"break;", [";"]), (r"= true;", ["= false;"]),
+]
+SKIPPED = re.compile(r"^\s*(/\*|\*|//|#|static const|enum|struct|typedef|_Static_assert)")
+# Files that unit tests do not reach: the program has tests of its own.
+OUTSIDE = {"cli"}
+# Tests that take long, and the folder that alone they are run for.
+SLOW = {"quant-search": "src/quant", "truncated": "src/core"}
+
+
+def places(source, only):
+    """All (path, line number, begin, end, what to write)."""
+    found = []
+    for path in sorted((source / "src").rglob("*.c")):
+        name = path.relative_to(source).as_posix()
+        if path.relative_to(source / "src").parts[0] in OUTSIDE:
+            continue
+        if only and not any(name.startswith(prefix) for prefix in only):
+            continue
+        comment = False
+        for number, line in enumerate(path.read_text().splitlines()):
+            comment |= "/*" in line
+            if not comment and not SKIPPED.match(line) and '"' not in line:
+                found += [(name, number, match.start(), match.end(), text)
+                          for pattern, texts in RULES
+                          for match in re.finditer(pattern, line) for text in texts]
+            comment &= "*/" not in line
+    return found
+
+
+def run(words, **options):
+    try:
+        return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, timeout=900, **options)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+class Copy:
+    """A copy of the repository with a build."""
+
+    def __init__(self, source, build):
+        self.root = build / "source"
+        shutil.rmtree(build, ignore_errors=True)
+        for name in ("src", "tests", "proto", "models", "python", "third_party", "docs"):
+            shutil.copytree(source / name, self.root / name,
+                            ignore=shutil.ignore_patterns("build", "packagecache"))
+        for name in ("meson.build", "meson_options.txt"):
+            shutil.copy(source / name, self.root / name)
+        done = run(["meson", "setup", str(build / "made"), str(self.root),
+                    "--buildtype=debug", "-Dc_args=-O1"])
+        assert done and done.returncode == 0, done and done.stdout
+        self.made = build / "made"
+        listed = run(["meson", "test", "-C", str(self.made), "--suite", "unit", "--list"])
+        self.tests = re.findall(r"^(?:\S+ / )?([\w-]+)$", listed.stdout, re.MULTILINE)
+        assert self.tests, listed.stdout
+        assert self.compiles() and self.passes(""), "the tests fail without a change"
+
+    def compiles(self):
+        done = run(["ninja", "-C", str(self.made), "--quiet"])
+        return done is not None and done.returncode == 0
+
+    def passes(self, name):
+        tests = [test for test in self.tests if name.startswith(SLOW.get(test, ""))]
+        done = run(["meson", "test", "-C", str(self.made), "--no-rebuild", "--maxfail", "1",
+                    "--timeout-multiplier", "0.5", *tests])
+        return done is not None and done.returncode == 0
+
+    def attempt(self, place):
+        """"caught", "survived" or "void"."""
+        name, number, begin, end, text = place
+        path = self.root / name
+        old = path.read_text()
+        lines = old.splitlines(keepends=True)
+        line = lines[number]
+        lines[number] = line[:begin] + text + line[end:]
+        path.write_text("".join(lines))
+        try:
+            if not self.compiles():
+                return "void"
+            return "survived" if self.passes(name) else "caught"
+        finally:
+            path.write_text(old)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", type=pathlib.Path)
+    parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("--count", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--only", action="append", default=[])
+    asked = parser.parse_args()
+    copy = Copy(asked.source.absolute(), asked.build.absolute())
+    found = places(asked.source, asked.only)
+    rng, counts = random.Random(asked.seed), {"caught": 0, "survived": 0, "void": 0}
+    print(f"seed {asked.seed}: {asked.count} of {len(found)} places", flush=True)
+    while counts["caught"] + counts["survived"] < asked.count:
+        place = rng.choice(found)
+        result = copy.attempt(place)
+        counts[result] += 1
+        if result == "survived":
+            name, number, begin, end, text = place
+            line = (asked.source / name).read_text().splitlines()[number]
+            print(f"survived: {name}:{number + 1}: {line.strip()}"
+                  f"   [{line[begin:end]!r} -> {text!r}]", flush=True)
+    total = counts["caught"] + counts["survived"]
+    print(f"{counts['caught']} of {total} caught, {counts['void']} did not compile")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
