@@ -39,7 +39,8 @@ static void plan(const struct settings *settings)
     options.threads = 1;
     if (nibble_quantize(model, NULL, &options, &report, &error) && !*error.message)
         fuzz_found("a failure without a message");
-    free(nibble_report_text(report, 80, true));
+    if (report)
+        free(nibble_report_text(report, 80, true));
     nibble_report_free(report);
 }
 
