@@ -126,12 +126,20 @@ def snr(wanted, got):
     return least
 
 
-def quantize(nibble, path, mode, output):
-    done = subprocess.run([nibble, path, "-o", output, "--json", "-", *MODES[mode]],
+def quantize(nibble, path, mode, output, rules=()):
+    done = subprocess.run([nibble, path, "-o", output, "--json", "-", *MODES[mode], *rules],
                           capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr.strip())
     return json.loads(done.stdout)
+
+
+def rules_of(report):
+    """Rules for the weights that MatMulNBits and GatherBlockQuantized share: these have no zero
+    points, and in other forms the default has some."""
+    names = {row["name"] for row in report["weights"]
+             if row.get("form") == "GatherBlockQuantized" and row["type"] == "uint4"}
+    return [word for name in sorted(names) for word in ("--rule", f"^{re.escape(name)}$: symmetric")]
 
 
 def is_valid(path):
@@ -168,10 +176,15 @@ def examine(nibble, path, folder):
             problems[mode] = str(error)[:300]
     if "portable" not in reports:
         return [path.stem, "", "", "", ""], {}, problems
-    decoded = run(outputs["portable"], feeds, optimized=False)
+    decoded = dict.fromkeys(MODES, run(outputs["portable"], feeds, optimized=False))
+    rules = rules_of(reports.get("nbits", {"weights": []}))
+    if rules:
+        tied = folder / f"{path.stem}.tied.onnx"
+        quantize(nibble, path, "portable", tied, rules)
+        decoded["nbits"] = run(tied, feeds, optimized=False)
     checked = is_valid(path)
     for mode in reports:
-        wrong = problem(outputs[mode], feeds, decoded, checked)
+        wrong = problem(outputs[mode], feeds, decoded[mode], checked)
         if wrong:
             problems[mode] = wrong
     report = reports.get("default") or reports["portable"]
@@ -183,7 +196,7 @@ def examine(nibble, path, folder):
             reasons[weight["reason"]] += weight["bytes"]["before"]
     share = 100 * (1 - sum(reasons.values()) / total) if total else 0.0
     smaller = report["bytes"]["before"] / report["bytes"]["after"]
-    row = [path.stem, f"{share:.1f}", f"{smaller:.2f}", f"{snr(wanted, decoded):.1f}",
+    row = [path.stem, f"{share:.1f}", f"{smaller:.2f}", f"{snr(wanted, decoded['portable']):.1f}",
            "no" if problems else "yes"]
     return row, {r: 100 * b / total for r, b in reasons.items()}, problems
 

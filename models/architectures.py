@@ -60,7 +60,8 @@ def gpt2():
     from transformers import GPT2Config, GPT2LMHeadModel
     config = GPT2Config(vocab_size=VOCABULARY, n_embd=HIDDEN, n_layer=LAYERS, n_head=HEADS,
                         n_positions=64)
-    return Flat(GPT2LMHeadModel(config), ["input_ids"], use_cache=False), (ids(),)
+    names = ["input_ids", "attention_mask"]  # the old exporter has no model without a mask
+    return Flat(GPT2LMHeadModel(config), names, use_cache=False), (ids(), ones())
 
 
 class WithCache(nn.Module):
@@ -128,8 +129,9 @@ def whisper_model():
 
 @architecture
 def whisper():
-    model = Flat(whisper_model(), ["input_features", "decoder_input_ids"], use_cache=False)
-    return model, (torch.randn(1, 40, 200), ids(1, 4))
+    names = ["input_features", "decoder_input_ids", "decoder_attention_mask"]
+    model = Flat(whisper_model(), names, use_cache=False)
+    return model, (torch.randn(1, 40, 200), ids(1, 4), ones(4))
 
 
 class WhisperDecoder(nn.Module):
@@ -344,4 +346,4 @@ def lora_beside():
     from transformers import LlamaConfig, LlamaForCausalLM
     model = LlamaForCausalLM(LlamaConfig(**sizes()))
     model = get_peft_model(model, LoraConfig(r=8, target_modules=["q_proj", "v_proj"]))
-    return Flat(model, ["input_ids"], use_cache=False), (ids(),)
+    return Flat(model, ["input_ids", "attention_mask"], use_cache=False), (ids(), ones())
