@@ -262,8 +262,10 @@ const char *planner_reason(struct planner *p, struct plan_item *item,
     item->requested = true;
     if ((reason = reason_role(p, item)))
         return reason;
-    if ((reason = weight_uses_collect(p->plan->arena, p->index, item, uses)))
+    if ((reason = weight_uses_collect(p->plan->arena, p->index, item, uses))) {
+        item->requested = !uses->no_weight;
         return reason_computed(p, item, reason);
+    }
     if ((reason = reason_fixed(p, item, uses)) || (reason = reason_values(p, item)))
         return reason;
     return reason_choice(p, item);

@@ -68,6 +68,7 @@ const char *weight_uses_collect(struct arena *arena, const struct graph_index *i
         count += through ? through->use_count : 1;
     }
     uses->count = 0;
+    uses->no_weight = false;
     uses->items = arena_array(arena, count, sizeof *uses->items);
     uses->heads = arena_array(arena, count + 1, sizeof *uses->heads);
     if (!uses->items || !uses->heads)
@@ -78,7 +79,9 @@ const char *weight_uses_collect(struct arena *arena, const struct graph_index *i
         for (const struct use *one = through ? through->uses : use; one;
              one = through ? one->next : NULL) {
             const char *reason = add_weight_use(arena, index, item, one, through, uses);
-            if (reason && !uses->items[uses->count - 1].layout.foreign)
+            const struct layout *layout = &uses->items[uses->count - 1].layout;
+            uses->no_weight = reason && layout->no_weight;
+            if (reason && !layout->foreign)
                 return reason;
             foreign = reason ? reason : foreign;
         }

@@ -23,6 +23,7 @@ struct weight_uses {
      * all these codes. One set of codes must be stored anyway and is not counted. */
     size_t own;
     uint64_t copy_bytes;
+    bool no_weight; /* it is a bias or the like */
 };
 
 /* How uses share codes. */

@@ -138,7 +138,8 @@ static const char *adjust_table(const struct use *use, const int64_t *dims, size
                                 struct layout *layout)
 {
     (void)use;
-    if (is_vector(dims, rank))
+    layout->no_weight = is_vector(dims, rank);
+    if (layout->no_weight)
         return "biases and other vectors stay float";
     layout->span = true;
     return NULL;
@@ -414,6 +415,7 @@ static const char *find_layout(struct layout_search *search, const struct use *u
     if (row)
         return row_layout(search, row, use, dims, rank, layout);
     const char *role = other_role(use);
+    layout->no_weight = role != NULL;
     if (role)
         return role;
     if (known)

@@ -23,6 +23,7 @@ struct layout {
     bool span; /* channels reach over two axes: they need blocks to have scales of their
                   own */
     bool transposed; /* it is handed into a body that transposes it first */
+    bool no_weight;  /* the operator takes a bias or the like there */
     bool foreign;    /* the operator is not known to have weights */
     uint64_t block;  /* the default size of blocks; 0: the axis decides */
     enum consumer consumer;

@@ -171,8 +171,8 @@ def test_what_is_no_table(values, x, why, quantize):
     assert why in result.reasons["W"] and not result.report["warnings"]
 
 
-def test_roles_of_other_constants(quantize):
-    """The reason says what they are."""
+def test_roles_of_other_constants(quantize, run):
+    """The reason says what they are. Nobody asked for them, so --strict lets them pass."""
     hidden = 80
     lstm = node("LSTM", ["X", "W", "R", "B"], "Y", hidden_size=hidden)
     tensors = [tensor(noise(shape, 1).astype(np.float32), name) for name, shape in (
@@ -180,3 +180,8 @@ def test_roles_of_other_constants(quantize):
     made = build.model([lstm], [info("X", shape=[3, 2, 8])], [info("Y", rank=4)], tensors, 14)
     result = quantize(made, *SCHEME.options())
     assert result.names == {"W", "R"} and "biases of a recurrent" in result.reasons["B"]
+    assert not next(r for r in result.report["weights"] if r["name"] == "B")["asked"]
+    assert run(result.model, "-o", result.output, *SCHEME.options(), "--strict").returncode == 0
+    wide = table([node("Add", ["X", "W"], "Y")], noise((1, 1, 2000), 1), x=(2, 1, 2000))
+    result = quantize(wide, *SCHEME.options())
+    assert not result.names and not result.report["weights"][0]["asked"]
