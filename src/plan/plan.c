@@ -9,6 +9,7 @@
 #include "plan/experts.h"
 #include "plan/forms.h"
 #include "plan/neighbours.h"
+#include "plan/outputs.h"
 #include "plan/planner.h"
 #include "plan/shape.h"
 #include "plan/uses.h"
@@ -271,8 +272,10 @@ static bool add_items(struct planner *p)
 static bool add_all(struct planner *p)
 {
     bool found = true;
-    p->apart = arena_array(p->plan->arena, p->index->value_count, sizeof *p->apart);
-    if (!p->apart)
+    size_t values = p->index->value_count;
+    p->apart = arena_array(p->plan->arena, values, sizeof *p->apart);
+    p->shown = arena_array(p->plan->arena, values, sizeof *p->shown);
+    if (!p->apart || !p->shown || !outputs_mark(p->index, p->shown, p->plan->arena))
         return error_memory(p->err);
     while (found)
         if (!add_items(p) || !experts_part(p->plan, p->apart, &found, p->err))

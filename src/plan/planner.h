@@ -17,6 +17,7 @@ struct planner {
         *shared;       /* its uses, if it has uses that need copies and get none */
     size_t first;      /* the first item of this weight */
     uint64_t copied;   /* the bytes of all copies so far */
+    bool *shown;       /* by number: constants that constant outputs are made of */
     bool *apart;       /* by number: banks whose operator must not take codes */
     int64_t opset_max; /* that forms may need; 0: any */
     struct pages sampled;

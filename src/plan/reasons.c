@@ -97,6 +97,8 @@ static const char *reason_role(struct planner *p, const struct plan_item *item)
         return "its name is defined more than once";
     if (value->is_trained)
         return "a training step updates it";
+    if (p->shown[value->number])
+        return "an output of the model is made of it, and of constants only";
     if (overridable && !p->options->freeze)
         return "it is a graph input that a caller may override (--freeze)";
     return NULL;

@@ -330,6 +330,7 @@ KEPT = {
                                        outputs=[info("Z", rank=3)]),
     "middle is an output": lambda: kept(chained("transpose-3"),
                                         outputs=[info("a", rank=3)]),
+    "end is an output": lambda: kept(chained("slice"), outputs=[info("W", rank=2)]),
     "source is an output": lambda: kept(chained("slice"),
                                         outputs=[info("P", shape=[60, 50])]),
     "other part used": lambda: kept(chained("split"), more=[node("Neg", ["unused"], "Z")],
@@ -338,13 +339,17 @@ KEPT = {
     "no weight": no_weight,
 }
 
+def beside(name):
+    """Another use of a value."""
+    return [node("Neg", [name], "n"), node("ReduceMax", ["X"], "most", keepdims=0),
+            node("Mul", ["n", "most"], "Z")]
+
+
 # The source of the chain is a table that is cut at run time.
 CUT = {
-    "used beside": lambda: kept(chained("slice"), more=[node("Neg", ["P"], "Z")],
-                                outputs=[info("Z", rank=2)]),
-    "end used twice": lambda: kept(chained("slice"), more=[node("Neg", ["W"], "Z")],
+    "used beside": lambda: kept(chained("slice"), more=beside("P"), outputs=[info("Z", rank=2)]),
+    "end used twice": lambda: kept(chained("slice"), more=beside("W"),
                                    outputs=[info("Z", rank=2)]),
-    "end is an output": lambda: kept(chained("slice"), outputs=[info("W", rank=2)]),
     "cut at run time": cut_at_run_time,
 }
 

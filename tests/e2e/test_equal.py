@@ -4,7 +4,6 @@ that several operators may share are stored once, too."""
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
 
 import build
 import oracle
@@ -31,15 +30,16 @@ def twins(op, second=None, as_nodes=False, names=("P", "Q")):
             zip(names, (VALUES, VALUES if second is None else second), strict=True)]
     nodes = [layer("X", names[0], "A"), node("Neg", ["X"], "N"), layer("N", names[1], "B"),
              node("Mul", ["A", "B"], "Y")]
-    indices = [numpy_helper.from_array(np.array(rows), name)
-               for name, rows in (("of X", [5, 0, 63]), ("of N", [7, 0, 1]))]
+    indices = {"of X": np.array([5, 0, 63]), "of N": np.array([7, 0, 1])}
     if as_nodes:
         nodes = [build.constant(pair[0]), nodes[0], build.constant(pair[1]), *nodes[1:]]
         pair = []
-    model = build.model(nodes, [info("X", shape=x)], [info("Y", rank=len(x))],
-                        [*pair, *indices], 21, 10)
+    indices = indices if op == "gather" else {}
+    model = build.model(nodes, [info("X", shape=x), *(info(name, onnx.TensorProto.INT64, [3])
+                                                      for name in indices)],
+                        [info("Y", rank=len(x))], pair, 21, 10)
     feed = np.random.default_rng(2).standard_normal(x).astype(np.float32)
-    return model, [{"X": feed}]
+    return model, [{"X": feed, **indices}]
 
 
 def code_bytes(model):

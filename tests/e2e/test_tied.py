@@ -32,14 +32,20 @@ def head(x):
     return [node("Transpose", [x], "Et", perm=[1, 0]), node("MatMul", ["h", "Et"], "Y")]
 
 
+def picked(x, axis=0):
+    """Rows of what is no weight any more."""
+    return [node("Neg", [x], "n"), node("Gather", ["n", "ids"], "Z", axis=axis)]
+
+
 CASES = {
     "cast": lambda: table([node("Cast", ["E"], "Eh", to=TensorProto.FLOAT16),
-                           node("Cast", ["Eh"], "Z", to=FLOAT)], [info("Z", rank=2)]),
-    "neg": lambda: table([node("Neg", ["E"], "Z")], [info("Z", rank=2)]),
-    "neg and head": lambda: table([*head("E"), node("Neg", ["E"], "Z")],
-                                  [info("Z", rank=2), info("Y", rank=3)]),
-    "neg of the transposed": lambda: table([*head("E"), node("Neg", ["Et"], "Z")],
-                                           [info("Z", rank=2), info("Y", rank=3)]),
+                           node("Cast", ["Eh"], "Ef", to=FLOAT), node("Gather", ["Ef", "ids"], "Z")],
+                          [info("Z", rank=3)]),
+    "neg": lambda: table([*picked("E")], [info("Z", rank=3)]),
+    "neg and head": lambda: table([*head("E"), *picked("E")],
+                                  [info("Z", rank=3), info("Y", rank=3)]),
+    "neg of the transposed": lambda: table([*head("E"), *picked("Et", 1)],
+                                           [info("Z", rank=3), info("Y", rank=3)]),
     "unsqueeze": lambda: table(
         [node("Unsqueeze", ["E", "axes"], "E3"), node("Transpose", ["E3"], "Et", perm=[0, 2, 1]),
          node("MatMul", ["h", "Et"], "Y")], [info("Y", rank=3)],
@@ -96,6 +102,46 @@ def test_output_of_the_graph(quantize):
     result = quantize(table([], [info("E", rank=2)]),
                       *SCHEME.options())
     assert "E" in result.reasons
+
+
+def ints(name, *values):
+    return numpy_helper.from_array(np.array(values), name)
+
+
+CONSTANT = {
+    "cast": ([node("Cast", ["E"], "Z", to=TensorProto.FLOAT16)], []),
+    "identity": ([node("Identity", ["E"], "e"), node("Transpose", ["e"], "Z")], []),
+    "slice": ([node("Slice", ["E", "b", "e"], "s"), node("Mul", ["s", "s"], "Z")],
+              [ints("b", 5), ints("e", 30)]),
+    "rows": ([node("Gather", ["E", "i"], "Z")], [ints("i", 3, 1)]),
+    "not known": ([node("Hardmax", ["E"], "a"), node("Det", ["a3"], "Z"),
+                   node("Reshape", ["a", "s"], "a3")], [ints("s", -1, 4, 4)]),
+}
+
+
+@pytest.mark.parametrize("case", CONSTANT)
+def test_outputs_that_are_constants(case, quantize):
+    """They are data, and stay exact."""
+    nodes, tensors = CONSTANT[case]
+    nodes = sorted(nodes, key=lambda n: n.op_type == "Det")
+    kind = TensorProto.FLOAT16 if case == "cast" else FLOAT
+    model = table([*head("E"), *nodes], [info("Y", rank=3),
+                                         info("Z", kind, rank=1 if case == "not known" else 2)],
+                  tensors)
+    result = quantize(model, *SCHEME.options())
+    assert "an output of the model" in result.reasons["E"] and result.report["warnings"] == 0
+    got, wanted = (runtime.run_ort(path, FEEDS, False)[0][-1]
+                   for path in (result.output, result.model))
+    assert np.array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("nodes, more, tensors", [
+    ([node("Slice", ["E", "b", "e"], "Z")], [info("b", TensorProto.INT64, [1])], [ints("e", 9)]),
+    ([node("Add", ["E", "x"], "Z")], [info("x", FLOAT, [V, H])], [])])
+def test_outputs_that_depend_on_inputs(nodes, more, tensors, quantize):
+    model = table([*head("E"), *nodes], [info("Y", rank=3), info("Z", rank=2)], tensors)
+    model.graph.input.extend(more)
+    assert quantize(model, *SCHEME.options()).names == {"E"}
 
 
 # ---- one set of codes, and rows that are columns --------------------------------------
