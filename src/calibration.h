@@ -28,7 +28,7 @@ struct nibble_calibration {
     struct algebra *algebra;
     struct observer observer;
     struct trying *trying;      /* calibration_trials.c; NULL: no trials */
-    struct map costs;           /* of weights by plan_key: double, */
+    struct map costs;           /* of weights by plan_key: struct trial_cost, */
     struct arena *arena;        /* and keys and numbers are in here */
     struct choice_table *table; /* what choices cost, as far as is known; or NULL */
 };
@@ -46,9 +46,16 @@ void session_end(struct session *session); /* a zeroed one is fine */
 const struct solution *trying_kept(const struct trying *trying,
                                    const struct plan_item *item);
 
-/* What a weight's quantization costs the model's output, as a caller has measured it; 0:
- * nobody has. */
-double calibration_cost(const struct nibble_calibration *calibration, const char *key);
+/* The noise of a weight that was tried, relative to the signal: of its layer's output,
+ * and of the model's output, as a caller has measured it. */
+struct trial_cost {
+    double layer, output;
+    bool known; /* the caller has said `output` */
+};
+
+/* NULL: nobody has measured it. */
+const struct trial_cost *calibration_cost(const struct nibble_calibration *calibration,
+                                          const char *key);
 void trying_free(struct trying *trying); /* NULL is fine */
 
 /* Solves what a plan of this model quantizes; with `kept`, as trials have. */

@@ -63,10 +63,28 @@ const struct solution *trying_kept(const struct trying *t, const struct plan_ite
     return fits ? &kept->solution : NULL;
 }
 
-double calibration_cost(const struct nibble_calibration *c, const char *key)
+const struct trial_cost *calibration_cost(const struct nibble_calibration *c,
+                                          const char *key)
 {
-    const double *cost = map_get(&c->costs, key);
-    return cost ? *cost : 0;
+    const struct trial_cost *cost = map_get(&c->costs, key);
+    return cost && cost->known ? cost : NULL;
+}
+
+/* The entry of a weight, which may be new. */
+static struct trial_cost *cost_of(struct nibble_calibration *c, const struct value *value,
+                                  struct error *err)
+{
+    const char *key = plan_key(c->arena, value);
+    struct trial_cost *cost = key ? map_get(&c->costs, key) : NULL;
+    if (cost)
+        return cost;
+    cost = arena_alloc(c->arena, sizeof *cost);
+    if (!key || !cost || !map_put(&c->costs, key, cost)) {
+        error_memory(err);
+        return NULL;
+    }
+    *cost = (struct trial_cost){0};
+    return cost;
 }
 
 /* ---- beginning --------------------------------------------------------- */
@@ -293,8 +311,14 @@ static bool try_one(struct nibble_calibration *c, size_t index, bool keeping,
                          "scales do not fit their type",
                          trial->name);
     }
+    struct trial_cost *cost = cost_of(c, item.value, err);
+    if (!cost) {
+        solution_free(&solution);
+        return false;
+    }
+    cost->layer = solution.signal > 0 ? solution.noise / solution.signal : 0;
+    t->shown[index].noise = cost->layer;
     decode(&item, &solution, values);
-    t->shown[index].noise = solution.signal > 0 ? solution.noise / solution.signal : 0;
     if (trial->bias && bias) {
         const struct solution *before =
             trying_kept(t, &t->session.plan.items[trial->item]);
@@ -318,16 +342,14 @@ enum nibble_status nibble_calibration_try(struct nibble_calibration *c, size_t i
     return public_error(&err, error);
 }
 
-static bool set_cost(struct nibble_calibration *c, const struct value *value,
+static void set_cost(struct nibble_calibration *c, const struct value *value,
                      double noise, struct error *err)
 {
-    const double least = 1e-30; /* none at all would mean that nobody has measured it */
-    const char *key = plan_key(c->arena, value);
-    double *cost = arena_alloc(c->arena, sizeof *cost);
-    if (!key || !cost || !map_put(&c->costs, key, cost))
-        return error_memory(err);
-    *cost = noise > least ? noise : least;
-    return true;
+    struct trial_cost *cost = cost_of(c, value, err);
+    if (!cost)
+        return;
+    cost->output = noise;
+    cost->known = true;
 }
 
 enum nibble_status nibble_calibration_weigh(struct nibble_calibration *c, size_t index,

@@ -250,6 +250,7 @@ static bool measure_row(struct measuring *m, size_t row)
     options.scheme.type = choice->type;
     options.granularity = choice->granularity;
     options.block_size = choice->block_size;
+    options.wide_tables = false; /* their error decides, as that of other weights does */
     bool ok = plan_make(input->model, input->index, &options, &plan, m->err) &&
               (row > 0 || entries_make(m, plan.count)) && leave_out(m, row, &plan) &&
               solve(input, &plan, &solutions, m->err) &&

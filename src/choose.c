@@ -107,14 +107,13 @@ static bool put_choices(struct choosing *c)
     return true;
 }
 
-/* What the smallest choice costs the model's output, by its error; 0: nobody has
- * measured it, or it costs nothing. */
+/* What a weight's error costs the model's output, by that error. It need not be tried
+ * with one of the choices. Negative: nobody has measured it. */
 static double cost_ratio(const struct choosing *c, size_t i)
 {
-    const double nothing = 1e-29;
-    double cost = calibration_cost(c->input->options->calibration, c->entries[i].key);
-    double error = c->weights[i].choices[0].error;
-    return cost > nothing && error > 0 ? cost / error : 0;
+    const struct trial_cost *cost =
+        calibration_cost(c->input->options->calibration, c->entries[i].key);
+    return cost && cost->layer > 0 ? cost->output / cost->layer : -1;
 }
 
 /* The geometric mean of all that were measured, rounded to float, since the last bit of
@@ -137,13 +136,9 @@ static void weigh(struct choosing *c)
     const struct nibble_calibration *calibration = c->input->options->calibration;
     const double typical = calibration ? typical_ratio(c) : 1;
     for (size_t i = 0; calibration && i < c->table->count; i++) {
-        struct budget_choice *choices = c->weights[i].choices;
-        double cost = calibration_cost(calibration, c->entries[i].key);
-        double first = choices[0].error, ratio = typical;
-        if (cost > 0 && first > 0)
-            ratio = cost / first;
+        double ratio = cost_ratio(c, i);
         for (int row = 0; row < FLOAT_CHOICE; row++)
-            choices[row].error *= ratio;
+            c->weights[i].choices[row].error *= ratio < 0 ? typical : ratio;
     }
 }
 

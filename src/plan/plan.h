@@ -86,6 +86,7 @@ struct plan_options {
     bool nbits;            /* com.microsoft operators where they exist */
     bool int8_activations; /* MatMulNBits may compute with 8-bit activations */
     bool wide_embeddings;  /* rows have 8 bits even if the type has 4 */
+    bool wide_tables;      /* so have tables that reach the activations as they are */
     uint64_t copy_bytes;   /* the most that copies may take, or COPY_BYTES_DEFAULT */
     uint64_t least_gain;   /* the least that a weight must save */
     bool half_scales;      /* weights of float and double have float16 scales */
@@ -149,6 +150,7 @@ struct plan_item {
     bool kept_apart;       /* it must not, so the form is FORM_LOAD */
     bool held_back;        /* FORM_PORTABLE, for it needs no higher opset */
     bool wide_scales;      /* the scales are float32, since float16 can't hold them */
+    bool widened;          /* a table: it has 8 bits though the type has 4 */
     bool behind_transpose; /* some consumer takes it through a Transpose */
 
     /* How many consumers a copy for each would fuse, and the bytes of the copies. */

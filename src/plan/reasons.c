@@ -142,6 +142,7 @@ static void apply_rule(const struct plan_rule *rule, struct plan_options *option
     if (rule->decides) {
         options->granularity = rule->granularity;
         options->block_size = rule->block_size;
+        options->wide_tables = false;
     } else {
         options->scheme.type = type;
     }
@@ -164,6 +165,7 @@ static const char *reason_choice(struct planner *p, struct plan_item *item)
     p->own.scheme.type = choice->type;
     p->own.granularity = choice->granularity;
     p->own.block_size = choice->block_size;
+    p->own.wide_tables = false;
     return choice->reason;
 }
 

@@ -124,6 +124,18 @@ static void settle_opset(const struct plan_options *options, struct plan_item *i
         item->form = FORM_PORTABLE;
 }
 
+/* Each output of a product sums up many errors, which even each other out. Those of a
+ * table that is added reach everything behind it as they are. Such tables are small, so
+ * 8 bits cost little. */
+static void widen_table(const struct plan_options *options, const struct layout *layout,
+                        struct plan_item *item)
+{
+    item->widened = layout->table && options->wide_tables && is_narrow(item);
+    if (item->widened)
+        item->scheme.type =
+            item->scheme.type == QUANT_UINT4 ? QUANT_UINT8 : QUANT_INT8;
+}
+
 void choose_form(const struct plan_options *options, const struct layout *layout,
                  struct plan_item *item)
 {
@@ -135,6 +147,7 @@ void choose_form(const struct plan_options *options, const struct layout *layout
         item->scheme.scale_type == REAL_FLOAT32)
         item->scheme.scale_type = REAL_FLOAT16;
     item->scheme.raise_scales = !plan_is_narrowed(item);
+    widen_table(options, &local, item);
     cut_lookup(options, &local);
     set_shape(options, &local, item);
     item->form = form_best(options, &local, item);

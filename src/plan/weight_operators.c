@@ -142,6 +142,7 @@ static const char *adjust_table(const struct use *use, const int64_t *dims, size
     if (layout->no_weight)
         return "biases and other vectors stay float";
     layout->span = true;
+    layout->table = true;
     return NULL;
 }
 

@@ -45,9 +45,10 @@ static const char *form_why(struct arena *arena, const struct plan_item *item)
     if (item->held_back)
         why = "decoded once, when the model is loaded: ONNX Runtime does not load these "
               "activations in int8 at the opset of other forms";
-    if (!item->wide_scales)
-        return why;
-    return arena_printf(arena, "%s; float32 scales: float16 can't hold them", why);
+    return arena_printf(
+        arena, "%s%s%s", why,
+        item->widened ? "; 8 bits: it is added, so nothing evens out its errors" : "",
+        item->wide_scales ? "; float32 scales: float16 can't hold them" : "");
 }
 
 static double decibels(double signal, double noise)

@@ -157,6 +157,39 @@ def test_tables(case, form, quantize):
     assert row["quantized"] and row["granularity"].endswith(f"axis {rank - 1}")
 
 
+WIDE = {"int4": "int8", "uint4": "uint8", "int8": "int8"}
+
+
+@pytest.mark.parametrize("kind", WIDE)
+@pytest.mark.parametrize("case", TABLES)
+def test_tables_have_8_bits(case, kind, quantize):
+    """Unless a rule or a budget says otherwise. The report says why."""
+    made = TABLES[case][0]()
+    small = ["--min-elements", "256"]
+    row, = quantize(made, *small, "--type", kind).report["weights"]
+    assert row["type"] == WIDE[kind] and ("8 bits" in row["why"]) == (kind != "int8")
+    if kind == "int8":
+        return
+    for words in (["--rule", f"W: type={kind}"], ["--rule", "W: per-channel"],
+                  ["--bits-per-weight", "5.5"]):
+        row, = quantize(made, *small, "--type", kind, *words).report["weights"]
+        assert row["type"] in ("int4", "uint4") and "8 bits" not in row["why"]
+    row, = quantize(made, *small, "--bits-per-weight", "9.5").report["weights"]
+    assert row["type"] == "int8"
+
+
+def test_only_tables_have_8_bits(quantize):
+    """Rows that are looked up and matrices have the bits that are asked for."""
+    ids = info("i", TensorProto.INT64, [7])
+    made = build.model([node("Gather", ["E", "i"], "e"), node("Add", ["e", "P"], "s"),
+                        node("MatMul", ["s", "M"], "Y")], [ids], [info("Y", rank=2)],
+                       [tensor(noise(shape, i).astype(np.float32), name) for i, (name, shape) in
+                        enumerate({"E": (90, K), "P": (7, K), "M": (K, N)}.items())], 18, ir=8)
+    result = quantize(made, "--min-elements", "256")
+    assert {row["name"]: row["type"] for row in result.report["weights"]} == \
+        {"E": "int4", "P": "int8", "M": "int4"}
+
+
 MASK = np.where(np.tril(np.ones((K, K))) > 0, 0, -np.inf)
 
 
