@@ -300,7 +300,13 @@ static bool try_one(struct nibble_calibration *c, size_t index, bool keeping,
     if (!trial)
         return false;
     struct plan_item item = t->session.plan.items[trial->item];
-    if (!solve(c, trial, &item, &solution, err)) {
+    bool ok = solve(c, trial, &item, &solution, err);
+    if (ok && solution.fit == QUANT_FIT_SCALE_RANGE && plan_is_narrowed(&item)) {
+        solution_free(&solution);
+        item.scheme.scale_type = plan_scale_type(&item); /* as it will be in the end */
+        ok = solve(c, trial, &item, &solution, err);
+    }
+    if (!ok) {
         solution_free(&solution);
         return false;
     }

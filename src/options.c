@@ -298,6 +298,7 @@ bool options_planning(const struct nibble_options *options, struct plan_options 
         .int8_activations = options->format == NIBBLE_FORMAT_NBITS_INT8,
         .wide_embeddings = options->wide_embeddings,
         .wide_tables = true,
+        .free_zeros = options->calibration != NULL,
         .copy_bytes = copy_bytes(options),
         .half_scales = options->scale_type == NIBBLE_SCALE_TYPE_FLOAT16,
         .float16 = options->float16 != 0,

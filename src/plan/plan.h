@@ -87,6 +87,7 @@ struct plan_options {
     bool int8_activations; /* MatMulNBits may compute with 8-bit activations */
     bool wide_embeddings;  /* rows have 8 bits even if the type has 4 */
     bool wide_tables;      /* so have tables that reach the activations as they are */
+    bool free_zeros;       /* where zero points are stored anyway, any may be used */
     uint64_t copy_bytes;   /* the most that copies may take, or COPY_BYTES_DEFAULT */
     uint64_t least_gain;   /* the least that a weight must save */
     bool half_scales;      /* weights of float and double have float16 scales */

@@ -124,7 +124,7 @@ def rival(model, result, scheme):
 
 
 def of_type(scheme, kind):
-    """The scheme with another width, if embeddings have one of their own."""
+    """The scheme with another width, if the weight has one of its own."""
     if oracle.BITS[kind] == oracle.BITS[scheme.type]:
         return scheme
     return dataclasses.replace(scheme, type=kind)
@@ -217,13 +217,14 @@ def check_codes(before, after, result, scheme):
     known = oracle.constants(before)
     names = {row["name"]: row["granularity"] for row in result.report["weights"]
              if row["quantized"]}
+    types = {row["name"]: row["type"] for row in result.report["weights"]}
     found = {key: made for key, made in oracle.decoders(after).items() if key in known}
     assert {key[1] for key in found} == set(names)
     for key, made in found.items():
         assert group_text(made.axis, made.block) == names[key[1]]
         codes, scales, zeros = oracle.rtn(
-            oracle.array_of(known[key].tensor), scheme, made.axis, made.block,
-            oracle.scale_type(known[key], scheme))
+            oracle.array_of(known[key].tensor), of_type(scheme, types[key[1]]), made.axis,
+            made.block, oracle.scale_type(known[key], scheme))
         assert np.array_equal(made.codes, codes)
         assert made.stored.tobytes() == scales.tobytes()
         assert made.zeros is None or np.array_equal(made.zeros, zeros)
