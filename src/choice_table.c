@@ -35,8 +35,7 @@ static void add_row(struct choice_table *table, enum quant_type type,
 }
 
 /* The first row is the one that weights are tried with (docs/calibration.md). Calibrated
- * weights are measured once for many choices, so they may have more of them: in small
- * blocks zero points are worth a lot, and cost nothing. */
+ * weights have one more. */
 static void set_rows(struct choice_table *table)
 {
     const struct nibble_options *options = &table->options;
@@ -48,13 +47,8 @@ static void set_rows(struct choice_table *table)
     add_row(table, narrow, GRANULARITY_BLOCKS, 64);
     add_row(table, narrow, GRANULARITY_BLOCKS, 32);
     add_row(table, wide, GRANULARITY_DEFAULT, 0);
-    if (!options->calibration)
-        return;
-    add_row(table, narrow, GRANULARITY_CHANNEL, 0);
-    if (options->symmetry != NIBBLE_SYMMETRY_BY_TYPE)
-        return;
-    add_row(table, QUANT_UINT4, GRANULARITY_BLOCKS, 64);
-    add_row(table, QUANT_UINT4, GRANULARITY_BLOCKS, 32);
+    if (options->calibration)
+        add_row(table, narrow, GRANULARITY_CHANNEL, 0);
 }
 
 /* ---- entries ----------------------------------------------------------- */

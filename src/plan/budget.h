@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BUDGET_CHOICES = 9 };
+enum { BUDGET_CHOICES = 7 };
 
 /* One choice for a weight: the bytes it stores, and its error as noise / signal. */
 struct budget_choice {

@@ -132,8 +132,7 @@ static void widen_table(const struct plan_options *options, const struct layout 
 {
     item->widened = layout->table && options->wide_tables && is_narrow(item);
     if (item->widened)
-        item->scheme.type =
-            item->scheme.type == QUANT_UINT4 ? QUANT_UINT8 : QUANT_INT8;
+        item->scheme.type = item->scheme.type == QUANT_UINT4 ? QUANT_UINT8 : QUANT_INT8;
 }
 
 void choose_form(const struct plan_options *options, const struct layout *layout,

@@ -22,7 +22,8 @@ struct layout {
                        does not fuse codes that DequantizeLinear decodes */
     bool span; /* channels reach over two axes: they need blocks to have scales of their
                   own */
-    bool table; /* its values reach the activations as they are: nothing multiplies them */
+    bool
+        table; /* its values reach the activations as they are: nothing multiplies them */
     bool transposed; /* it is handed into a body that transposes it first */
     bool no_weight;  /* the operator takes a bias or the like there */
     bool foreign;    /* the operator is not known to have weights */

@@ -175,13 +175,14 @@ static double find_signal(struct tile *t)
 static enum quant_fit fit(struct tile *t, enum way way)
 {
     const struct tile_group *g = t->group;
-    const struct quant_scheme *scheme = &g->weight->scheme;
-    const struct quant_type_info *type = quant_type_info(scheme->type);
+    struct quant_scheme scheme = g->weight->scheme;
+    const struct quant_type_info *type = quant_type_info(scheme.type);
     const size_t blocks = g->blocks.count, n = t->outputs;
     struct attempt *a = &t->ways[way];
+    scheme.symmetric &= way != WITH_ZEROS;
     enum quant_fit result =
-        blocks_fit(&g->blocks, g->solver->kernels, scheme, t->rows, n,
-                   way == WITH_DATA ? g->importance : NULL, a->scales, a->zeros);
+        blocks_fit(&g->blocks, g->solver->kernels, &scheme, t->rows, n,
+                   way == WITHOUT_DATA ? NULL : g->importance, a->scales, a->zeros);
     for (size_t m = 0; m < n && result == QUANT_FIT_OK; m++)
         for (size_t b = 0; b < blocks; b++) {
             uint8_t stored = a->zeros[m * blocks + b];
@@ -208,7 +209,7 @@ static void encode(struct tile *t, enum way way)
                                    .noise = a->noise};
     memset(a->noise, 0, sizeof a->noise);
     memcpy(t->left, t->wanted, values_size(t));
-    if (way == WITH_DATA && f->lower) {
+    if (way != WITHOUT_DATA && f->lower) {
         memset(t->work, 0, values_size(t));
         gptq_codes(t->group->solver->algebra, f, &tile);
     } else {
@@ -229,6 +230,69 @@ static void weigh(struct tile *t, enum way way, const double *base)
     add_means(t, t->wanted, mean, wanted);
     for (size_t m = 0; m < t->outputs; m++)
         a->lack[m] = base[m] - (wanted[m] - left[m]);
+}
+
+/* ---- the best way ----------------------------------------------------- */
+
+static bool is_way(const struct tile *t, enum way way)
+{
+    const struct quant_scheme *scheme = &t->group->weight->scheme;
+    if (way == WITH_ZEROS)
+        return scheme->symmetric && scheme->mirrored;
+    return way != REFIT || (t->group->blocks.count == 1 && t->group->factor->lower);
+}
+
+/* Of those before `end`, for one output. */
+static const struct attempt *best_way(const struct tile *t, size_t output, enum way end)
+{
+    const struct attempt *best = &t->ways[WITHOUT_DATA];
+    for (enum way way = WITH_DATA; way < end; way++)
+        if (is_way(t, way) && t->ways[way].noise[output] < best->noise[output])
+            best = &t->ways[way];
+    return best;
+}
+
+/* For codes c with one scale, c^T H w / c^T H c has the least error. */
+static void set_best_scales(const struct tile *t, const double *codes,
+                            const double *weights, struct attempt *a)
+{
+    const size_t n = t->outputs, inputs = t->group->weight->inputs;
+    const enum real_type type = t->group->weight->scheme.scale_type;
+    double up[TILE_OUTPUTS] = {0}, down[TILE_OUTPUTS] = {0};
+    for (size_t k = 0; k < inputs; k++, codes += n, weights += n)
+        for (size_t m = 0; m < n; m++) {
+            up[m] += codes[m] * weights[m];
+            down[m] += codes[m] * codes[m];
+        }
+    for (size_t m = 0; m < n; m++) {
+        float scale = down[m] > 0 ? real_round(type, (float)(up[m] / down[m])) : 0;
+        /* Far from the old scale the codes would be others. */
+        if (scale > a->scales[m] / 2 && scale < a->scales[m] * 2)
+            a->scales[m] = scale;
+        a->scale[m] = (double)a->scales[m];
+    }
+}
+
+/* The grids of the best codes so far, with other scales. */
+static void refit(struct tile *t)
+{
+    const struct factor *f = t->group->factor;
+    const struct algebra *algebra = t->group->solver->algebra;
+    struct attempt *a = &t->ways[REFIT];
+    const size_t n = t->outputs;
+    for (size_t m = 0; m < n; m++) {
+        const struct attempt *best = best_way(t, m, REFIT);
+        a->scales[m] = best->scales[m];
+        a->zeros[m] = best->zeros[m];
+        a->least[m] = best->least[m];
+        a->most[m] = best->most[m];
+        for (size_t k = 0; k < f->inputs; k++)
+            t->work[k * n + m] = best->codes[k * n + m];
+    }
+    memcpy(t->left, t->wanted, values_size(t));
+    algebra_triangle(algebra, f->inputs, n, f->lower, t->work);
+    algebra_triangle(algebra, f->inputs, n, f->lower, t->left);
+    set_best_scales(t, t->work, t->left, a);
 }
 
 /* ---- results ---------------------------------------------------------- */
@@ -265,14 +329,14 @@ static void store_grids(const struct tile *t, const struct attempt *const *best)
 
 static void choose(struct tile *t, struct tile_sums *sums)
 {
-    const struct attempt *data = &t->ways[WITH_DATA], *none = &t->ways[WITHOUT_DATA];
+    const struct attempt *none = &t->ways[WITHOUT_DATA];
     const struct attempt *best[TILE_OUTPUTS];
     const size_t first = t->group->group * t->group->weight->outputs + t->first;
     for (size_t m = 0; m < t->outputs; m++) {
-        best[m] = data->noise[m] < none->noise[m] ? data : none;
+        best[m] = best_way(t, m, WAYS);
         sums->plain += none->exact[m];
         sums->noise += best[m]->exact[m];
-        sums->better += best[m] == data;
+        sums->better += best[m] != none;
         if (t->group->solution->bias)
             t->group->solution->bias[first + m] = (float)best[m]->lack[m];
     }
@@ -295,7 +359,12 @@ struct tile_sums tile_solve(struct tile *t, size_t first)
         solve_target(t->group->solver->algebra, f, t->outputs, t->wanted, t->work);
     turn(t);
     for (enum way way = 0; way < WAYS; way++) {
-        sums.fit = fit(t, way);
+        if (!is_way(t, way))
+            continue;
+        if (way == REFIT)
+            refit(t);
+        else
+            sums.fit = fit(t, way);
         if (sums.fit != QUANT_FIT_OK)
             return sums;
         encode(t, way);

@@ -29,7 +29,10 @@ struct attempt {
     double lack[TILE_OUTPUTS];    /* what the output lacks in the mean */
 };
 
-enum way { WITHOUT_DATA, WITH_DATA, WAYS };
+/* Nearest codes on the grid that suits the weights alone; GPTQ on one that suits the
+ * inputs; the same with any zero point, where these are stored anyway; and once more with
+ * the scale that suits the best codes so far, where an output has one scale. */
+enum way { WITHOUT_DATA, WITH_DATA, WITH_ZEROS, REFIT, WAYS };
 
 struct tile {
     const struct tile_group *group;

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from calibration import Calibration
+from calibration import Calibration, quantize
 
 K, N, ROWS = 40, 150, 500  # more outputs than a tile has, and no more rows than a Conv looks at
 
@@ -184,6 +184,40 @@ def test_target(tmp_path, name):
         bias = w @ t.astype(float).mean(0) - q @ x.astype(float).mean(0)
         size = np.abs(w) @ np.abs(mean) + N
         assert (np.abs(bias_of(name, values, np.arange(N) if "Add" in name else 0) - bias) <= 1e-6 * size).all()
+
+
+def solved(tmp_path, weight, **values):
+    """(weight, what the codes stand for, their scales and zero points, H, the report's SNR)"""
+    path, out = tmp_path / "m.onnx", tmp_path / "q.onnx"
+    save(path, "MatMul", weight.T)
+    made = Calibration(path, min_elements=16)
+    made.observe({"x": rows(0)})
+    (row,) = made.report(out, min_elements=16, **values)["weights"]
+    mean, covariance, _, _ = moments(rows(0))
+    found, _ = decoded(out, lambda w: w)
+    return found, damped(covariance + np.outer(mean, mean))[0], row["output_snr_db"]
+
+
+def test_zero_points(tmp_path):
+    """They are stored anyway, so any may be used, unless all are to be the middle."""
+    weight = (np.random.default_rng(1).normal(size=(N, K)) + 0.7).astype(np.float32)
+    blocks = {"granularity": "block", "block_size": 8}
+    (_, _, zeros), _, snr = solved(tmp_path, weight, **blocks)
+    size = (tmp_path / "q.onnx").stat().st_size
+    (_, _, middle), _, symmetric = solved(tmp_path, weight, symmetry=1, **blocks)
+    assert len(np.unique(zeros)) > 4 and not middle.any() and snr > symmetric + 1
+    quantize(tmp_path / "m.onnx", tmp_path / "q.onnx", min_elements=16, **blocks)
+    assert (tmp_path / "q.onnx").stat().st_size == size
+
+
+def test_scales_suit_codes(tmp_path):
+    """No other scale of an output makes its error much less."""
+    weight = np.random.default_rng(1).normal(size=(N, K)).astype(np.float32)
+    (q, scales, _), h, _ = solved(tmp_path, weight, granularity="channel")
+    codes, w = q / scales, weight.astype(float)
+    best = ((codes @ h) * w).sum(1) / ((codes @ h) * codes).sum(1)
+    error = [(((w - each) @ h) * (w - each)).sum() for each in (q, codes * best[:, None])]
+    assert error[0] < 1.015 * error[1]
 
 
 def test_threads(tmp_path):

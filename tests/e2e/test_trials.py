@@ -205,3 +205,40 @@ def test_refused(tmp_path):
         calibration.observe_step(1, {"h": h}, {"h": h[:3]})
     with pytest.raises(Failed, match="no trial 0 of 0"):
         Calibration(calibration.model, min_elements=16).weigh(0, 1)
+
+
+def test_scales_that_float16_lacks(tmp_path):
+    """A weight of tiny numbers is tried with float32 scales, as it is written."""
+    path = tmp_path / "m.onnx"
+    save(path, [helper.make_node("MatMul", ["x", "w"], ["y"])], [info("x", dims=["n", WIDTH])],
+         [value("w", WIDTH, WIDTH, scale=1e-9)])
+    feed = {"x": np.random.default_rng(0).normal(size=(200, WIDTH)).astype(np.float32)}
+    calibration = Calibration(path, min_elements=16, scale_type=1)
+    calibration.observe(feed)
+    trial, = calibration.begin_trials(tmp_path / "trials.onnx", min_elements=16, scale_type=1)
+    tried = run(session(tmp_path / "trials.onnx"), [feed], calibration.attempt(0, keep=True))
+    calibration.quantize(tmp_path / "q.onnx", min_elements=16, scale_type=1)
+    got = run(session(tmp_path / "q.onnx"), [feed])
+    assert np.abs(got - tried).max() < 1e-5 * np.abs(tried).max() and 0 < trial.noise < 0.1
+
+
+def test_costs_of_other_types(tmp_path):
+    """A table is tried with 8 bits, but a budget may leave it 4, which cost it 24 dB more."""
+    path = tmp_path / "m.onnx"
+    save(path, [helper.make_node("Add", ["x", "p"], ["s"]), helper.make_node("MatMul", ["s", "w"], ["m"]),
+                helper.make_node("Add", ["x", "m"], ["y"])], [info("x", dims=["n", WIDTH, WIDTH])],
+         [value("p", WIDTH, WIDTH, seed=1, scale=6), value("w", WIDTH, WIDTH, seed=2, scale=0.04)])
+    feed = {"x": np.random.default_rng(0).normal(size=(9, WIDTH, WIDTH)).astype(np.float32)}
+    calibration = Calibration(path, min_elements=16)
+    calibration.observe(feed)
+    trials = calibration.begin_trials(tmp_path / "trials.onnx", min_elements=16)
+    runner = session(tmp_path / "trials.onnx")
+    wanted = run(runner, [feed])
+    costs = [((run(runner, [feed], calibration.attempt(i)) - wanted) ** 2).sum() for i in range(2)]
+    assert [t.name for t in trials] == [b"p", b"w"] and costs[0] < costs[1] < 150 * costs[0]
+    for i, cost in enumerate(costs):
+        calibration.weigh(i, cost)
+
+    types = {w["name"]: w["type"] for w in calibration.report(
+        tmp_path / "q.onnx", min_elements=16, bits_per_weight=6.9)["weights"]}
+    assert types == {"p": "int8", "w": "int4"}
