@@ -19,8 +19,7 @@ static double random_error(void)
 static void make_usual(struct budget_weight *weight)
 {
     double error = random_error(), elements = (double)(64 + random_below(5000));
-    static const double bits[BUDGET_CHOICES] = {4.0625, 4.125, 4.25, 4.5,
-                                                5,      8.125, 32};
+    static const double bits[BUDGET_CHOICES] = {4.0625, 4.125, 4.25, 4.5, 5, 8.125, 32};
     for (int i = 0; i < BUDGET_CHOICES; i++) {
         weight->choices[i] =
             (struct budget_choice){.bytes = (uint64_t)ceil(elements * bits[i] / 8),
