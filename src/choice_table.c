@@ -240,6 +240,7 @@ static bool measure_row(struct measuring *m, size_t row)
     struct fill_result *results;
     struct solutions solutions = {0};
     filling.measure = true;
+    filling.sample = false;
     filling.count = false;
     options.scheme.type = choice->type;
     options.granularity = choice->granularity;

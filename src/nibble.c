@@ -200,8 +200,8 @@ enum nibble_status nibble_quantize(const char *model, const char *output,
     struct run run;
     struct nibble_report *made = NULL;
     bool ok = run_begin(&run, options, &err);
-    run.filling.measure =
-        (out || report_files_any(run.reports)) && !run.options.unmeasured;
+    run.filling.measure = out || report_files_any(run.reports);
+    run.filling.sample = run.options.unmeasured;
     while (ok) {
         run.again = false;
         run.planning.fixed = NULL;

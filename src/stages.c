@@ -203,6 +203,7 @@ bool stage_fill(struct run *run, struct error *err)
     if (!check_places(run, err))
         return false;
     run->facts.measured = run->filling.measure;
+    run->facts.sampled = run->filling.sample;
     run->facts.calibrated = run->options.calibration != NULL;
     run->facts.histograms = run->options.histograms;
     if (!fill_plan(&run->plan, run->tensors, &run->filling, &run->results, err) ||
@@ -214,13 +215,13 @@ bool stage_fill(struct run *run, struct error *err)
 
 bool stage_verify(struct run *run, struct error *err)
 {
-    const struct verification what = {.model = run->model,
-                                      .copied = run->store.copied != NULL,
-                                      .plan = &run->plan,
-                                      .tensors = run->tensors,
-                                      .results =
-                                          run->filling.measure ? run->results : NULL,
-                                      .cancel = run->options.cancel};
+    const struct verification what = {
+        .model = run->model,
+        .copied = run->store.copied != NULL,
+        .plan = &run->plan,
+        .tensors = run->tensors,
+        .results = run->filling.measure && !run->filling.sample ? run->results : NULL,
+        .cancel = run->options.cancel};
     if (!run->options.verify)
         return true;
     struct file *file = store_reopen(&run->store, err);

@@ -39,6 +39,14 @@ static bool push_work(struct chunks *chunks, struct chunk chunk, struct error *e
     return push(&chunks->works, &chunks->work_count, &chunks->work_room, chunk, err);
 }
 
+struct quant_error *chunk_error(const struct fill_options *options, struct chunk *chunk,
+                                size_t begin)
+{
+    enum { RUN = 64 << 10, PART = 8 }; /* one run of so many elements in PART of them */
+    bool skipped = options->sample && begin / RUN % PART != 0;
+    return options->measure && !skipped ? &chunk->error : NULL;
+}
+
 void *buffer_grown(void *buffer, size_t *room, size_t size)
 {
     if (size <= *room)

@@ -53,6 +53,11 @@ struct two_pass_item {
     uint8_t *zeros;
 };
 
+/* Where the errors of codes from element `begin` on are summed up. NULL: they are not
+ * measured. */
+struct quant_error *chunk_error(const struct fill_options *options, struct chunk *chunk,
+                                size_t begin);
+
 /* The chunks of some weights that are worked on together. */
 struct chunks {
     struct chunk *fits; /* RANGE and FIT: all of them come before any of `works` */

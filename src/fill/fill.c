@@ -157,7 +157,7 @@ static bool encode(struct fill *fill, struct chunk *chunk, struct worker *worker
             worker->from = at;
         read_ahead(item, at + ahead, n, chunk->end);
         item_encode(kernels, item, source, at, at + n, first_group, scales, zeros, codes,
-                    fill->options->measure ? &chunk->error : NULL);
+                    chunk_error(fill->options, chunk, at));
         if (chunk->result->counts)
             grid_count(item, source, at, at + n, first_group, scales, zeros,
                        chunk->result->counts);

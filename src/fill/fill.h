@@ -13,6 +13,7 @@ struct fill_options {
     const struct kernels *kernels;
     int threads;  /* 0: one for each CPU */
     bool measure; /* find the weights' errors, too, which takes longer */
+    bool sample;  /* measure only an eighth of large weights: enough for an estimate */
     bool count;   /* count values on their grids, too */
     const volatile int *cancel;
     /* May be NULL. `done` and `total` are bytes. */

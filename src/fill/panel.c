@@ -168,8 +168,7 @@ static bool quantize(const struct fill_options *options, struct chunk *chunk,
             return false;
         read_ahead(item, stop, stop - begin, chunk->end);
         item_encode(options->kernels, item, source, begin, stop, first * row_width,
-                    scales, zeros, buffers->codes,
-                    options->measure ? &chunk->error : NULL);
+                    scales, zeros, buffers->codes, chunk_error(options, chunk, begin));
         if (chunk->result->counts)
             grid_count(item, source, begin, stop, first * row_width, scales, zeros,
                        chunk->result->counts);

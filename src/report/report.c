@@ -252,13 +252,14 @@ static bool fill_report(struct arena *arena, const struct model *model,
     };
     for (size_t i = 0; weights && list && i < plan->count; i++) {
         list[i] = &weights[i];
-        const struct quant_error *error = facts->measured ? &results[i].error : NULL;
+        bool whole = facts->measured && !facts->sampled;
+        const struct quant_error *error = whole ? &results[i].error : NULL;
         if (!fill_weight(arena, &plan->items[i], error, &weights[i]))
             return false;
         add_totals(report, &weights[i], &quantized_bytes);
         add_chosen(report, &plan->items[i], &weights[i], &chosen_bytes);
     }
-    if (facts->measured && facts->histograms > 0 &&
+    if (facts->measured && !facts->sampled && facts->histograms > 0 &&
         !add_histograms(arena, plan, results, facts->histograms, weights))
         return false;
     if (report->elements_chosen > 0)

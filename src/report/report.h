@@ -16,6 +16,7 @@ struct report_facts {
     int64_t opset_after;
     size_t codes_stored; /* weights whose QuantizeLinear was computed */
     bool measured;       /* the results hold errors */
+    bool sampled;        /* and those are only of a part of each weight */
     bool calibrated;
     size_t histograms;   /* of the worst weights; the results hold counts */
     size_t top;          /* weights that the text lists; 0: all */

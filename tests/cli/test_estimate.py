@@ -1,6 +1,7 @@
 """Whether the model is likely to be ruined is said without data, before anybody runs it."""
 
 import json
+import re
 
 import numpy as np
 
@@ -41,6 +42,32 @@ def test_warning(nibble, folder):
         assert part in notes[0]
     snr, notes, err = estimate(nibble, "--type", "int8")
     assert snr > 20 and notes == [] and err == ""
+
+
+def quiet(nibble, *options):
+    run = nibble("model.onnx", "-o", "out.onnx", "-q", *options)
+    assert (run.status, run.text) == (0, "")
+    return run.err
+
+
+def test_quiet_says_it_too(nibble, folder):
+    (folder / "model.onnx").write_bytes(deep(30))
+    assert quiet(nibble) == estimate(nibble)[2] != ""
+    (folder / "model.onnx").write_bytes(deep(2))
+    assert quiet(nibble) == ""
+
+
+def test_quiet_measures_a_part_of_large_weights(nibble, folder):
+    """The part tells nearly the same, whatever the number of threads."""
+    array = np.random.default_rng(0).normal(size=(3000, 512)).astype(np.float32)
+    array[::97, ::5] *= 30
+    weights = {"a": array, "b": np.ascontiguousarray(array.T)}
+    (folder / "model.onnx").write_bytes(models.chain(weights).SerializeToString())
+    options = ["--per-tensor", "--method", "rtn"]
+    found = [float(re.search(r"near (\d+) dB", text)[1]) for text in (
+        estimate(nibble, *options)[2], quiet(nibble, *options),
+        quiet(nibble, *options, "--threads", "1"), quiet(nibble, *options, "--threads", "3"))]
+    assert abs(found[0] - found[1]) <= 1 and len(set(found[1:])) == 1
 
 
 def test_no_more_bits(nibble, folder):
