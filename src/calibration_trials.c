@@ -291,6 +291,38 @@ static bool keep(struct trying *t, const struct trial *trial,
     return true;
 }
 
+/* With scales of a wider type where the item's can't hold them, as in the end. */
+static bool solve_fitting(struct nibble_calibration *c, const struct trial *trial,
+                          struct plan_item *item, struct solution *out, struct error *err)
+{
+    bool ok = solve(c, trial, item, out, err);
+    if (ok && out->fit == QUANT_FIT_SCALE_RANGE && plan_is_narrowed(item)) {
+        solution_free(out);
+        item->scheme.scale_type = plan_scale_type(item);
+        ok = solve(c, trial, item, out, err);
+    }
+    return ok && (out->fit == QUANT_FIT_OK ||
+                  error_set(err, STATUS_UNSUPPORTED,
+                            "'%s' can't be quantized: it holds NaN or infinity, or its "
+                            "scales do not fit their type",
+                            trial->name));
+}
+
+/* The noise of the layer stays the one that the output's noise belongs to. */
+static bool note_noise(struct nibble_calibration *c, size_t index,
+                       const struct plan_item *item, const struct solution *solution,
+                       struct error *err)
+{
+    struct trial_cost *cost = cost_of(c, item->value, err);
+    double noise = solution->signal > 0 ? solution->noise / solution->signal : 0;
+    if (!cost)
+        return false;
+    c->trying->shown[index].noise = noise;
+    if (!cost->known)
+        cost->layer = noise;
+    return true;
+}
+
 static bool try_one(struct nibble_calibration *c, size_t index, bool keeping,
                     float *values, float *bias, struct error *err)
 {
@@ -300,30 +332,11 @@ static bool try_one(struct nibble_calibration *c, size_t index, bool keeping,
     if (!trial)
         return false;
     struct plan_item item = t->session.plan.items[trial->item];
-    bool ok = solve(c, trial, &item, &solution, err);
-    if (ok && solution.fit == QUANT_FIT_SCALE_RANGE && plan_is_narrowed(&item)) {
-        solution_free(&solution);
-        item.scheme.scale_type = plan_scale_type(&item); /* as it will be in the end */
-        ok = solve(c, trial, &item, &solution, err);
-    }
-    if (!ok) {
+    if (!solve_fitting(c, trial, &item, &solution, err) ||
+        !note_noise(c, index, &item, &solution, err)) {
         solution_free(&solution);
         return false;
     }
-    if (solution.fit != QUANT_FIT_OK) {
-        solution_free(&solution);
-        return error_set(err, STATUS_UNSUPPORTED,
-                         "'%s' can't be quantized: it holds NaN or infinity, or its "
-                         "scales do not fit their type",
-                         trial->name);
-    }
-    struct trial_cost *cost = cost_of(c, item.value, err);
-    if (!cost) {
-        solution_free(&solution);
-        return false;
-    }
-    cost->layer = solution.signal > 0 ? solution.noise / solution.signal : 0;
-    t->shown[index].noise = cost->layer;
     decode(&item, &solution, values);
     if (trial->bias && bias) {
         const struct solution *before =
@@ -348,12 +361,16 @@ enum nibble_status nibble_calibration_try(struct nibble_calibration *c, size_t i
     return public_error(&err, error);
 }
 
-static void set_cost(struct nibble_calibration *c, const struct value *value,
-                     double noise, struct error *err)
+static void set_cost(struct nibble_calibration *c, size_t index, double noise,
+                     struct error *err)
 {
-    struct trial_cost *cost = cost_of(c, value, err);
+    const struct trying *t = c->trying;
+    const struct trial *trial = &t->trials.list[index];
+    struct trial_cost *cost = cost_of(c, t->session.plan.items[trial->item].value, err);
+    double layer = t->shown[index].noise; /* NaN: it was tried in earlier trials */
     if (!cost)
         return;
+    cost->layer = isnan(layer) ? cost->layer : layer;
     cost->output = noise;
     cost->known = true;
 }
@@ -367,7 +384,7 @@ enum nibble_status nibble_calibration_weigh(struct nibble_calibration *c, size_t
         error_set(&err, STATUS_INVALID,
                   "the noise of '%s' is no number that costs can be", trial->name);
     if (err.status == STATUS_OK)
-        set_cost(c, c->trying->session.plan.items[trial->item].value, noise, &err);
+        set_cost(c, index, noise, &err);
     return public_error(&err, error);
 }
 

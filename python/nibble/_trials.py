@@ -16,7 +16,7 @@ from . import _library
 from ._calibration_handle import TYPES, Calibration
 from ._session import Feed, Memory, Session
 from .data import Data
-from .errors import NibbleError
+from .errors import NibbleError, UnsupportedModelError
 from .metrics import OutputMeter
 
 # Runs for each weight: fewer where there are many weights, so that all together take no
@@ -52,7 +52,11 @@ class Trials:
                     raise NoTrialsError(f"{name.decode()} can't be an input ({dtype})")
 
     def feed(self, index: int, keep: bool = False) -> Feed:
-        feed = self.calibration.attempt(index, self.list[index], keep)
+        """Empty for a weight that will stay float, since it holds NaN or infinity."""
+        try:
+            feed = self.calibration.attempt(index, self.list[index], keep)
+        except UnsupportedModelError:
+            return {}
         dtypes = self.session.overridable
         return {name: value.astype(dtypes[name], copy=False) for name, value in feed.items()}
 
@@ -70,7 +74,7 @@ class Costs:
             trials.calibration.begin_trials, trials.path, trials.options
         )
         self._calibration = trials.calibration
-        self._noises: list[tuple[float, float]] = []
+        self._noises: dict[int, tuple[float, float]] = {}
         count = len(trials.list)
         if count > MOST_WEIGHTS:
             raise NoTrialsError(f"there are {count} weights, and {MOST_WEIGHTS} can be tried")
@@ -79,6 +83,8 @@ class Costs:
         names = _floats(trials.session.run(chosen[0], outputs))
         for index in range(count):
             weights = trials.feed(index)
+            if not weights:
+                continue
             meters = {name: OutputMeter(name) for name in names}
             for run, feed in enumerate(chosen):
                 watch(index * len(chosen) + run, count * len(chosen))
@@ -87,12 +93,12 @@ class Costs:
                 for name, meter in meters.items():
                     meter.add(wanted[name], got[name])
             noise = sum(map(_noise, meters.values()))
-            self._noises.append((trials.list[index].noise, noise))
+            self._noises[index] = trials.list[index].noise, noise
 
     def weigh(self, share: float) -> None:
         """Lets types be chosen by the outputs' noise to that share, by the layers' else."""
         self._resume()
-        for index, (layer, output) in enumerate(self._noises):
+        for index, (layer, output) in self._noises.items():
             cost = layer ** (1 - share) * output**share
             self._calibration.weigh(index, cost)
 

@@ -250,6 +250,24 @@ def test_choice_by_output(uneven, tmp_path, monkeypatch, qualities):
     assert fresh > snr(uneven, tmp_path / "q.onnx") + 6
 
 
+@pytest.mark.parametrize("options", [{"bits_per_weight": 6.8}, {"sequential": True}], ids=str)
+def test_a_weight_that_stays_float(uneven, tmp_path, options):
+    """A row that holds NaN, and is never looked up, is no reason to try no weight at all."""
+    model = onnx.load(uneven)
+    table = normal(64, 64, seed=9)
+    table[60:] = np.nan
+    model.graph.initializer.append(onnx.numpy_helper.from_array(table, "e"))
+    model.graph.input.append(onnx.helper.make_tensor_value_info("i", onnx.TensorProto.INT64, ["n"]))
+    model.graph.node[-1].output[0] = "t"
+    model.graph.node.append(onnx.helper.make_node("Gather", ["e", "i"], ["r"]))
+    model.graph.node.append(onnx.helper.make_node("Add", ["t", "r"], ["y"]))
+    onnx.save(model, uneven)
+    feeds = [{**run, "i": np.arange(32)} for run in runs()]
+    report = nibble.quantize(uneven, tmp_path / "q.onnx", data=feeds, **options)
+    assert {w.name for w in report.weights if w.quantized} == {"a", "b"}
+    assert not any("layer by layer:" in note or "without" in note for note in report.notes)
+
+
 def test_fewer_runs_for_many_weights(uneven, tmp_path, monkeypatch):
     """Trials of many weights take fewer runs of each, and the choice is still by output."""
     totals = []
