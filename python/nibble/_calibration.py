@@ -33,6 +33,10 @@ SHARES = (0.0, 1.0, 0.5)
 # Bits per weight that `until` tries.
 BUDGETS = (4.25, 4.5, 4.75, 5, 5.5, 6, 6.5, 7, 8, 9)
 
+# Operators whose weights have no inputs to observe.
+TABLES = ("Gather", "GatherND", "GatherElements", "Add", "Slice", "Expand")
+NAMES = 3  # that a note lists
+
 # ---- what is asked for ------------------------------------------------------------------
 
 
@@ -312,6 +316,20 @@ class Driver:
         report = dataclasses.replace(candidate.report, reached=reached)
         return dataclasses.replace(candidate, report=report)
 
+    def _note_unseen(self, best: Candidate) -> None:
+        """Weights that data should have reached, and did not."""
+        quantized = [weight for weight in best.report.weights if weight.quantized]
+        unseen = [w for w in quantized if not w.calibrated and w.op_type not in TABLES]
+        if not unseen or not best.is_calibrated:
+            return
+        share = sum(w.elements for w in unseen) / sum(w.elements for w in quantized)
+        names = ", ".join(w.name for w in unseen[:NAMES]) + ", ..." * (len(unseen) > NAMES)
+        self._note(
+            f"quantized as without data: {len(unseen)} of {len(quantized)} weights, with "
+            f"{share:.0%} of the values, whose inputs no run reached, or can't be observed: "
+            f"{names}"
+        )
+
     def _named(self, text: str, best: Candidate) -> str:
         return _models.without_folder(text.replace(best.path, self.target))
 
@@ -322,6 +340,7 @@ class Driver:
         error = _library.Error()
         paths = map(os.fsencode, (best.path, self.source, self.target))
         _library.check(_library.library().nibble_publish(*paths, options, error), error)
+        self._note_unseen(best)
         report = dataclasses.replace(
             best.report,
             output=self.target,

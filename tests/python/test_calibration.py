@@ -268,6 +268,23 @@ def test_a_weight_that_stays_float(uneven, tmp_path, options):
     assert not any("layer by layer:" in note or "without" in note for note in report.notes)
 
 
+FUNCTION = """<ir_version: 10, opset_import: ["": 21, "own": 1]>
+g (float[n, 64] x) => (float[n, 64] y) { h = MatMul(x, a) y = own.dense(h, b) }
+<domain: "own", opset_import: ["": 21]> dense (x, w) => (y) { y = MatMul(x, w) }"""
+
+
+def test_weights_that_data_do_not_reach(tmp_path):
+    model = onnx.parser.parse_model(FUNCTION)
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(normal(64, 64, seed=i), name) for i, name in enumerate("ab")
+    )
+    onnx.save(model, tmp_path / "m.onnx")
+    report = nibble.quantize(tmp_path / "m.onnx", tmp_path / "q.onnx", data=runs())
+    assert {w.name: w.calibrated for w in report.weights} == {"a": True, "b": False}
+    (note,) = report.notes
+    assert "1 of 2 weights, with 50% of the values" in note and note.endswith(": b")
+
+
 def test_fewer_runs_for_many_weights(uneven, tmp_path, monkeypatch):
     """Trials of many weights take fewer runs of each, and the choice is still by output."""
     totals = []
