@@ -129,16 +129,26 @@ static double typical_ratio(const struct choosing *c)
     return count > 0 ? (double)(float)exp(sum / count) : 1;
 }
 
+/* Weights that can't be tried alone cost what is typical. One that costs nothing, as in a
+ * branch that no run took, costs next to nothing: it gets the room that others leave. */
+static double ratio_or(double ratio, double typical)
+{
+    const double hardly = 1e-4;
+    if (ratio < 0)
+        return typical;
+    return ratio > 0 ? ratio : hardly * typical;
+}
+
 /* Where a caller has measured what weights cost the model's output, choices cost that, in
- * proportion to their errors. Weights that can't be tried alone cost what is typical. */
+ * proportion to their errors. */
 static void weigh(struct choosing *c)
 {
     const struct nibble_calibration *calibration = c->input->options->calibration;
     const double typical = calibration ? typical_ratio(c) : 1;
     for (size_t i = 0; calibration && i < c->table->count; i++) {
-        double ratio = cost_ratio(c, i);
+        double ratio = ratio_or(cost_ratio(c, i), typical);
         for (int row = 0; row < FLOAT_CHOICE; row++)
-            c->weights[i].choices[row].error *= ratio < 0 ? typical : ratio;
+            c->weights[i].choices[row].error *= ratio;
     }
 }
 

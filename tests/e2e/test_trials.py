@@ -246,3 +246,18 @@ def test_costs_of_other_types(tmp_path):
         if i == 0:  # trials with other types do not change what the first ones cost
             calibration.begin_trials(tmp_path / "trials.onnx", min_elements=16, bits_per_weight=4.9)
             calibration.attempt(0)
+
+
+def test_room_for_what_costs_nothing(tmp_path):
+    """A weight that the outputs do not feel has bits last, but has them."""
+    calibration, trials, _, _ = begin("stack", tmp_path)
+    for i in range(len(trials)):
+        calibration.attempt(i)
+        calibration.weigh(i, 0 if i == 2 else 1)
+
+    def types(bits):
+        rows = calibration.report(tmp_path / "q.onnx", min_elements=16, bits_per_weight=bits)["weights"]
+        return {row["name"]: row["type"][-1] for row in rows if row["quantized"]}
+
+    name = trials[2].name.decode().removesuffix("_trial")
+    assert types(8) == {n: "4" if n == name else "8" for n in types(8)} and set(types(9).values()) == {"8"}
