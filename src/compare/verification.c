@@ -222,25 +222,59 @@ static struct precision precision_of(enum real_type type)
     return precisions[type];
 }
 
+/* What the codes of a group can stand for. */
+struct grid {
+    double scale, lowest, highest;
+};
+
 /* One item, and where the loop over its elements is. */
 struct check {
     const struct plan_item *item;
     const uint8_t *scales, *zeros; /* in the file */
     struct precision precision, scale_precision;
-    bool exchanged; /* the decoded matrix is transposed */
-    size_t group;   /* of the grid below */
-    double scale, lowest, highest;
+    bool exchanged;           /* the decoded matrix is transposed */
+    size_t outer, dim, inner; /* of the present element */
+    struct grid *grids;       /* of neighbouring groups: */
+    size_t first, count;      /* all of them, or those of a row of blocks */
     double noise, signal;
 };
 
-static void load_grid(struct check *c, size_t group)
+static void load_grids(struct check *c, size_t first)
 {
     const struct quant_type_info *type = quant_type_info(c->item->scheme.type);
-    int zero;
-    c->scale = (double)parameters_read(c->item, c->scales, c->zeros, group, &zero);
-    c->lowest = (type->lo - zero) * c->scale;
-    c->highest = (type->hi - zero) * c->scale;
-    c->group = group;
+    for (size_t i = 0; i < c->count; i++) {
+        struct grid *grid = &c->grids[i];
+        int zero;
+        grid->scale =
+            (double)parameters_read(c->item, c->scales, c->zeros, first + i, &zero);
+        grid->lowest = (type->lo - zero) * grid->scale;
+        grid->highest = (type->hi - zero) * grid->scale;
+    }
+    c->first = first;
+}
+
+/* The group of the present element, counted from `first`. */
+static size_t present_group(struct check *c)
+{
+    const struct quant_shape *shape = &c->item->shape;
+    if (shape->block == 0)
+        return c->dim;
+    if (c->inner == 0 && c->dim % shape->block == 0)
+        load_grids(c, (c->outer * quant_blocks(shape) + c->dim / shape->block) *
+                          shape->inner);
+    return c->inner;
+}
+
+static void advance(struct check *c)
+{
+    const struct quant_shape *shape = &c->item->shape;
+    if (++c->inner < shape->inner)
+        return;
+    c->inner = 0;
+    if (++c->dim < shape->dim)
+        return;
+    c->dim = 0;
+    c->outer++;
 }
 
 /* What the solution says about an element. */
@@ -257,30 +291,29 @@ static double solved(const struct plan_item *item, size_t element, size_t group)
 }
 
 /* Whether the decoded value is as near to the element as its grid allows. */
-static bool is_near(const struct check *c, double x, double decoded, size_t element)
+static bool is_near(const struct check *c, double x, double decoded, size_t element,
+                    size_t group)
 {
+    const struct grid *grid = &c->grids[group];
     const double rounding = 1e-4; /* of codes: x / scale is computed in float */
     double slack =
         (fabs(x) + fabs(decoded)) * c->precision.relative + 2 * c->precision.least;
     if (c->item->solution) {
-        double want = solved(c->item, element, c->group);
+        double want = solved(c->item, element, c->first + group);
         return fabs(want - decoded) <=
                slack + fabs(want) * 2 * c->scale_precision.relative;
     }
-    if (x > c->highest)
-        x = c->highest;
-    if (x < c->lowest)
-        x = c->lowest;
-    return fabs(x - decoded) <= (0.5 + rounding) * fabs(c->scale) + slack;
+    x = x > grid->highest ? grid->highest : x < grid->lowest ? grid->lowest : x;
+    return fabs(x - decoded) <= (0.5 + rounding) * grid->scale + slack;
 }
 
 static bool is_far(struct verifier *v, const struct check *c, size_t element, double x,
-                   double decoded)
+                   double decoded, size_t group)
 {
     char how[160];
     snprintf(how, sizeof how,
              "decodes to %.9g where the weight has %.9g (element %zu, scale %.9g)",
-             decoded, x, element, c->scale);
+             decoded, x, element, c->grids[group].scale);
     return differs(v, c->item->value->name, how);
 }
 
@@ -288,7 +321,6 @@ static bool check_elements(struct verifier *v, struct check *c, const struct arr
 {
     enum { LOOK = 1024 };
     const struct plan_item *item = c->item;
-    const struct quant_shape *shape = &item->shape;
     const enum real_type type = data_type_real(item->data_type);
     size_t rows = c->exchanged ? (size_t)item->tensor->dims[0] : 1;
     size_t columns = (size_t)item->elements / rows;
@@ -301,12 +333,12 @@ static bool check_elements(struct verifier *v, struct check *c, const struct arr
         pages_read(&read, item->source->file, data, n * real_size(type));
         real_load(type, data, n, values);
         for (size_t i = 0; ok && i < n; i++) {
-            size_t element = at + i, group = quant_group_of(shape, element);
-            size_t place = element % columns * rows + element / columns;
+            size_t element = at + i, group = present_group(c), place = element;
+            if (c->exchanged)
+                place = element % columns * rows + element / columns;
             double x = (double)values[i], y = (double)got->values[place];
-            if (group != c->group)
-                load_grid(c, group);
-            ok = is_near(c, x, y, element) || is_far(v, c, element, x, y);
+            ok = is_near(c, x, y, element, group) || is_far(v, c, element, x, y, group);
+            advance(c);
             c->noise += (x - y) * (x - y);
             c->signal += x * x;
         }
@@ -345,7 +377,7 @@ static bool check_value(struct verifier *v, const struct plan_item *item,
         .precision = precision_of(data_type_real(item->data_type)),
         .scale_precision = precision_of(item->scheme.scale_type),
         .exchanged = is_exchanged(item),
-        .group = SIZE_MAX,
+        .count = item->shape.block ? item->shape.inner : item->shape.dim,
     };
     struct array got = {0};
     const struct value *value = find(v, place, name);
@@ -354,10 +386,15 @@ static bool check_value(struct verifier *v, const struct plan_item *item,
               got.count == item->elements;
     if (!ok)
         differs(v, item->value->name, "can't be decoded from the file");
+    if (ok && !(c.grids = calloc(c.count + 1, sizeof *c.grids)))
+        ok = error_memory(v->err);
+    if (ok && item->shape.block == 0)
+        load_grids(&c, 0);
     ok = ok && check_elements(v, &c, &got) &&
          (!v->what->results ||
           check_noise(v, &c, &v->what->results[item - plan->items].error));
     array_free(&got);
+    free(c.grids);
     return ok;
 }
 

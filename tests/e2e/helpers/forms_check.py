@@ -217,7 +217,7 @@ def check_codes(before, after, result, scheme):
     known = oracle.constants(before)
     names = {row["name"]: row["granularity"] for row in result.report["weights"]
              if row["quantized"]}
-    types = {row["name"]: row["type"] for row in result.report["weights"]}
+    types = {row["name"]: row["type"] for row in result.report["weights"] if row["quantized"]}
     found = {key: made for key, made in oracle.decoders(after).items() if key in known}
     assert {key[1] for key in found} == set(names)
     for key, made in found.items():
