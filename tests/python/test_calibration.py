@@ -257,7 +257,9 @@ def test_a_weight_that_stays_float(uneven, tmp_path, options):
     table = normal(64, 64, seed=9)
     table[60:] = np.nan
     model.graph.initializer.append(onnx.numpy_helper.from_array(table, "e"))
-    model.graph.input.append(onnx.helper.make_tensor_value_info("i", onnx.TensorProto.INT64, ["n"]))
+    model.graph.input.append(
+        onnx.helper.make_tensor_value_info("i", onnx.TensorProto.INT64, ["n"])
+    )
     model.graph.node[-1].output[0] = "t"
     model.graph.node.append(onnx.helper.make_node("Gather", ["e", "i"], ["r"]))
     model.graph.node.append(onnx.helper.make_node("Add", ["t", "r"], ["y"]))
@@ -276,7 +278,8 @@ g (float[n, 64] x) => (float[n, 64] y) { h = MatMul(x, a) y = own.dense(h, b) }
 def test_weights_that_data_do_not_reach(tmp_path):
     model = onnx.parser.parse_model(FUNCTION)
     model.graph.initializer.extend(
-        onnx.numpy_helper.from_array(normal(64, 64, seed=i), name) for i, name in enumerate("ab")
+        onnx.numpy_helper.from_array(normal(64, 64, seed=i), name)
+        for i, name in enumerate("ab")
     )
     onnx.save(model, tmp_path / "m.onnx")
     report = nibble.quantize(tmp_path / "m.onnx", tmp_path / "q.onnx", data=runs())
