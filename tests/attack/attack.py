@@ -33,6 +33,7 @@ def attacks(program, shim, base, seed):
         "stops": (1, faults.stops()),
         "truncations": (1, faults.truncations()),
         "disks": (1, faults.disks()),
+        "full": (1, faults.full()),
         "limits": (1, faults.limits()),
         "races": (1, faults.races()),
         "hostile": (3, hostile.attack(program, base, seed)),

@@ -3,6 +3,7 @@ function yields (what was done, what went wrong or None)."""
 
 import errno
 import os
+import pathlib
 import random
 import resource
 import signal
@@ -163,6 +164,27 @@ class Faults:
             done = target.run(attack, clean=True)
             wrong = target.judge(done.returncode, done.stderr.decode(errors="replace"))
             yield f"{attack}", wrong
+
+    def full(self):
+        """A file system with too little room, of every size. Only root can mount one."""
+        place = pathlib.Path(self.base) / "full"
+        place.mkdir(exist_ok=True)
+        tries = [(case, size) for case in CASES for size in range(100, 500, 12)]
+        for case, size in shuffled(tries, self.seed):
+            target = self.subject(case, 2)
+            words = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "nibble", str(place)]
+            if subprocess.run(words, capture_output=True).returncode != 0:
+                return
+            usual, target.folder = target.folder, place
+            try:
+                done = target.run(clean=True)
+                wrong = target.judge(done.returncode, done.stderr.decode(errors="replace"))
+                yield f"{case.name} {size} kB", wrong
+            except OSError:
+                pass  # not even the inputs have room
+            finally:
+                target.folder = usual
+                subprocess.run(["umount", "-l", str(place)], check=True)
 
     def limits(self):
         """Little of everything that a process may have."""
