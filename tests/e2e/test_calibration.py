@@ -124,6 +124,32 @@ def test_zero_points_in_small_blocks(tmp_path):
     assert len(np.unique(zeros["skewed_zero_point"])) <= 2
 
 
+def test_zero_points_of_rows(tmp_path):
+    """Rows that are looked up are not solved for. With data they get any zero point, in as many bytes."""
+    rng, path = np.random.default_rng(0), tmp_path / "m.onnx"
+    rows = rng.normal(size=(90, 64)) + rng.uniform(-2, 2, size=(90, 1))
+    graph = helper.make_graph(
+        [helper.make_node("Gather", ["e", "i"], ["x"]), helper.make_node("MatMul", ["x", "w"], ["y"])], "g",
+        [helper.make_tensor_value_info("i", TensorProto.INT64, ["n"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(v.astype(np.float32), n) for n, v in (("e", rows), ("w", rng.normal(size=(64, 64))))])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), path)
+    made = Calibration(path)
+    made.observe({"i": np.arange(90)})
+
+    def stored(name):
+        values = {t.name: t for t in onnx.load(name).graph.initializer}
+        zeros, = [t for n, t in values.items() if n.startswith("e_") and "zero" in n]
+        return len(np.unique(numpy_helper.to_array(zeros))), sum(len(t.raw_data) for n, t in values.items() if n[0] == "e")
+
+    report = made.report(tmp_path / "q.onnx")
+    quantize(path, tmp_path / "plain.onnx")
+    (some, size), (two, plain) = stored(tmp_path / "q.onnx"), stored(tmp_path / "plain.onnx")
+    assert some > 4 and two <= 2 and size == plain
+    error = {row["name"]: row["snr_db"] for row in report["weights"]}
+    assert error["e"] > 19
+
+
 @pytest.mark.parametrize("change, message", [
     (lambda run: run.pop("r"), "'r' is missing, an output of the instrumented model"),
     (lambda run: run.pop("x"), "'x' is missing, an input of the model"),
