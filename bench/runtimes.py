@@ -4,7 +4,8 @@
                              [--only RE] [--json FILE]
 
 Quantizes a CNN, a language model and a sentence encoder in each form, and runs them in
-each runtime on real inputs. A cell counts models that run and agree with ONNX Runtime within
+each runtime on real inputs. Beside them are two generated models: a tied embedding, whose rows
+are columns of the stored matrix, and a mixture of experts in one operator. A cell counts models that run and agree with ONNX Runtime within
 the tolerance of the runtime. Only models that the runtime runs as float count. The runtimes are
 installed into build/ once. Prints Markdown. Ends with 1 if a model for a --target does not run
 in a runtime that this target names.
@@ -19,6 +20,8 @@ import sys
 import tempfile
 
 import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "models"))
@@ -76,6 +79,38 @@ RUNTIMES = {
 }
 
 
+def generated(name, nodes, inputs, weights, extra=()):
+    """(model, feed). The output is Y."""
+    rng = np.random.default_rng(1)
+    made = [numpy_helper.from_array((rng.standard_normal(shape) / 8).astype(np.float32), key)
+            for key, shape in weights.items()]
+    values = [helper.make_tensor_value_info(key, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
+              for key, x in inputs.items()]
+    output = helper.make_tensor_value_info("Y", TensorProto.FLOAT, None)
+    graph = helper.make_graph(nodes, name, values, [output], made)
+    opsets = [helper.make_opsetid("", 17), *(helper.make_opsetid(domain, 1) for domain in extra)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8), inputs
+
+
+def tied():
+    nodes = [helper.make_node("Transpose", ["E"], ["rows"], perm=[1, 0]),
+             helper.make_node("Gather", ["rows", "ids"], ["h"]),
+             helper.make_node("MatMul", ["h", "E"], ["Y"])]
+    return generated("tied", nodes, {"ids": np.array([[5, 0, 799]])}, {"E": (256, 800)})
+
+
+def experts():
+    rng = np.random.default_rng(2)
+    x, router = (rng.standard_normal((5, n)).astype(np.float32) for n in (128, 4))
+    node_ = helper.make_node("MoE", ["X", "R", "up", "", "down"], ["Y"], domain="com.microsoft",
+                             k=2, activation_type="silu", normalize_routing_weights=1)
+    return generated("experts", [node_], {"X": x, "R": router},
+                     {"up": (4, 128, 128), "down": (4, 128, 128)}, ["com.microsoft"])
+
+
+GENERATED = {"tied": tied, "experts": experts}
+
+
 def save(path, names, arrays):
     """Saves the arrays for both kinds of runner."""
     np.savez(f"{path}.npz", **dict(zip(names, arrays)))
@@ -87,8 +122,12 @@ def save(path, names, arrays):
 def make(nibble, models, folder):
     """{form: [stem of a job]}. A job is STEM.onnx with its feeds and wanted outputs."""
     stems = {form: [] for form in FORMS}
-    for model in models:
-        feed = feeds.inputs(model, 1)
+    pairs = [(model, feeds.inputs(model, 1)) for model in models]
+    for name, function in GENERATED.items():
+        model, feed = function()
+        onnx.save(model, folder / f"{name}.onnx")
+        pairs.append((folder / f"{name}.onnx", feed))
+    for model, feed in pairs:
         for form, options in FORMS.items():
             stem = folder / f"{model.stem}-{form.replace(' ', '-')}"
             output = f"{stem}.onnx"
