@@ -211,7 +211,7 @@ typedef void nibble_progress_fn(void *data, uint64_t done, uint64_t total);
 
 /* The default of options.min_elements. The number then depends on the model. It is the
  * largest one from 256 to 1024 that keeps at most 1 % of the values of all weights float.
- * If there is none, it is 256. */
+ * If there is none, it is 256. Weights of 16 bits below 1024 elements don't count. */
 #define NIBBLE_MIN_ELEMENTS_DEFAULT SIZE_MAX
 
 /* Guards a program against files that are truncated. The library maps its input files. If

@@ -334,8 +334,10 @@ enum form form_best(const struct plan_options *options, const struct layout *lay
     bool fast = layout->consumer == CONSUMER_FUSED && !layout->activated &&
                 options->target == TARGET_ONNXRUNTIME && !layout->integer &&
                 fusing_pays(item);
-    bool run = options->decode == DECODE_RUN && item->elements >= options->load_below;
-    return fast || run ? FORM_DEQUANTIZE : FORM_LOAD;
+    if (fast || options->decode != DECODE_RUN)
+        return fast ? FORM_DEQUANTIZE : FORM_LOAD;
+    /* ONNX Runtime 1.22 can't load FORM_LOAD. */
+    return item->elements < options->load_below ? FORM_PORTABLE : FORM_DEQUANTIZE;
 }
 
 bool form_fuses(const struct plan_options *options, const struct layout *layout,

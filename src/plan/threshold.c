@@ -1,6 +1,6 @@
-/* The threshold of elements. Small weights are not worth nodes of their own where they
- * are a negligible part of the model. In small models with many small weights, such as
- * those of depthwise convolutions, they are not. Looks at dims and types only. */
+/* The threshold of elements. Small weights are not worth nodes of their own if they are a
+ * negligible part of the model. They are worth it in small models with many of them, as
+ * in depthwise convolutions, but not in 16 bits. Looks at dims and types only. */
 #include "plan/threshold.h"
 #include "onnx/tensor.h"
 
@@ -24,12 +24,17 @@ static uint64_t weight_elements(const struct value *value)
     return longer < 2 ? 0 : elements;
 }
 
+static bool is_wide(const struct value *value)
+{
+    return data_type_bits(value_constant(value)->data_type) > 16;
+}
+
 static uint64_t find_threshold(const struct graph_index *index)
 {
     uint64_t values[THRESHOLD_MAX] = {0}, total = 0, left = 0, threshold = 0;
     for (const struct value *value = index->values; value; value = value->next) {
         uint64_t elements = weight_elements(value);
-        if (elements < THRESHOLD_MAX)
+        if (elements > 0 && elements < THRESHOLD_MAX && is_wide(value))
             values[elements] += elements;
         total = total <= UINT64_MAX - elements ? total + elements : UINT64_MAX;
     }

@@ -35,19 +35,18 @@ def detector(dtype="float", layers=LAYERS, more=0):
     return model, [{"X": x}]
 
 
-@pytest.mark.parametrize("dtype, form", [
-    ("float", []), ("float16", []), ("float", ["--decode", "portable"]),
-    ("float", ["--target", "generic"])])
-def test_small_weights_of_a_small_model(dtype, form, quantize):
+@pytest.mark.parametrize("form", [[], ["--decode", "auto"], ["--decode", "portable"],
+                                  ["--target", "generic"]])
+def test_small_weights_of_a_small_model(form, quantize):
     """They are quantized, and the default decodes them at load: runs cost no more."""
-    model, feeds = detector(dtype, more=24 * 2048)
+    model, feeds = detector(more=24 * 2048)
     result = quantize(model, *form)
     assert len(result.names) == 2 * LAYERS + 1
     if not form:
         forms = {row["form"] for row in result.report["weights"] if row["elements"] < 1024}
-        assert forms == {"load"}
+        assert forms == {"portable"}  # ONNX Runtime 1.22 can't load the other one
         old = quantize(model, "--min-elements", 1024, output="old.onnx")
-        assert result.output.stat().st_size < 0.9 * old.output.stat().st_size
+        assert result.output.stat().st_size < 0.95 * old.output.stat().st_size
         assert len(old.names) == 1
         whole = next(row for row in result.report["weights"] if row["elements"] >= 1024)
         assert whole["form"] == "DequantizeLinear"
@@ -63,6 +62,12 @@ def test_small_weights_of_a_large_model(quantize):
     result = quantize(model)
     assert result.names == {"W2"}
     assert "fewer than 1024 elements" in result.reasons["W0"]
+
+
+def test_16_bits(quantize):
+    """Nodes would take more than small weights save."""
+    model, _ = detector("float16", more=24 * 2048)
+    assert quantize(model).names == {f"W{2 * LAYERS}"}
 
 
 def test_asked(quantize):

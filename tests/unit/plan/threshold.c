@@ -63,6 +63,18 @@ static void test_share(void **state)
     assert_int_equal(THRESHOLD({32, 32, 9}), 1024);
 }
 
+/* Nodes take more than small weights of 16 bits save. */
+static void test_halves(void **state)
+{
+    (void)state;
+    struct plan_options options = plan_defaults();
+    Onnx__ModelProto *proto =
+        make_one("MatMul", make_weight("W", DATA_FLOAT16, DIMS(20, 20)));
+    struct pipeline *p = pipeline_plan(proto, &options);
+    plan_set_threshold(&options, &p->index, MIN_ELEMENTS_DEFAULT);
+    assert_int_equal(options.min_elements, 1024);
+}
+
 static void test_vectors(void **state)
 {
     (void)state;
@@ -89,6 +101,7 @@ static void test_others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_asked), TEST(test_share),
-                                       TEST(test_vectors), TEST(test_others)};
+                                       TEST(test_halves), TEST(test_vectors),
+                                       TEST(test_others)};
     return RUN(tests);
 }
