@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from ._calibration import Until
-    from .data import Source
-
 Path = Union[str, "os.PathLike[str]"]
 Model = TypeVar("Model")
 TEXT_COLUMNS = 100
@@ -30,17 +27,7 @@ TEXT_COLUMNS = 100
 
 @overload
 def quantize(
-    model: Path | object,
-    output: Path,
-    *,
-    data: Source | None = None,
-    stats: Path | Sequence[Path] = (),
-    save_stats: Path | None = None,
-    until: Until = None,
-    sequential: bool = False,
-    seed: int = 0,
-    progress: Progress = None,
-    **options: Unpack[_options.Options],
+    model: Path | object, output: Path, **options: Unpack[_options.Arguments]
 ) -> Report: ...
 @overload
 def quantize(
@@ -48,14 +35,7 @@ def quantize(
     output: None = None,
     *,
     return_report: Literal[True],
-    data: Source | None = None,
-    stats: Path | Sequence[Path] = (),
-    save_stats: Path | None = None,
-    until: Until = None,
-    sequential: bool = False,
-    seed: int = 0,
-    progress: Progress = None,
-    **options: Unpack[_options.Options],
+    **options: Unpack[_options.Arguments],
 ) -> tuple[Model, Report]: ...
 @overload
 def quantize(
@@ -63,28 +43,14 @@ def quantize(
     output: None = None,
     *,
     return_report: Literal[False] = False,
-    data: Source | None = None,
-    stats: Path | Sequence[Path] = (),
-    save_stats: Path | None = None,
-    until: Until = None,
-    sequential: bool = False,
-    seed: int = 0,
-    progress: Progress = None,
-    **options: Unpack[_options.Options],
+    **options: Unpack[_options.Arguments],
 ) -> Model: ...
 def quantize(
     model: Any,
     output: Path | None = None,
     *,
     return_report: bool = False,
-    data: Source | None = None,
-    stats: Path | Sequence[Path] = (),
-    save_stats: Path | None = None,
-    until: Until = None,
-    sequential: bool = False,
-    seed: int = 0,
-    progress: Progress = None,
-    **options: Unpack[_options.Options],
+    **options: Unpack[_options.Arguments],
 ) -> Any:
     """Quantizes the weights of a model to 4 or 8 bits.
 
@@ -164,14 +130,12 @@ def quantize(
     KeyboardInterrupt included, there is no output, and an old file of that name is as it
     was. Warns (NibbleWarning) of weights that stay float because of their values, and of
     patterns that match nothing."""
-    keywords, more = _config.expand(options)
+    progress = options.pop("progress", None)
+    keywords, asked = _config.expand(options)
     made = _options.make(keywords)
-    data = more.get("data") if data is None else data
-    stats = stats or more.get("stats", ())
-    save_stats = more.get("save_stats") if save_stats is None else save_stats
-    until = more.get("until") if until is None else until
-    sequential = sequential or more.get("sequential", False)
-    seed = seed or int(more.get("seed", 0))
+    data, stats = asked.get("data"), asked.get("stats", ())
+    save_stats, until = asked.get("save_stats"), asked.get("until")
+    sequential, seed = bool(asked.get("sequential")), int(asked.get("seed", 0))
     kind = _models.kind_of(model)
     if output is not None and return_report:
         raise TypeError("return_report goes with a returned model: leave out output")
@@ -230,8 +194,14 @@ def inspect(
     not, and why. Writes nothing. Takes and raises what `quantize` does.
 
     The report's errors (snr_db) are NaN, but not with bits_per_weight or min_snr."""
-    keywords = _config.expand(options)[0]
+    keywords, unused = _config.expand(options)
     made = _options.make(keywords)
+    if unused:
+        warnings.warn(
+            f"inspect makes no codes, so it does not use {', '.join(unused)}",
+            NibbleWarning,
+            stacklevel=2,
+        )
     kind = _models.kind_of(model)
 
     def call(source: str, _target: str, work: Work[Any]) -> Report:

@@ -6,12 +6,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import _library
+from . import _library, _program
 from ._files import write_report
 from .comparison import compare
-from .errors import NibbleError
-
-DONE, FAILED, USAGE, BELOW = 0, 1, 2, 3
 
 DESCRIPTION = """\
 Compares a quantized model with its float model: the error of each weight and, with
@@ -39,7 +36,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--layers", action="store_true", help="tell where in the graph the SNR drops first"
     )
-    parser.add_argument("--json", metavar="FILE", help="write the result as JSON (-: stdout)")
     parser.add_argument("--report", metavar="FILE", help="write the result as an HTML page")
     parser.add_argument(
         "--min-snr", metavar="DB", type=float, help="exit with 3 if an output has less"
@@ -59,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="refuse external data behind symbolic links",
     )
-    parser.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+    _program.add_output_arguments(parser)
     parser.add_argument("--version", action="version", version=f"nibble {_library.version()}")
     return parser
 
@@ -69,39 +65,34 @@ def _show_progress(done: int, total: int) -> None:
     print(f"\rrunning {done} of {total}", end=end, file=sys.stderr, flush=True)
 
 
+def _run(asked: argparse.Namespace) -> int:
+    result = compare(
+        asked.float,
+        asked.quantized,
+        data=asked.data,
+        layers=asked.layers,
+        seed=asked.seed,
+        threads=asked.threads,
+        no_links=asked.no_links,
+        progress=_show_progress if _program.shows_progress(asked) else None,
+    )
+    models = (asked.float, asked.quantized)
+    if asked.report:
+        write_report(asked.report, result.to_html() + "\n", models, "--report")
+    _program.show(asked, result, result.to_json(), models)
+    failures = result.failures(asked.min_snr, asked.min_top1)
+    for line in failures:
+        print(f"nibble: {line}", file=sys.stderr)
+    return _program.STRICT if failures else _program.DONE
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
     asked = parser.parse_args(arguments)
     if asked.data is None and (asked.layers or asked.min_top1 is not None):
         name = "--layers" if asked.layers else "--min-top1"
         parser.error(f"{name} needs --data: both models are run")
-    try:
-        result = compare(
-            asked.float,
-            asked.quantized,
-            data=asked.data,
-            layers=asked.layers,
-            seed=asked.seed,
-            threads=asked.threads,
-            no_links=asked.no_links,
-            progress=_show_progress if sys.stderr.isatty() and not asked.quiet else None,
-        )
-        models = (asked.float, asked.quantized)
-        if asked.json:
-            write_report(asked.json, result.to_json() + "\n", models)
-        if asked.report:
-            write_report(asked.report, result.to_html() + "\n", models, "--report")
-    except (NibbleError, OSError) as error:
-        print(f"nibble: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        return 130
-    if not asked.quiet and "-" not in (asked.json, asked.report):
-        print(result)
-    failures = result.failures(asked.min_snr, asked.min_top1)
-    for line in failures:
-        print(f"nibble: {line}", file=sys.stderr)
-    return BELOW if failures else DONE
+    return _program.run(lambda: _run(asked))
 
 
 if __name__ == "__main__":

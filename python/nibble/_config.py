@@ -70,7 +70,9 @@ def _add_layer(options: dict[str, Any], layer: Mapping[str, Any]) -> dict[str, A
 def expand(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Puts the options of config and preset in their place. Returns options, and arguments
     of quantize that are none."""
-    found = {name: value for name, value in options.items() if value not in (None, False)}
+    found = {
+        k: value for k, value in options.items() if value is not None and value is not False
+    }
     config, preset = found.pop("config", None), found.pop("preset", None)
     if config is not None:
         found = _add_layer(found, _read(config))

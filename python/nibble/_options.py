@@ -10,10 +10,15 @@ import numbers
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any, Callable, TypedDict
+from typing import TYPE_CHECKING, Any, Callable, TypedDict
 
 from . import _library
 from .errors import OptionError
+
+if TYPE_CHECKING:
+    from ._calibration import Until
+    from ._work import Progress
+    from .data import Source
 
 
 class Options(TypedDict, total=False):
@@ -52,6 +57,18 @@ class Options(TypedDict, total=False):
     cpu: str | None
     config: str | os.PathLike[str] | Mapping[str, Any] | None
     preset: str | None
+
+
+class Arguments(Options, total=False):
+    """What `quantize` takes besides: how to use data, and whom to tell."""
+
+    data: Source | None
+    stats: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+    save_stats: str | os.PathLike[str] | None
+    until: Until
+    sequential: bool
+    seed: int
+    progress: Progress
 
 
 TARGETS = "'onnxruntime', 'onnxruntime-web', 'openvino', 'generic' or 'portable'"

@@ -9,11 +9,9 @@ import time
 import warnings
 from typing import Any
 
-from . import _calls, _options
-from ._files import check_report, write_report
-from .errors import NibbleError
+from . import _calls, _options, _program
+from ._files import check_report
 
-DONE, FAILED, USAGE, STRICT = 0, 1, 2, 3
 WHOLE = {"block_size", "copy_below", "max_size", "min_elements", "threads", "top"}
 REAL = {"bits_per_weight", "min_snr"}
 FLAGS = {"symmetric", "asymmetric", "per_channel", "per_tensor", "freeze", "no_upgrade"}
@@ -37,10 +35,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--until")
     parser.add_argument("--sequential", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--strict", action="store_true")
     parser.add_argument("-v", "--verbose", action="store_true")
-    parser.add_argument("-q", "--quiet", action="store_true")
+    _program.add_output_arguments(parser)
     for name in _options.SETTERS:
         option = f"--{name.replace('_', '-')}"
         letters = ["-f", option] if name == "force" else [option]
@@ -74,7 +71,7 @@ class _Progress:
 
 def _run(asked: argparse.Namespace) -> int:
     keywords: Any = {name: getattr(asked, name) for name in _options.SETTERS}
-    show = sys.stderr.isatty() and not asked.quiet
+    show = _program.shows_progress(asked)
     if asked.json:
         check_report(asked.json, (asked.model, asked.output), "--json")
     report = _calls.quantize(
@@ -91,14 +88,11 @@ def _run(asked: argparse.Namespace) -> int:
     )
     if show:
         print("\033[K", end="", file=sys.stderr, flush=True)
-    if asked.json:
-        write_report(asked.json, report.json + "\n", (asked.model, asked.output))
-    if not asked.quiet and "-" not in (asked.json, asked.report):
-        print(report)
+    _program.show(asked, report, report.json, (asked.model, asked.output))
     nothing = report.quantized == 0 and report.codes_stored == 0
     missed = report.missed > 0 or nothing or report.reached is False
     missed = missed or bool(report.unmatched())
-    return STRICT if asked.strict and missed else DONE
+    return _program.STRICT if asked.strict and missed else _program.DONE
 
 
 def _warn(message: Any, *_: Any, **__: Any) -> None:
@@ -111,14 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
     words = [word + "=" if word == "--external-data" else word for word in words]
     asked = _parser().parse_args(words)
     warnings.showwarning = _warn
-    try:
-        return _run(asked)
-    except KeyboardInterrupt:
-        return 130
-    except (NibbleError, OSError, TypeError, ValueError) as error:
-        print(f"nibble: {error}", file=sys.stderr)
-        status = getattr(error, "status", "")
-        return USAGE if status == "invalid" else FAILED
+    return _program.run(lambda: _run(asked))
 
 
 if __name__ == "__main__":

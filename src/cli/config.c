@@ -106,8 +106,11 @@ static bool give_item(const struct config *c, const cJSON *item)
     if (!row || cJSON_IsNull(item) || cJSON_IsFalse(item))
         return row != NULL;
     /* A config may serve two commands, one of which lacks the option. */
-    if (!(row->commands & c->settings->command->bit))
+    if (!(row->commands & c->settings->command->bit)) {
+        if (row->makes_codes && !c->settings->unused)
+            c->settings->unused = row->name;
         return true;
+    }
     if (row->optional && cJSON_IsTrue(item))
         return give(c, row, NULL);
     if (row->kind == OPTION_FLAG)

@@ -50,6 +50,9 @@ bool remarks_print(const struct settings *s, const struct nibble_report *report)
 {
     const struct nibble_options *o = &s->options;
     bool all_match = warn_of_patterns(report) == 0;
+    if (s->unused)
+        message("warning: inspect makes no codes, so it does not use --%s of the config",
+                s->unused);
     if (report->quantized == 0)
         return all_match;
     if (o->wide_embeddings)

@@ -39,6 +39,7 @@ struct settings {
     char **words; /* all words behind the command, as they were given */
     struct given given[OPTIONS_MAX]; /* by the index of the option's row */
     struct text_list rules, stats;
+    const char *unused; /* an option of a config that the command can't use; or NULL */
     const char *config;
     uint32_t preset; /* 0: none; otherwise the index of a preset, plus 1 */
     bool print_config;
@@ -107,6 +108,7 @@ struct option_row {
     bool once;           /* giving it twice is a mistake, not a correction */
     bool optional;       /* a text that may be left out: --name or --name=TEXT */
     bool passing;        /* it belongs to one call, so no config has it */
+    bool makes_codes;    /* codes depend on it, in a way that no dry run shows */
     const char *key;     /* its name in a config, if that is another one */
     size_t offset, size; /* of its field in struct settings */
     uint64_t value, least, most;

@@ -9,7 +9,7 @@ import pytest
 import models
 from test_rules import language_model
 
-PRESETS = ["transformers.js-q4", "transformers.js-q4-mixed", "genai-int4", "genai-int4-mixed",
+PRESETS = ["transformers.js-q4", "transformers.js-q4-mixed", "transformers.js-q4f16", "genai-int4", "genai-int4-mixed",
            "mixed"]
 
 
@@ -127,3 +127,13 @@ def test_presets_suit_other_models(nibble, folder):
     assert (run.status, run.err) == (0, "")
     assert onnx.load(folder / "out.onnx").opset_import[0].version == 13
     assert models.codes(folder / "out.onnx")
+
+
+def test_inspect_says_what_it_does_not_use(nibble, folder):
+    (folder / "config.json").write_text('{"until": "snr>=30", "data": "samples", "type": "int8"}')
+    run = nibble("inspect", "model.onnx", "--config", "config.json")
+    assert run.status == 0 and "int8" in run.text
+    assert run.err == ("nibble: warning: inspect makes no codes, so it does not use --until of "
+                       "the config\n")
+    (folder / "config.json").write_text('{"threads": 2, "type": "int8"}')
+    assert nibble("inspect", "model.onnx", "--config", "config.json").err == ""
