@@ -55,7 +55,7 @@ def normal(*shape, seed=0):
 @pytest.fixture
 def model():
     """Two weights that are quantized, and one that is too small."""
-    return chain({"a": normal(64, 48), "b": normal(48, 64, seed=1), "small": normal(64, 8)})
+    return chain({"a": normal(64, 48), "b": normal(48, 64, seed=1), "small": normal(64, 3)})
 
 
 @pytest.fixture
