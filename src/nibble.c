@@ -31,7 +31,8 @@ static bool report(struct run *run, struct nibble_report **out, struct error *er
     *out = NULL;
     return model_check_files(run->model, err) &&
            ((*out = report_make(run->model, &run->plan, run->results, &run->facts)) ||
-            error_memory(err));
+            error_memory(err)) &&
+           alternatives_report(&run->alternatives, &run->plan, run->results, *out, err);
 }
 
 static bool prepare_reports(struct run *run, const struct nibble_report *made,
@@ -115,7 +116,7 @@ static bool copy(struct run *run, const char *path, const char *output,
 /* A dry run makes the graph, too, to find out how large the output would be. */
 static bool rehearse(struct run *run, struct error *err)
 {
-    bool measured = choices_wanted(&run->options);
+    bool measured = choices_wanted(&run->options) || run->options.hints;
     if (measured && !stage_fill(run, err))
         return false;
     if (run->again || !has_changed(run))
@@ -169,6 +170,7 @@ static void run_end(struct run *run)
     report_files_close(run->reports);
     file_close(run->input);
     choices_free(&run->choices);
+    alternatives_free(&run->alternatives);
     plan_findings_close(&run->findings);
     options_free(&run->planning);
 }

@@ -396,6 +396,11 @@ struct nibble_options {
     /* 0, or the number of weights that nibble_report_text lists: those with the least
      * SNR, or the largest if errors were not measured. One line sums up the others. */
     size_t top;
+    /* Nonzero: measure other block sizes, 8 bits, and mixtures of them, too, and say in
+     * the report what they would give. The weights are read once for each of five
+     * choices, in a dry run, too. Leave `type`, `granularity`, bits_per_weight and
+     * min_snr as nibble_options_init sets them, and `calibration` NULL. */
+    uint64_t hints;
 };
 
 /* Sets every option to its default. `size` is the size of the struct that `options`
@@ -544,6 +549,16 @@ struct nibble_pattern {
     const char *nearest;
 };
 
+/* What other options would give. */
+struct nibble_hint {
+    /* The options, as on the command line. */
+    const char *options;
+    /* By how many dB the SNR of the outputs is expected to rise. */
+    double snr_db;
+    /* By how many bits a weight the quantized weights would grow. */
+    double bits_per_weight;
+};
+
 /* Weights of one kind that an earlier run or another tool had quantized already. */
 struct nibble_already {
     /* "int4" or "int8": the bits of a code, whether it is signed or not. */
@@ -639,6 +654,10 @@ struct nibble_report {
     size_t stored_float16;
     /* options.top. */
     size_t top;
+    /* With options.hints: what other options would give. */
+    const struct nibble_hint *const *hints;
+    /* The number of entries in `hints`. */
+    size_t hint_count;
 };
 
 /* Returns the report as text for a terminal. `columns` is the width of the terminal. Long

@@ -44,7 +44,7 @@ static const struct nibble_options defaults = {
  * nobody sets padding. Zero must mean the behaviour before the field existed, because an
  * older library leaves zero in fields that it doesn't know. */
 _Static_assert(sizeof defaults ==
-                   offsetof(struct nibble_options, top) + sizeof defaults.top,
+                   offsetof(struct nibble_options, hints) + sizeof defaults.hints,
                "padding at the end of nibble_options");
 
 enum { PAGE_HISTOGRAMS = 10 };
@@ -222,6 +222,11 @@ static const char *contradiction(const struct nibble_options *options)
         return "bits per weight and the minimum SNR choose type and granularity "
                "themselves: "
                "leave these options at their defaults";
+    if (options->hints &&
+        (bits > 0 || snr > 0 || options->type != NIBBLE_TYPE_INT4 ||
+         options->granularity != NIBBLE_GRANULARITY_DEFAULT || options->calibration))
+        return "hints compare the default type and granularity with others: leave these "
+               "options at their defaults, and give no data";
     return NULL;
 }
 

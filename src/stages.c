@@ -73,6 +73,8 @@ bool stage_choose(struct run *run, struct error *err)
                                        .planning = &run->planning,
                                        .filling = &run->filling,
                                        .findings = &run->findings};
+    if (run->options.hints && !alternatives_measure(&run->alternatives, &input, err))
+        return false;
     if (!choices_wanted(&run->options) || run->planning.choices)
         return true;
     if (!choices_make(&run->choices, &input, err))

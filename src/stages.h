@@ -3,6 +3,7 @@
 #ifndef NIBBLE_STAGES_H
 #define NIBBLE_STAGES_H
 
+#include "alternatives.h"
 #include "calibrate/solutions.h"
 #include "choose.h"
 #include "emit/emit.h"
@@ -17,9 +18,10 @@ struct run {
     struct plan_options planning;
     struct store_options storing;
     struct fill_options filling;
-    struct plan_findings findings; /* kept from pass to pass */
-    struct choices choices;        /* kept from pass to pass */
-    struct solutions solutions;    /* of the plan */
+    struct plan_findings findings;    /* kept from pass to pass */
+    struct choices choices;           /* kept from pass to pass */
+    struct alternatives alternatives; /* kept from pass to pass */
+    struct solutions solutions;       /* of the plan */
 
     struct file *input; /* opened only once, since it may be a pipe */
     struct model *model;

@@ -116,6 +116,8 @@ def quantize(
     force: let output be the model itself.
     verify: read the finished output again and check every weight before output is replaced.
     report: a file that the report is written to as an HTML page.
+    hints: also measure other block sizes, 8 bits and mixtures: the report's text says what
+        they would give. Not with type, block_size and the like, and not with data.
     top: how many weights the report's text lists, the worst first. By default all.
     threads: number of threads. By default one for each CPU.
     cpu: kernels: "scalar", "avx2", "avx512". By default the fastest.

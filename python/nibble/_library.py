@@ -79,6 +79,7 @@ class Options(ctypes.Structure):
         ("verify", c_uint64),
         ("float16", c_uint64),
         ("top", c_size_t),
+        ("hints", c_uint64),
     ]
 
 

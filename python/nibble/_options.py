@@ -53,6 +53,7 @@ class Options(TypedDict, total=False):
     verify: bool
     report: str | os.PathLike[str] | None
     top: int | None
+    hints: bool
     threads: int | None
     cpu: str | None
     config: str | os.PathLike[str] | Mapping[str, Any] | None
@@ -217,6 +218,7 @@ SETTERS: dict[str, tuple[Setter, frozenset[str]]] = {
         ("external_data", _external_data, ""),
         ("report", _report, ""),
         ("top", _number(1, INT32_MAX), ""),
+        ("hints", _flag, "type granularity"),
         ("threads", _number(0, 1024), ""),
         ("cpu", _text, ""),
     ]

@@ -15,7 +15,7 @@ from ._files import check_report
 WHOLE = {"block_size", "copy_below", "max_size", "min_elements", "threads", "top"}
 REAL = {"bits_per_weight", "min_snr"}
 FLAGS = {"symmetric", "asymmetric", "per_channel", "per_tensor", "freeze", "no_upgrade"}
-FLAGS |= {"force", "no_links", "float16", "verify"}
+FLAGS |= {"force", "no_links", "float16", "hints", "verify"}
 
 
 def _parser() -> argparse.ArgumentParser:

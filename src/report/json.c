@@ -113,6 +113,23 @@ static bool add_patterns(cJSON *root, const struct nibble_report *report)
     return array != NULL;
 }
 
+static bool add_hints(cJSON *root, const struct nibble_report *report)
+{
+    cJSON *array = cJSON_AddArrayToObject(root, "hints");
+    for (size_t i = 0; array && i < report->hint_count; i++) {
+        const struct nibble_hint *hint = report->hints[i];
+        cJSON *object = cJSON_CreateObject();
+        if (!object)
+            return false;
+        cJSON_AddItemToArray(array, object);
+        if (!json_text(object, "options", hint->options) ||
+            !json_real(object, "snr_db", hint->snr_db) ||
+            !json_real(object, "bits_per_weight", hint->bits_per_weight))
+            return false;
+    }
+    return array != NULL;
+}
+
 static bool add_weights(cJSON *root, const struct nibble_report *report)
 {
     cJSON *array = cJSON_AddArrayToObject(root, "weights");
@@ -178,7 +195,8 @@ char *nibble_report_json(const struct nibble_report *report)
     cJSON *root = cJSON_CreateObject();
     if (root && json_text(root, "nibble", nibble_version()) && add_files(root, report) &&
         add_totals(root, report) && add_already(root, report) &&
-        add_patterns(root, report) && add_weights(root, report))
+        add_patterns(root, report) && add_hints(root, report) &&
+        add_weights(root, report))
         text = cJSON_Print(root);
     cJSON_Delete(root);
     return text;

@@ -289,6 +289,25 @@ struct nibble_report *report_make(const struct model *model, const struct plan *
     return &owned->report;
 }
 
+bool report_add_hint(struct nibble_report *report, const char *options, double snr_db,
+                     double bits_per_weight)
+{
+    struct arena *arena = ((struct owned_report *)report)->arena;
+    size_t count = report->hint_count;
+    const struct nibble_hint **list = arena_array(arena, count + 1, sizeof *list);
+    struct nibble_hint *hint = arena_alloc(arena, sizeof *hint);
+    const char *copy = arena_string(arena, options);
+    if (!list || !hint || !copy)
+        return false;
+    *hint = (struct nibble_hint){copy, snr_db, bits_per_weight};
+    for (size_t i = 0; i < count; i++)
+        list[i] = report->hints[i];
+    list[count] = hint;
+    report->hints = list;
+    report->hint_count++;
+    return true;
+}
+
 void nibble_report_free(struct nibble_report *report)
 {
     if (report)

@@ -30,4 +30,8 @@ struct nibble_report *report_make(const struct model *model, const struct plan *
                                   const struct fill_result *results,
                                   const struct report_facts *facts);
 
+/* Adds what other options would give. False if memory ran out. */
+bool report_add_hint(struct nibble_report *report, const char *options, double snr_db,
+                     double bits_per_weight);
+
 #endif

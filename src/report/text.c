@@ -298,6 +298,22 @@ static void put_already(FILE *out, const struct nibble_report *report)
     fprintf(out, "; %zu float weight%s left\n", left, left == 1 ? "" : "s");
 }
 
+/* Prints what other options would give: "--block-size 32  +3.4 dB  +0.90 bits". */
+static void put_hints(FILE *out, const struct nibble_report *report)
+{
+    if (report->hint_count > 0)
+        fputs("other options would give, in SNR of the outputs (expected) and bits per "
+              "weight:\n",
+              out);
+    for (size_t i = 0; i < report->hint_count; i++) {
+        const struct nibble_hint *hint = report->hints[i];
+        fprintf(out, "    %-22s %+5.1f dB  %+.2f bits\n", hint->options, hint->snr_db,
+                hint->bits_per_weight);
+    }
+    if (report->hint_count > 0)
+        fputc('\n', out);
+}
+
 static void put_totals(FILE *out, const struct nibble_report *report)
 {
     char a[FORMAT_SIZE], b[FORMAT_SIZE];
@@ -344,6 +360,7 @@ char *nibble_report_text(const struct nibble_report *report, int columns, bool a
               put_table(out, report, line, all || !*report->output) &&
               put_forms(out, report, all) && put_kept_float(out, report, all) &&
               put_float16(out, report, all);
+    put_hints(out, report);
     put_totals(out, report);
     ok = !ferror(out) && ok;
     if (fclose(out) != 0 || !ok) {

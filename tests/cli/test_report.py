@@ -197,3 +197,31 @@ def test_top_on_a_terminal(nibble, folder):
     table = lines[2:7]
     assert [len(line) <= 80 for line in lines] == [True] * len(lines)
     assert table[4].startswith("117 more") and len({line.index("->") for line in table}) == 1
+
+
+def test_hints_are_what_these_options_give(nibble, folder):
+    """Each hint is tried: the expected SNR rises and the bits grow as it says."""
+    rng = np.random.default_rng(3)
+    weights = {f"w{i}": (rng.standard_t(3, (512, 512)) * rng.uniform(0.1, 3, (512, 1))
+                         ).astype(np.float32) for i in range(4)}
+    (folder / "many.onnx").write_bytes(models.chain(weights).SerializeToString())
+
+    def report(*options):
+        assert nibble("many.onnx", *options, "--json", "r.json").status == 0
+        return json.loads((folder / "r.json").read_text())
+
+    plain = report("-o", "plain.onnx")
+    found = report("-o", "out.onnx", "--hints")
+    assert (folder / "out.onnx").read_bytes() == (folder / "plain.onnx").read_bytes()
+    assert plain["hints"] == []
+    assert {h["options"].split()[0] for h in found["hints"]} == {
+        "--block-size", "--type", "--bits-per-weight"}
+    for hint in found["hints"]:
+        tried = report("-o", "out.onnx", *hint["options"].split())
+        gain = tried["estimated_snr_db"] - plain["estimated_snr_db"]
+        bits = tried["bits_per_weight"] - plain["bits_per_weight"]
+        assert abs(gain - hint["snr_db"]) < 0.01 and abs(bits - hint["bits_per_weight"]) < 0.01
+    assert report("--dry-run", "--hints")["hints"] == found["hints"]
+    text = nibble("many.onnx", "--dry-run", "--hints").text
+    assert "\n    --block-size 32        " in text and " dB  +" in text
+    assert nibble("many.onnx", "--dry-run", "--hints", "--block-size", "32").status == 2
