@@ -67,7 +67,7 @@ static bool equal_values(const struct payload *a, const struct payload *b)
                       pages_equal(a->file, a->data, b->file, b->data, a->size));
 }
 
-struct search {
+struct equals {
     struct map seen; /* items by their keys */
     struct pages sampled;
     struct arena *keys;
@@ -75,7 +75,7 @@ struct search {
 
 /* Finds the first item with equal values and an equal layout, which may be this one. NULL
  * if out of memory, or if `add` is false and there is none. */
-static struct plan_item *find_first(struct search *s, const struct plan_item *like,
+static struct plan_item *find_first(struct equals *s, const struct plan_item *like,
                                     struct plan_item *item, bool add)
 {
     pages_read(&s->sampled, like->source->file, like->source->data, like->source->size);
@@ -89,7 +89,7 @@ static struct plan_item *find_first(struct search *s, const struct plan_item *li
 }
 
 /* The same once the codes lie as a table and the layer behind it both read them. */
-static struct plan_item *find_shared(struct search *s, struct plan_item *item, bool add)
+static struct plan_item *find_shared(struct equals *s, struct plan_item *item, bool add)
 {
     struct plan_item like = *item;
     form_put_in_bytes(&like);
@@ -99,9 +99,9 @@ static struct plan_item *find_shared(struct search *s, struct plan_item *item, b
 
 /* Makes the codes of MatMulNBits and GatherBlockQuantized lie alike where a weight is
  * used by both, as tied embeddings are. A table without such a layer stays as it is. */
-static bool join_tied(struct search *s, struct plan *plan)
+static bool join_tied(struct equals *s, struct plan *plan)
 {
-    struct search layers = {.keys = s->keys};
+    struct equals layers = {.keys = s->keys};
     bool *tied = arena_array(plan->arena, plan->count, sizeof *tied), ok = tied != NULL;
     for (size_t i = 0; ok && i < plan->count; i++) {
         struct plan_item *item = &plan->items[i];
@@ -131,7 +131,7 @@ static bool join_tied(struct search *s, struct plan *plan)
 
 bool plan_find_equal(struct plan *plan, struct error *err)
 {
-    struct search s = {.keys = arena_create(ARENA_NO_CAP)};
+    struct equals s = {.keys = arena_create(ARENA_NO_CAP)};
     bool ok = s.keys && join_tied(&s, plan);
     for (size_t i = 0; ok && i < plan->count; i++) {
         struct plan_item *item = &plan->items[i];

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_MIN = 16, BLOCK_MAX = 256 };
+enum { COMMON_MIN = 16, COMMON_MAX = 256 };
 
 /* The dims of a bank. NULL if it is no constant of rank 3. */
 static const int64_t *bank_dims(const struct use *use, size_t bank)
@@ -25,13 +25,13 @@ static bool has_bank(const Onnx__NodeProto *node, size_t bank)
 /* The largest block that divides the rows of all banks. 0: there is none. */
 static uint64_t common_block(const struct use *use)
 {
-    uint64_t block = BLOCK_MAX;
+    uint64_t block = COMMON_MAX;
     for (size_t bank = 0; bank < EXPERTS_BANKS; bank++) {
         const int64_t *dims = bank_dims(use, bank);
-        while (dims && block >= BLOCK_MIN && (uint64_t)dims[2] % block != 0)
+        while (dims && block >= COMMON_MIN && (uint64_t)dims[2] % block != 0)
             block /= 2;
     }
-    return block >= BLOCK_MIN ? block : 0;
+    return block >= COMMON_MIN ? block : 0;
 }
 
 /* ---- what QMoE can do --------------------------------------------------- */

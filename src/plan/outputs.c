@@ -5,7 +5,7 @@
 
 enum { STEPS_MAX = 64 }; /* the most nodes between a constant and an output */
 
-enum state { UNKNOWN, CONSTANT, VARIABLE };
+enum constancy { NOT_KNOWN, CONSTANT, VARIABLE };
 
 /* Whether the node computes its output from its inputs alone. Without inputs it makes
  * random numbers, or is a Constant. */
@@ -22,7 +22,7 @@ static bool only_computes(const Onnx__NodeProto *node)
 static bool is_constant(const struct value *value, unsigned char *states, int steps)
 {
     unsigned char *state = &states[value->number];
-    if (*state != UNKNOWN)
+    if (*state != NOT_KNOWN)
         return *state == CONSTANT;
     bool constant = value_constant(value) != NULL;
     if (!constant && value->kind == VALUE_NODE && steps < STEPS_MAX) {
