@@ -80,7 +80,7 @@ void error_append(struct error *err, const char *text)
 
 bool cancelled(const volatile int *cancel, struct error *err)
 {
-    if (!cancel || !*cancel)
+    if (!cancel_wanted(cancel))
         return false;
     error_set(err, STATUS_CANCELLED, "stopped");
     return true;

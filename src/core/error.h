@@ -42,7 +42,13 @@ void error_prefix(struct error *err, const char *prefix);
 /* Appends text to the message. */
 void error_append(struct error *err, const char *text);
 
-/* Returns true and sets an error if *cancel is not 0. `cancel` may be NULL. */
+/* Whether *cancel is not 0. `cancel` may be NULL. Any thread may set it meanwhile. */
+static inline bool cancel_wanted(const volatile int *cancel)
+{
+    return cancel && __atomic_load_n(cancel, __ATOMIC_RELAXED) != 0;
+}
+
+/* The same, and sets an error. */
 bool cancelled(const volatile int *cancel, struct error *err);
 
 #endif

@@ -164,7 +164,7 @@ static bool quantize(const struct fill_options *options, struct chunk *chunk,
         stop = stop < end ? stop : end;
         chunk->fit = item_fit(options->kernels, item, source, first, n * p->fit_rows,
                               scales, zeros);
-        if (chunk->fit != QUANT_FIT_OK || (options->cancel && *options->cancel))
+        if (chunk->fit != QUANT_FIT_OK || cancel_wanted(options->cancel))
             return false;
         read_ahead(item, stop, stop - begin, chunk->end);
         item_encode(options->kernels, item, source, begin, stop, first * row_width,

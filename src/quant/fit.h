@@ -40,7 +40,7 @@ static inline enum quant_fit fit_worse(enum quant_fit a, enum quant_fit b)
 
 static inline bool is_stopped(const volatile int *stop)
 {
-    return stop && *stop;
+    return stop && __atomic_load_n(stop, __ATOMIC_RELAXED) != 0;
 }
 
 /* Whether a method may return this scale. The scale must be a normal number, and the

@@ -2,6 +2,7 @@
  * scales or other tensors is found. */
 #include "compare/verification.h"
 #include "pipeline.h"
+#include "solve/solve.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -31,22 +32,26 @@ struct written {
     struct verification what;
 };
 
+static void fill(struct written *w)
+{
+    struct error err = {0};
+    struct pipeline *p = w->pipeline;
+    struct fill_options filling = {
+        .kernels = quant_kernels(NULL), .threads = 1, .measure = true};
+    assert_true(fill_plan(&p->plan, p->tensors, &filling, &p->results, &err));
+    w->what.results = p->results;
+}
+
 static struct written write_all(const Onnx__ModelProto *proto,
                                 const struct plan_options *options)
 {
-    static struct error err;
-    struct fill_options filling = {
-        .kernels = quant_kernels(NULL), .threads = 1, .measure = true};
     struct written w = {.pipeline = pipeline_plan(proto, options)};
     struct pipeline *p = w.pipeline;
-    err = (struct error){0};
     w.output = pipeline_write(p, temp_path("out"));
-    assert_true(fill_plan(&p->plan, p->tensors, &filling, &p->results, &err));
     assert_true(p->plan.quantized > 0);
-    w.what = (struct verification){.model = p->model,
-                                   .plan = &p->plan,
-                                   .tensors = p->tensors,
-                                   .results = p->results};
+    w.what =
+        (struct verification){.model = p->model, .plan = &p->plan, .tensors = p->tensors};
+    fill(&w);
     return w;
 }
 
@@ -164,6 +169,48 @@ static void test_kept(void **state)
         damage(&w, payload->offset + i, 0x01, "B");
 }
 
+/* A solution whose codes are not the nearest ones: half of them are one less. */
+static struct solution *make_solution(const struct plan_item *item)
+{
+    const struct kernels *scalar = quant_kernels("scalar");
+    const struct quant_source source = {item->source->data, REAL_FLOAT32};
+    const size_t groups = quant_groups(&item->shape), count = (size_t)item->elements;
+    const size_t rows = item->shape.outer * quant_blocks(&item->shape);
+    struct solution *made = hold(sizeof *made);
+    *made = (struct solution){.codes = hold(count),
+                              .scales = hold(groups * sizeof *made->scales),
+                              .zeros = hold(groups)};
+    assert_int_equal(quant_fit(scalar, &item->scheme, source, &item->shape, 0, rows,
+                               made->scales, made->zeros),
+                     QUANT_FIT_OK);
+    quant_encode(scalar, &item->scheme, source, &item->shape, 0, count, 0, made->scales,
+                 made->zeros, made->codes, NULL);
+    for (size_t i = 0; i < count; i += 2)
+        if ((int8_t)made->codes[i] > -7)
+            made->codes[i]--;
+    return made;
+}
+
+/* Codes that calibration has found need not be the nearest. They must be in the file as
+ * they were found, and the measured errors are theirs. */
+static void test_solution(void **state)
+{
+    (void)state;
+    struct error err;
+    random_begin();
+    struct plan_options options =
+        options_of(&settings[0], QUANT_INT4, GRANULARITY_DEFAULT);
+    struct written w = write_all(all_kinds(DATA_FLOAT), &options);
+    struct plan_item *item = item_named(w.pipeline, "M");
+    item->solution = make_solution(item);
+    assert_false(verify(&w, &err)); /* the file still has the nearest codes */
+    assert_failed(&err, STATUS_WRITE, "'M'");
+    fill(&w);
+    assert_true(verify(&w, &err));
+    assert_fine(&err);
+    damage_item(&w, item);
+}
+
 /* Codes that are right for other values: the source is what counts. */
 static void test_source(void **state)
 {
@@ -188,6 +235,7 @@ static void test_source(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_right), TEST(test_damage),
-                                       TEST(test_kept), TEST(test_source)};
+                                       TEST(test_kept), TEST(test_solution),
+                                       TEST(test_source)};
     return RUN(tests);
 }

@@ -85,7 +85,7 @@ static void watch_progress(void *data, uint64_t done, uint64_t total)
     watch->total = total;
     watch->most = done > watch->most ? done : watch->most;
     if (watch->cancel)
-        *watch->cancel = 1;
+        __atomic_store_n(watch->cancel, 1, __ATOMIC_RELAXED);
     atomic_fetch_sub(&watch->inside, 1);
 }
 
