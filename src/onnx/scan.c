@@ -263,13 +263,14 @@ static bool scan_nested(struct scan *scan, const struct field *field, int depth)
  * length that no model can have is damage. */
 static bool ends_early(struct scan *scan, const struct field *field)
 {
-    const ProtobufCFieldDescriptor *known = protobuf_c_message_descriptor_get_field(
-        &onnx__model_proto__descriptor, field->number);
     uint64_t size = scan->file->size, wanted = scan->wanted;
     bool large = wanted >= 10000000;
     double unit = large ? 1e6 : 1;
-    if (wanted <= size || wanted - size > INT32_MAX || !known ||
-        wire_of(known->type) != LENGTH)
+    if (wanted <= size || wanted - size > INT32_MAX)
+        return false; /* the field may not even have a number */
+    const ProtobufCFieldDescriptor *known = protobuf_c_message_descriptor_get_field(
+        &onnx__model_proto__descriptor, field->number);
+    if (!known || wire_of(known->type) != LENGTH)
         return false;
     return error_replace(
         scan->err, STATUS_MALFORMED,

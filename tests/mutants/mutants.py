@@ -4,8 +4,7 @@
     mutants.py SOURCE BUILD [--count N] [--seed N] [--only PATH]...
 
 SOURCE is the repository, which stays as it is: the changes are made in a copy of it below BUILD,
-which has a build of its own. A change that does not compile does not count. For a survivor it
-prints the place and the change."""
+which has a build of its own. A change that does not compile does not count."""
 
 import argparse
 import pathlib
@@ -134,10 +133,10 @@ def main():
         place = rng.choice(found)
         result = copy.attempt(place)
         counts[result] += 1
-        if result == "survived":
+        if result != "void":
             name, number, begin, end, text = place
-            line = (asked.source / name).read_text().splitlines()[number]
-            print(f"survived: {name}:{number + 1}: {line.strip()}"
+            line = (copy.root / name).read_text().splitlines()[number]
+            print(f"{result}: {name}:{number + 1}: {line.strip()}"
                   f"   [{line[begin:end]!r} -> {text!r}]", flush=True)
     total = counts["caught"] + counts["survived"]
     print(f"{counts['caught']} of {total} caught, {counts['void']} did not compile")
