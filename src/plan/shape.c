@@ -155,9 +155,10 @@ void choose_form(const struct plan_options *options, const struct layout *layout
     /* The other form of rows, GatherBlockQuantized, holds 4-bit codes only. */
     if (rows && item->form == FORM_ROWS && options->wide_embeddings)
         item->scheme.type = QUANT_UINT8;
-    /* Rows that are looked up are not solved for. Zero points are worth a lot there. */
+    /* Rows that are looked up are not solved for. Zero points are worth a lot there. Only
+     * GatherBlockQuantized may share its codes with a MatMulNBits, and without them. */
     if (options->free_zeros && local.consumer == CONSUMER_LOOKUP && is_narrow(item) &&
-        item->scheme.mirrored)
+        item->scheme.mirrored && item->form != FORM_LOOKUP)
         item->scheme.symmetric = false;
     /* A stored zero point pays for one more step of 16, not of 256. */
     item->scheme.mirrored &=

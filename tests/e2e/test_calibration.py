@@ -150,6 +150,25 @@ def test_zero_points_of_rows(tmp_path):
     assert error["e"] > 19
 
 
+def test_tied_codes_stay_shared(tmp_path):
+    """MatMulNBits and GatherBlockQuantized read the same codes, with data, too."""
+    rng, path = np.random.default_rng(0), tmp_path / "m.onnx"
+    graph = helper.make_graph(
+        [helper.make_node("Gather", ["e", "i"], ["x"]), helper.make_node("Transpose", ["e"], ["t"], perm=[1, 0]),
+         helper.make_node("MatMul", ["x", "t"], ["y"])], "g",
+        [helper.make_tensor_value_info("i", TensorProto.INT64, ["n"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(rng.normal(size=(96, 64)).astype(np.float32), "e")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), path)
+    made = Calibration(path)
+    made.observe({"i": np.arange(90)})
+    made.quantize(tmp_path / "q.onnx", format=1)
+    quantize(path, tmp_path / "plain.onnx", format=1)
+    assert (tmp_path / "q.onnx").stat().st_size == (tmp_path / "plain.onnx").stat().st_size
+    nodes = {n.op_type for n in onnx.load(tmp_path / "q.onnx").graph.node}
+    assert {"MatMulNBits", "GatherBlockQuantized"} <= nodes
+
+
 @pytest.mark.parametrize("change, message", [
     (lambda run: run.pop("r"), "'r' is missing, an output of the instrumented model"),
     (lambda run: run.pop("x"), "'x' is missing, an input of the model"),
