@@ -1,7 +1,8 @@
-/* What takes a constant: learned parameters survive float16, and a table says which
- * inputs of which operators take such. Constants that nobody has trained must not change
- * at all: positions, phases and coordinates are often subtracted from each other, or
- * multiplied by large numbers. So it is looked where the numbers go, too. */
+/* Which uses of a constant allow float16. Learned parameters survive it, and a table says
+ * which inputs of which operators take such. Constants that nobody has trained must not
+ * change at all: positions, phases and coordinates are often subtracted from each other,
+ * or multiplied by large numbers. So this also follows the numbers behind operators that
+ * add and multiply. */
 #include "plan/float16_uses.h"
 #include "onnx/node.h"
 #include "onnx/tensor.h"
