@@ -4,8 +4,6 @@
 #include "onnx/node.h"
 #include "plan/experts.h"
 
-static const char domain[] = "com.microsoft";
-
 /* The inputs of QMoE. Behind those are others that nibble does not use. */
 enum { INPUT_ROUTER = 1, INPUT_SHARES = 14, EACH = 3 }; /* codes, scales, bias */
 
@@ -43,7 +41,7 @@ static Onnx__NodeProto *make_node(struct emitter *e, const Onnx__NodeProto *old)
 {
     struct model *model = e->model;
     const char *shares = experts_keep_shares(old) ? emit_shares(e, old) : NULL;
-    Onnx__NodeProto *node = emit_like(e, "QMoE", domain);
+    Onnx__NodeProto *node = emit_like(e, "QMoE", MICROSOFT);
     size_t block = experts_block(e->item);
     bool ok = node && node_set_int(model, node, "expert_weight_bits", bits_of(e->item)) &&
               (!block || node_set_int(model, node, "block_size", (int64_t)block));
