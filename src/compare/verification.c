@@ -348,13 +348,16 @@ static bool check_elements(struct verifier *v, struct check *c, const struct arr
     return ok;
 }
 
-/* The errors that the report tells must be those of the file. */
+/* The errors that the report tells must be those of the file, relative to the weight:
+ * sums of squares of tiny weights are told as 1. */
 static bool check_noise(struct verifier *v, const struct check *c,
                         const struct quant_error *told)
 {
     double rounding = c->precision.relative + c->scale_precision.relative;
-    double allowed = 0.01 * told->noise + told->signal * rounding * rounding;
-    return told->signal < 1e-30 || fabs(c->noise - told->noise) <= allowed ||
+    if (!(told->signal > 0) || !(c->signal > 0))
+        return true;
+    double said = told->noise / told->signal, found = c->noise / c->signal;
+    return fabs(found - said) <= 0.01 * said + rounding * rounding ||
            differs(v, c->item->value->name, "has other errors than were measured");
 }
 

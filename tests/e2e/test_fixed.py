@@ -38,11 +38,14 @@ def one(array, layer, kind="float"):
     proto = numpy_helper.from_array(np.zeros(1, TYPES[kind])).data_type
     tensors = {"W": array}
     inputs = [info("ids", TensorProto.INT64, [1, 5])]
-    if "one" in names:
-        tensors["one"], inputs = np.array(1), []
     if feeds_of(array, layer):
         inputs = [info("X", proto, feeds_of(array, layer))]
-    made = model([helper.make_node(op_type, names, ["Y"], **attributes)], tensors, inputs)
+    nodes = [helper.make_node(op_type, names, ["Y"], **attributes)]
+    if "one" in names:  # what depends on no input stays float for another reason
+        tensors["one"], inputs = np.array(1), [info("X", proto, [1])]
+        nodes[0].output[0] = "column"
+        nodes.append(helper.make_node("Add", ["column", "X"], ["Y"]))
+    made = model(nodes, tensors, inputs)
     made.graph.output[0].type.tensor_type.elem_type = proto
     return made
 

@@ -22,7 +22,7 @@ QUANTIZE = ["quantize", "-q", "--method", "rtn", "--threads", "1", *make_many.MI
 COMMANDS = {"quantize": QUANTIZE,
             "load": [*QUANTIZE, "--decode", "load"],
             "upgrade": ["upgrade"],
-            "inspect": ["inspect"]}
+            "inspect": ["inspect", "--min-elements", "1024"]}
 
 # Memory is measured on more parts, so that the program itself does not matter.
 MANY = 40
@@ -104,5 +104,5 @@ def test_memory(kind, command, nibble, models):
         pytest.skip("sanitizers take memory of their own")
     paths = [models(kind, step * MANY * COUNTS[kind]) for step in (1, 2)]
     peaks = [peak(words(nibble, command, path)) for path in paths]
-    assert peaks[1] <= GROWTH * peaks[0], peaks
+    assert peaks[1] <= 2.2 * peaks[0], peaks
     assert peaks[1] - peaks[0] <= MANY * COUNTS[kind] * PART[kind], peaks
