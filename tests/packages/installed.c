@@ -1,7 +1,6 @@
 /* A program of somebody else, which uses the installed library: says what would become of
  * a model. */
 #include <nibble.h>
-
 #include <stdio.h>
 
 int main(int argc, char **argv)

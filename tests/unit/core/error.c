@@ -81,7 +81,7 @@ static void test_characters(void **state)
         char *name = hold(9001);
         for (size_t i = 0; i + 3 <= 9000; i += 3)
             memcpy(name + i, "\xE2\x82\xAC", 3);
-        error_set(&err, STATUS_READ, "%s%s: gone", "ab" + shift % 2, name + 3 * shift);
+        error_set(&err, STATUS_READ, "%s%s: gone", &"ab"[shift % 2], name + 3 * shift);
         char *gap = strstr(err.message, " ... ");
         assert_non_null(gap);
         assert_int_equal((unsigned char)gap[-1], 0xAC);
