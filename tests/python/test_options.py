@@ -129,9 +129,9 @@ def test_configs_of_the_program(path, tmp_path, program):
     report = nibble.inspect(path, config=config, rules=["b: type=uint8"])
     types = {weight.name: weight.type for weight in report.weights}
     assert types["a"] == "float" and types["b"] == "uint8"
-    assert report == nibble.inspect(
-        path, config=json.loads(config.read_text()), rules=["b: type=uint8"]
-    )
+    settings = json.loads(config.read_text())
+    again = nibble.inspect(path, config=settings, rules=["b: type=uint8"])
+    assert repr(report) == repr(again)  # == is false for NaN, of which reports have some
     report = nibble.inspect(path, config=config, bits_per_weight=6)
     assert report.bits_chosen > 0
 
