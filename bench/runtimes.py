@@ -5,10 +5,10 @@
 
 Quantizes a CNN, a language model and a sentence encoder in each form, and runs them in
 each runtime on real inputs. Beside them are two generated models: a tied embedding, whose rows
-are columns of the stored matrix, and a mixture of experts in one operator. A cell counts models that run and agree with ONNX Runtime within
-the tolerance of the runtime. Only models that the runtime runs as float count. The runtimes are
-installed into build/ once. Prints Markdown. Ends with 1 if a model for a --target does not run
-in a runtime that this target names.
+are columns of the stored matrix, and a mixture of experts in one operator. A cell counts models
+that run and agree with ONNX Runtime within the tolerance of the runtime. Only models that the
+runtime runs as float count. The runtimes are installed into build/ once. Prints Markdown. Ends
+with 1 if a model for a --target does not run in a runtime that this target names.
 """
 
 import argparse

@@ -74,8 +74,7 @@ struct plan_options {
     enum granularity granularity;
     uint64_t block_size; /* for GRANULARITY_BLOCKS */
     uint64_t min_elements;
-    uint64_t
-        load_below; /* weights with fewer elements are decoded at load, not in runs */
+    uint64_t load_below; /* smaller weights are decoded at load, not in runs */
     const struct selector *include, *exclude; /* NULL: all, none */
     const struct plan_rule
         *rules; /* for each weight the first one that means it counts */
