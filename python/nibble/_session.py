@@ -97,15 +97,20 @@ class Session:
         threads: int = 0,
         proto: bytes | None = None,
         exact: bool = False,
+        spin: bool = False,
     ):
         """proto: the same model with other outputs, in place of the file's contents.
         exact: MatMulNBits, which DequantizeLinear and MatMul become, does not round its
-        input to 8 bits: the weights alone make the difference."""
+        input to 8 bits: the weights alone make the difference.
+        spin: threads that wait for work keep their cores busy, as ONNX Runtime does by
+        default. That is a bit faster if nothing else runs, and takes twice the CPU time."""
         runtime = onnxruntime()
         self.label = label
         options = runtime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = threads
+        if not spin:
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if exact:
             options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "0")
         if proto is not None:

@@ -19,11 +19,14 @@ from .data import Data
 from .errors import NibbleError, UnsupportedModelError
 from .metrics import OutputMeter
 
-# Runs for each weight: fewer where there are many weights, so that all together take no
-# longer. A limit in seconds would make the result depend on the machine.
+# Runs for each weight: fewer where there are many weights or inputs are large, so that all
+# together take no longer. A limit in seconds would make the result depend on the machine.
 SAMPLES = 16
-LEAST_SAMPLES = 4
+LEAST_SAMPLES = 2
 RUNS = 1600
+# Values that layers take in, in all runs together. This says more of the time than the
+# number of multiplications does: a core takes in 40 to 90 million a second.
+VALUES = 1 << 31
 # To try more weights would be out of proportion to what the choice gains.
 MOST_WEIGHTS = 800
 # A weight that ruins the model costs a lot, but not infinity.
@@ -78,7 +81,7 @@ class Costs:
         count = len(trials.list)
         if count > MOST_WEIGHTS:
             raise NoTrialsError(f"there are {count} weights, and {MOST_WEIGHTS} can be tried")
-        step = -(-len(feeds) // samples_for(count))
+        step = -(-len(feeds) // samples_for(count, values_of(trials, feeds[0])))
         chosen, memory = list(feeds[::step]), Memory()
         names = _floats(trials.session.run(chosen[0], outputs))
         for index in range(count):
@@ -103,9 +106,17 @@ class Costs:
             self._calibration.weigh(index, cost)
 
 
-def samples_for(weights: int) -> int:
-    """The most runs for each of so many weights."""
-    return max(LEAST_SAMPLES, min(SAMPLES, RUNS // max(weights, 1)))
+def values_of(trials: Trials, feed: Feed) -> int:
+    """How many values the layers take in, in one run."""
+    session, names = trials.session, trials.calibration.tensors()
+    tensors = {**session.run(feed, [n for n in names if n in session.outputs]), **feed}
+    return sum(tensors[name].size for name in names)
+
+
+def samples_for(weights: int, values: int) -> int:
+    """The most runs for each of so many weights, if a run takes in so many values."""
+    runs = min(RUNS, VALUES // max(values, 1))
+    return max(LEAST_SAMPLES, min(SAMPLES, runs // max(weights, 1)))
 
 
 def _floats(outputs: dict[str, Any]) -> list[str]:

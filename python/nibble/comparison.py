@@ -220,8 +220,8 @@ def compare(
         result = Comparison(label, other_label, weights, found["unchanged"])
         if data is None:
             return result
-        reference = Session(path, label, threads=threads)
-        other = Session(other_path, other_label, threads=threads)
+        reference = Session(path, label, threads=threads, spin=latency)
+        other = Session(other_path, other_label, threads=threads, spin=latency)
         _check_outputs(reference, other)
         feeds = data_module.read(data, reference, seed=seed)
         result = dataclasses.replace(

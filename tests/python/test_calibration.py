@@ -288,10 +288,12 @@ def test_weights_that_data_do_not_reach(tmp_path):
     assert "1 of 2 weights, with 50% of the values" in note and note.endswith(": b")
 
 
-def test_fewer_runs_for_many_weights(uneven, tmp_path, monkeypatch):
-    """Trials of many weights take fewer runs of each, and the choice is still by output."""
+@pytest.mark.parametrize(("name", "most"), [("RUNS", 5), ("VALUES", 5 * 32 * 64)])
+def test_fewer_runs(uneven, tmp_path, monkeypatch, name, most):
+    """Trials of many weights, or of large inputs, take fewer runs of each, and the choice
+    is still by output."""
     totals = []
-    monkeypatch.setattr(_trials, "RUNS", 5)
+    monkeypatch.setattr(_trials, name, most)
     report = nibble.quantize(
         uneven,
         tmp_path / "q.onnx",

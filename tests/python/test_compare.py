@@ -15,6 +15,7 @@ from onnx import helper
 import nibble
 from conftest import ROOT, chain, new_runtime, normal
 from nibble import _layers
+from nibble._session import Session
 from nibble.metrics import OutputMeter, decibels
 
 
@@ -221,3 +222,21 @@ def test_program_says_what_is_wrong(path, tmp_path):
     )
     assert compare_program(path, path, "--layers").returncode == 2
     assert compare_program(path).returncode == 2
+
+
+def test_threads_keep_cores_busy_only_to_measure_latency(path, monkeypatch):
+    entry, spins = "session.intra_op.allow_spinning", []
+
+    class Watched(Session):
+        def __init__(self, *arguments, **keywords):
+            super().__init__(*arguments, **keywords)
+            options = self._session.get_session_options()
+            try:
+                spins.append(options.get_session_config_entry(entry) != "0")
+            except RuntimeError:  # it was not set
+                spins.append(True)
+
+    monkeypatch.setattr(nibble.comparison, "Session", Watched)
+    nibble.compare(path, path, data="random:1", latency=False)
+    nibble.compare(path, path, data="random:1", latency=True)
+    assert spins == [False, False, True, True]
