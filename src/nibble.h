@@ -201,7 +201,8 @@ struct nibble_calibration;
 
 /* Reports progress. `data` is options.progress_data. `done` and `total` are bytes of
  * weights. The function may be called from a worker thread, never concurrently. `done`
- * may start again from the beginning, since some options need several passes. */
+ * grows from call to call and ends at `total`. It may start again from the beginning,
+ * since some options need several passes. */
 typedef void nibble_progress_fn(void *data, uint64_t done, uint64_t total);
 
 /* The default of options.copy_bytes. The copies of one weight then take at most a quarter

@@ -43,8 +43,8 @@ struct fill {
     struct chunk *chunks; /* of the loop that runs */
     struct worker *workers;
     uint64_t total;
-    atomic_uint_fast64_t done;
-    atomic_flag reporting;
+    atomic_uint_fast64_t done, reported;
+    atomic_flag reporting; /* held by the worker that reports */
 };
 
 /* ---- buffers -------------------------------------------------------- */
@@ -227,16 +227,30 @@ static bool work_panel(struct fill *fill, struct chunk *chunk, struct worker *wo
                       &worker->err);
 }
 
-/* Adds the chunk to what is done, and reports progress. */
+/* Reports what is done, unless another worker does so now. That one then looks again, so
+ * that the end is always reported, and nothing twice. */
+static void report_progress(struct fill *fill)
+{
+    const struct fill_options *options = fill->options;
+    while (atomic_load(&fill->done) > atomic_load(&fill->reported) &&
+           !atomic_flag_test_and_set(&fill->reporting)) {
+        uint64_t done = atomic_load(&fill->done);
+        if (done > atomic_load(&fill->reported)) {
+            options->progress(options->progress_data, done, fill->total);
+            atomic_store(&fill->reported, done);
+        }
+        atomic_flag_clear(&fill->reporting);
+    }
+}
+
+/* Adds the chunk to what is done. */
 static void finish(struct fill *fill, const struct chunk *chunk)
 {
     const struct plan_item *item = chunk->item;
     uint64_t size = item->bytes / item->elements, count = chunk->end - chunk->begin;
-    uint64_t done = atomic_fetch_add(&fill->done, count * size) + count * size;
-    if (fill->options->progress && !atomic_flag_test_and_set(&fill->reporting)) {
-        fill->options->progress(fill->options->progress_data, done, fill->total);
-        atomic_flag_clear(&fill->reporting);
-    }
+    atomic_fetch_add(&fill->done, count * size);
+    if (fill->options->progress)
+        report_progress(fill);
 }
 
 static bool work(void *context, size_t index, int number)

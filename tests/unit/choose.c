@@ -375,7 +375,7 @@ static void test_progress(void **state)
     (void)state;
     struct watch watch = {0};
     struct nibble_options options = defaults();
-    options.threads = 1;
+    options.threads = 4;
     options.bits_per_weight = 5;
     options.progress = watch_progress;
     options.progress_data = &watch;
