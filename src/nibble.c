@@ -49,7 +49,8 @@ static bool prepare_reports(struct run *run, const struct nibble_report *made,
 /* Whether the output differs from the model: something is stored in another way. */
 static bool has_changed(const struct run *run)
 {
-    return run->plan.quantized > 0 || run->plan.as_float16 > 0 || run->findings.codes > 0;
+    return run->plan.quantized > 0 || run->plan.as_float16 > 0 ||
+           run->findings.codes > 0 || run->facts.compute.float16 > 0;
 }
 
 /* Everything that may fail comes first, then the renames. */
@@ -130,8 +131,9 @@ static bool rehearse(struct run *run, struct error *err)
 static bool pass(struct run *run, const char *model, const char *output,
                  struct nibble_report **out, struct error *err)
 {
-    if (!stage_read(run, model, err) || !stage_fold(run, err) ||
-        !stage_choose(run, err) || !stage_plan(run, err) || !stage_unfold(run, err))
+    if (!stage_read(run, model, err) || !stage_compute(run, err) ||
+        !stage_fold(run, err) || !stage_choose(run, err) || !stage_plan(run, err) ||
+        !stage_unfold(run, err))
         return false;
     if (run->again)
         return true;

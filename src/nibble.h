@@ -122,6 +122,15 @@ enum nibble_symmetry {
  * the model. A weight keeps FLOAT32 if float16 can't hold its scales. */
 enum nibble_scale_type { NIBBLE_SCALE_TYPE_FLOAT32, NIBBLE_SCALE_TYPE_FLOAT16 };
 
+/* In which type the operators compute. MODEL: as in the model. FLOAT16: what is float32
+ * becomes float16, except for operators whose range or meaning float16 breaks, and those
+ * that use constants which float16 can't hold. Casts stand where the two meet. Local
+ * functions stay as they are. */
+enum nibble_compute { NIBBLE_COMPUTE_MODEL, NIBBLE_COMPUTE_FLOAT16 };
+
+/* The type of inputs and outputs that are float32, where operators compute in float16. */
+enum nibble_io { NIBBLE_IO_FLOAT32, NIBBLE_IO_FLOAT16 };
+
 /* Which elements share a scale. */
 enum nibble_granularity {
     /* One scale for each output channel, with one exception: channels of MatMul and Gemm
@@ -402,6 +411,10 @@ struct nibble_options {
      * choices, in a dry run, too. Leave `type`, `granularity`, bits_per_weight and
      * min_snr as nibble_options_init sets them, and `calibration` NULL. */
     uint64_t hints;
+    /* FLOAT16: compute in float16 what can be computed so. */
+    enum nibble_compute compute;
+    /* With `compute` FLOAT16: the type of the model's inputs and outputs. */
+    enum nibble_io io;
 };
 
 /* Sets every option to its default. `size` is the size of the struct that `options`
@@ -439,6 +452,10 @@ NIBBLE_API const char *nibble_target_name(enum nibble_target target);
 NIBBLE_API bool nibble_target_parse(const char *name, enum nibble_target *target);
 NIBBLE_API const char *nibble_scale_type_name(enum nibble_scale_type type);
 NIBBLE_API bool nibble_scale_type_parse(const char *name, enum nibble_scale_type *type);
+NIBBLE_API const char *nibble_compute_name(enum nibble_compute type);
+NIBBLE_API bool nibble_compute_parse(const char *name, enum nibble_compute *type);
+NIBBLE_API const char *nibble_io_name(enum nibble_io type);
+NIBBLE_API bool nibble_io_parse(const char *name, enum nibble_io *type);
 NIBBLE_API const char *nibble_method_name(enum nibble_method method);
 NIBBLE_API bool nibble_method_parse(const char *name, enum nibble_method *method);
 
@@ -659,6 +676,9 @@ struct nibble_report {
     const struct nibble_hint *const *hints;
     /* The number of entries in `hints`. */
     size_t hint_count;
+    /* With options.compute: the number of nodes that compute in float16, and of those
+     * that stay float32. */
+    size_t float16_nodes, float32_nodes;
 };
 
 /* Returns the report as text for a terminal. `columns` is the width of the terminal. Long

@@ -16,6 +16,10 @@ static const char *const method_names[] = {[NIBBLE_METHOD_RTN] = "rtn",
                                            [NIBBLE_METHOD_EXACT] = "exact"};
 static const char *const scale_type_names[] = {
     [NIBBLE_SCALE_TYPE_FLOAT32] = "float32", [NIBBLE_SCALE_TYPE_FLOAT16] = "float16"};
+static const char *const compute_names[] = {
+    [NIBBLE_COMPUTE_MODEL] = "model", [NIBBLE_COMPUTE_FLOAT16] = "float16"};
+static const char *const io_names[] = {
+    [NIBBLE_IO_FLOAT32] = "float32", [NIBBLE_IO_FLOAT16] = "float16"};
 static const char *const decode_names[] = {[NIBBLE_DECODE_RUN] = "run",
                                            [NIBBLE_DECODE_LOAD] = "load",
                                            [NIBBLE_DECODE_PORTABLE] = "portable",
@@ -44,7 +48,7 @@ static const struct nibble_options defaults = {
  * nobody sets padding. Zero must mean the behaviour before the field existed, because an
  * older library leaves zero in fields that it doesn't know. */
 _Static_assert(sizeof defaults ==
-                   offsetof(struct nibble_options, hints) + sizeof defaults.hints,
+                   offsetof(struct nibble_options, io) + sizeof defaults.io,
                "padding at the end of nibble_options");
 
 enum { PAGE_HISTOGRAMS = 10 };
@@ -175,6 +179,8 @@ bool nibble_type_parse(const char *name, enum nibble_type *type)
 
 NAMES(method)
 NAMES(scale_type)
+NAMES(compute)
+NAMES(io)
 NAMES(decode)
 NAMES(format)
 NAMES(target)
@@ -265,6 +271,8 @@ static bool enumerators_known(const struct nibble_options *options)
            (unsigned)options->granularity <= NIBBLE_GRANULARITY_BLOCKS &&
            (unsigned)options->method < COUNT_OF(method_names) &&
            (unsigned)options->scale_type < COUNT_OF(scale_type_names) &&
+           (unsigned)options->compute < COUNT_OF(compute_names) &&
+           (unsigned)options->io < COUNT_OF(io_names) &&
            (unsigned)options->decode < COUNT_OF(decode_names) &&
            (unsigned)options->format < COUNT_OF(format_names) &&
            (unsigned)options->target < COUNT_OF(target_names);

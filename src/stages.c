@@ -48,6 +48,13 @@ bool stage_read(struct run *run, const char *path, struct error *err)
     return true;
 }
 
+bool stage_compute(struct run *run, struct error *err)
+{
+    return run->options.compute == NIBBLE_COMPUTE_MODEL ||
+           compute_float16(run->model, run->options.io == NIBBLE_IO_FLOAT16,
+                           &run->facts.compute, err);
+}
+
 static bool index_graph(struct run *run, struct error *err)
 {
     graph_index_free(&run->index);

@@ -39,6 +39,9 @@ struct run {
 /* Opens the model if that was not done yet, and reads it. */
 bool stage_read(struct run *run, const char *path, struct error *err);
 
+/* Converts the model to float16, if the options ask for that. */
+bool stage_compute(struct run *run, struct error *err);
+
 /* Folds chains of constants that end in weights. */
 bool stage_fold(struct run *run, struct error *err);
 

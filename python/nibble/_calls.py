@@ -92,6 +92,8 @@ def quantize(
     method: "search" (default), "rtn" or "exact": how scales are found.
     scale_type: "float32" (default) or "float16".
     float16: store as float16 what stays float, and scales, too, unless scale_type is given.
+    compute: "model" (default) or "float16": the type that operators compute in.
+    io: "float32" (default) or "float16": inputs and outputs, with compute="float16".
     bits_per_weight: choose type and block size for each weight: the least error within so
         many bits per weight, scales included. With data, the error of the outputs counts.
     min_snr: choose the smallest type and block size that reach so many dB.

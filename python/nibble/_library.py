@@ -80,6 +80,8 @@ class Options(ctypes.Structure):
         ("float16", c_uint64),
         ("top", c_size_t),
         ("hints", c_uint64),
+        ("compute", c_int),
+        ("io", c_int),
     ]
 
 

@@ -33,6 +33,8 @@ class Options(TypedDict, total=False):
     method: str | None
     scale_type: str | None
     float16: bool
+    compute: str | None
+    io: str | None
     bits_per_weight: float | None
     min_snr: float | None
     decode: str | None
@@ -198,6 +200,8 @@ SETTERS: dict[str, tuple[Setter, frozenset[str]]] = {
         ("method", _named("'rtn', 'search' or 'exact'"), ""),
         ("scale_type", _named("'float32' or 'float16'"), ""),
         ("float16", _flag, ""),
+        ("compute", _named("'model' or 'float16'"), ""),
+        ("io", _named("'float32' or 'float16'"), ""),
         ("bits_per_weight", _decimal(64), "type granularity"),
         ("min_snr", _decimal(200), "type granularity"),
         ("decode", _named("'run', 'load', 'portable' or 'auto'"), ""),

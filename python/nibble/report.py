@@ -152,6 +152,10 @@ class Report:
     """Number of float weights whose QuantizeLinear was computed. The codes are stored."""
     stored_float16: int
     """Number of weights that stay float32, but are stored as float16."""
+    float16_nodes: int
+    """With the option compute: number of nodes that compute in float16."""
+    float32_nodes: int
+    """Number of those that stay float32."""
     cpu: str
     """The kernels used: "scalar", "avx2", "avx512"."""
     weights: tuple[Weight, ...] = dataclasses.field(repr=False)

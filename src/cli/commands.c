@@ -39,7 +39,7 @@ static void warn(const struct settings *s, const struct nibble_report *report)
         message("warning: %s: %s", s->model, report->note);
     if (report->quantized == 0 && report->codes_stored == 0)
         message("warning: %s: nothing to quantize%s", s->model,
-                *report->output && report->stored_float16 == 0
+                *report->output && report->stored_float16 + report->float16_nodes == 0
                     ? ", so the output is the model unchanged"
                     : "");
 }
@@ -167,9 +167,8 @@ const struct command commands[] = {
      command_compare},
     {"report", REPORT, "report REPORT [REPORT] -o OUT\n",
      "make an HTML page of one or two JSON reports",
-     "Makes an HTML page of a report that --json has written. With a second one the "
-     "page\n"
-     "shows both side by side.",
+     "Makes an HTML page of a report that --json has written. With a second one the\n"
+     "page shows both side by side.",
      command_report},
 };
 const size_t command_count = sizeof commands / sizeof *commands;

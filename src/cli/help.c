@@ -41,19 +41,30 @@ static void print_option(const struct option_row *row, const struct settings *de
     print_wrapped(help);
 }
 
-static void print_options(unsigned bit)
+/* Prints the options of a command, each heading before the first of its options. Returns
+ * the number of those that were left out. */
+static size_t print_options(unsigned bit, bool all)
 {
     struct settings defaults;
+    const char *heading = NULL;
+    size_t left = 0;
     settings_init(&defaults);
     for (size_t i = 0; i < option_count; i++) {
         const struct option_row *row = &option_rows[i];
-        if (!(row->commands & bit))
+        if (!row->name)
+            heading = row->help;
+        if (!row->name || !(row->commands & bit))
             continue;
-        if (row->name)
-            print_option(row, &defaults);
-        else
-            printf("\n%s:\n", row->help);
+        if (row->rare && !all) {
+            left++;
+            continue;
+        }
+        if (heading)
+            printf("\n%s:\n", heading);
+        heading = NULL;
+        print_option(row, &defaults);
     }
+    return left;
 }
 
 /* Prints each synopsis on a line of its own after the program's name. */
@@ -86,7 +97,7 @@ static void print_program(void)
          "a weight that stays float, or compare a model below --min-snr or --min-top1.");
 }
 
-void help_print(const struct command *command)
+void help_print(const struct command *command, bool all)
 {
     if (!command) {
         print_program();
@@ -94,5 +105,7 @@ void help_print(const struct command *command)
     }
     print_synopsis("Usage:", command->synopsis);
     printf("\n%s\n", command->about);
-    print_options(command->bit);
+    size_t left = print_options(command->bit, all);
+    if (left > 0)
+        printf("\n'nibble %s --help-all' lists %zu more options.\n", command->name, left);
 }

@@ -11,7 +11,9 @@ static int run(const struct settings *settings)
     if (settings->version)
         printf("nibble %s\n", nibble_version());
     else if (settings->help)
-        help_print(settings->bare ? NULL : settings->command);
+        help_print(settings->bare && settings->help != HELP_ALL ? NULL
+                                                                : settings->command,
+                   settings->help == HELP_ALL);
     else if (settings->print_config)
         return config_print(settings) ? EXIT_DONE : EXIT_FAILED;
     else

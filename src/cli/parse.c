@@ -202,8 +202,9 @@ static bool asks_for_help(struct settings *s, char *const *words)
 {
     if (!words[0] || strcmp(words[0], "help") != 0)
         return false;
-    s->help = !words[1] || (!words[2] && take_command(s, words[1]));
-    return s->help;
+    bool asked = !words[1] || (!words[2] && take_command(s, words[1]));
+    s->help = asked ? HELP_COMMON : 0;
+    return asked;
 }
 
 bool settings_parse(struct settings *settings, int argc, char **argv, struct usage *usage)

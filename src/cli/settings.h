@@ -25,6 +25,7 @@ struct given {
     const char *text; /* its value; "" for a flag */
 };
 
+enum { HELP_COMMON = 1, HELP_ALL };
 enum { OPTIONS_MAX = 80, LIST_MAX = 256 };
 
 /* The values of an option that may be given several times. NULL ends them. */
@@ -61,7 +62,8 @@ struct settings {
     double gate_top1; /* compare: 0, or the least share that passes */
     bool sequential;
     bool layers;
-    bool dry_run, strict, quiet, verbose, help, version;
+    bool dry_run, strict, quiet, verbose, version;
+    uint32_t help; /* HELP_COMMON, HELP_ALL or 0 */
 };
 
 struct command {
@@ -107,6 +109,7 @@ struct option_row {
     unsigned rivals;
     bool once;           /* giving it twice is a mistake, not a correction */
     bool optional;       /* a text that may be left out: --name or --name=TEXT */
+    bool rare;           /* only --help-all lists it */
     bool passing;        /* it belongs to one call, so no config has it */
     bool makes_codes;    /* codes depend on it, in a way that no dry run shows */
     const char *key;     /* its name in a config, if that is another one */
@@ -183,7 +186,8 @@ typedef const char *name_fn(size_t index, const void *context);
 const char *nearest_name(const char *text, size_t count, name_fn *name,
                          const void *context);
 
-/* Prints the help page of a command, or of the program if `command` is NULL. */
-void help_print(const struct command *command);
+/* Prints the help page of a command, or of the program if `command` is NULL. `all`: rare
+ * options, too. */
+void help_print(const struct command *command, bool all);
 
 #endif

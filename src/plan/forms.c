@@ -1,5 +1,6 @@
 /* The table of forms, and what each form can hold. To add a form, add a row. */
 #include "plan/forms.h"
+#include "onnx/node.h"
 
 static bool is_narrow(const struct plan_item *item)
 {
@@ -318,6 +319,15 @@ static bool is_wanted(const struct form_info *info, const struct plan_options *o
            (!info->microsoft || options->nbits) && info->can_hold(layout, item);
 }
 
+/* In a body of If, Loop or Scan, ONNX Runtime (seen in 1.32) reads float16 scales of the
+ * operator that it fuses as zeros, since its Cast of them is not folded there. */
+static bool is_misread(const struct plan_item *item)
+{
+    const struct use *use = item->use;
+    return item->data_type == DATA_FLOAT16 && use && use->node && use->scope->parent &&
+           (node_is(use->node, "MatMul") || node_is(use->node, "Gemm"));
+}
+
 /* This is the only place that names forms because options ask for them. */
 enum form form_best(const struct plan_options *options, const struct layout *layout,
                     const struct plan_item *item)
@@ -331,6 +341,8 @@ enum form form_best(const struct plan_options *options, const struct layout *lay
     for (unsigned form = 0; form < FORMS; form++)
         if (is_wanted(&forms[form], options, layout, item))
             return (enum form)form;
+    if (is_misread(item))
+        return FORM_LOAD;
     bool fast = layout->consumer == CONSUMER_FUSED && !layout->activated &&
                 options->target == TARGET_ONNXRUNTIME && !layout->integer &&
                 fusing_pays(item);

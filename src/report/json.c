@@ -181,6 +181,8 @@ static bool add_totals(cJSON *root, const struct nibble_report *report)
            json_count(root, "sharing_bytes", report->sharing_bytes) &&
            json_count(root, "codes_stored", report->codes_stored) &&
            json_count(root, "stored_float16", report->stored_float16) &&
+           json_count(root, "float16_nodes", report->float16_nodes) &&
+           json_count(root, "float32_nodes", report->float32_nodes) &&
            json_count(root, "missed", report->requested_but_float) &&
            json_count(root, "warnings", report->warnings) &&
            json_real(root, "estimated_snr_db", report->estimated_snr_db) &&

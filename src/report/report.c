@@ -247,6 +247,8 @@ static bool fill_report(struct arena *arena, const struct model *model,
         .note = "",
         .codes_stored = facts->codes_stored,
         .stored_float16 = plan->as_float16,
+        .float16_nodes = facts->compute.float16,
+        .float32_nodes = facts->compute.float32,
         .top = facts->top,
         .command = arena_string(arena, facts->command ? facts->command : ""),
     };

@@ -2,6 +2,7 @@
 #ifndef NIBBLE_REPORT_REPORT_H
 #define NIBBLE_REPORT_REPORT_H
 
+#include "compute/compute.h"
 #include "fill/fill.h"
 #include "nibble.h"
 
@@ -22,6 +23,7 @@ struct report_facts {
     size_t top;          /* weights that the text lists; 0: all */
     const char *command; /* NULL if it is not known */
     size_t depth;        /* of the model, counted in quantized weights */
+    struct compute_counts compute;
 };
 
 /* Makes a report, which needs neither model nor plan later. `results` is NULL if nothing

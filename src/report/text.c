@@ -334,6 +334,9 @@ static void put_totals(FILE *out, const struct nibble_report *report)
         fprintf(out, "\nstored     %zu weight%s as the codes that QuantizeLinear makes",
                 report->codes_stored, report->codes_stored == 1 ? "" : "s");
     put_copies(out, report);
+    if (report->float16_nodes > 0)
+        fprintf(out, "\nfloat16    %zu of %zu nodes compute in it", report->float16_nodes,
+                report->float16_nodes + report->float32_nodes);
     format_bytes(a, report->weight_bytes_before);
     format_bytes(b, report->weight_bytes_after);
     fprintf(out, "\nconstants  %s -> %s\n", a, b);
@@ -341,7 +344,9 @@ static void put_totals(FILE *out, const struct nibble_report *report)
     format_bytes(b, report->bytes_after);
     if (!*report->output)
         fprintf(out, "model      %s (nothing written)\n", a);
-    else if (report->quantized + report->codes_stored + report->stored_float16 == 0)
+    else if (report->quantized + report->codes_stored + report->stored_float16 +
+                 report->float16_nodes ==
+             0)
         fprintf(out, "model      %s, written unchanged\n", a);
     else
         fprintf(out, "model      %s -> %s, %.2f times smaller\n", a, b,

@@ -15,7 +15,7 @@ def test_every_option_is_completed(nibble, shell):
     assert (run.status, run.err) == (0, "")
     for command in "quantize", "inspect", "upgrade", "compare":
         assert command in run.text
-        for name in re.findall(r"^  .{4}--([\w-]+)", nibble(command, "--help").text, re.M):
+        for name in re.findall(r"^  .{4}--([\w-]+)", nibble(command, "--help-all").text, re.M):
             assert re.search(rf"(--|-l ){name}\b", run.text), name
     for word in "uint4", "genai-int4-mixed", "portable":
         assert word in run.text

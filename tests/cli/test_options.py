@@ -15,7 +15,7 @@ def table(nibble):
     """{name: (letter, argument)} of all commands."""
     found = {}
     for command in COMMANDS:
-        for line in nibble(command, "--help").text.splitlines():
+        for line in nibble(command, "--help-all").text.splitlines():
             row = re.match(r"  (?:-(\w), |    )--([\w-]+)(?:\[?[ =]([A-Z]+)\]?)?(?: |$)", line)
             if row:
                 found[row[2]] = (row[1], row[3])
@@ -26,7 +26,7 @@ def table(nibble):
 @pytest.fixture
 def words(nibble):
     """{name: [word]} of options that take one of a list."""
-    text = re.sub(r"\n {28}", " ", nibble("quantize", "--help").text)
+    text = re.sub(r"\n {28}", " ", nibble("quantize", "--help-all").text)
     found = {}
     for name, line in re.findall(r"--([\w-]+) [A-Z]+ +(.*)", text):
         if "(default)" in line:

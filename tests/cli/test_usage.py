@@ -126,7 +126,28 @@ def test_help(nibble, arguments):
     assert (run.status, run.err) == (0, "")
     lines = run.text.splitlines()
     assert lines[0].startswith("Usage: nibble ")
-    assert len(lines) <= 84 and max(map(len, lines)) <= 80
+    assert len(lines) <= 60 and max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("command", ["quantize", "inspect", "upgrade", "compare", "report"])
+def test_help_of_all_options(nibble, command):
+    """The short page is the long one without some options. It says how many, and where they
+    are."""
+    short, long = (nibble(command, word).text.splitlines() for word in ("--help", "--help-all"))
+    assert max(map(len, long)) <= 80
+    options = [[line for line in page if re.match(r"  .{4}--", line)] for page in (short, long)]
+    assert set(options[0]) <= set(options[1])
+    left = len(options[1]) - len(options[0])
+    last = f"'nibble {command} --help-all' lists {left} more options."
+    assert (short[-1] == last) == (left > 0)
+    assert not [line for line in long if "more options" in line]
+    assert nibble("--help-all").text == nibble("quantize", "--help-all").text
+
+
+def test_common_options_are_on_the_short_page(nibble):
+    page = nibble("quantize", "--help").text
+    for name in "type", "bits-per-weight", "data", "output", "decode", "dry-run", "quiet", "help":
+        assert f"--{name} " in page, name
 
 
 def test_help_as_a_command(nibble):

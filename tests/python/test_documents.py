@@ -146,9 +146,9 @@ def test_commands_run(reader, page):
 @pytest.mark.parametrize("page", PAGES)
 def test_options_exist(page, program):
     """Options in running text and in synopses, too."""
-    known = {"--version", "--help"}
+    known = {"--version", "--help", "--help-all"}
     for command in "quantize", "inspect", "upgrade", "compare":
-        known |= set(re.findall(r"--[a-z][\w-]+", program(command, "--help").stdout))
+        known |= set(re.findall(r"--[a-z][\w-]+", program(command, "--help-all").stdout))
     for command in ALL[page]:
         if command.split()[0] == "nibble":
             used = set(re.findall(r"(?<![\w-])--[a-z][\w-]+", command))

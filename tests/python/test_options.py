@@ -18,6 +18,7 @@ OTHER = {
     "verbose",
     "quiet",
     "help",
+    "help-all",
     "version",
     "data",
     "stats",
@@ -31,7 +32,7 @@ OTHER = {
 
 
 def test_keywords_are_those_of_the_command_line(program):
-    page = program("quantize", "--help").stdout
+    page = program("quantize", "--help-all").stdout
     names = set(re.findall(r"^ +(?:-\w, )?--([\w-]+)", page, re.MULTILINE)) - OTHER
     keywords = {name.replace("_", "-") for name in _options.SETTERS}
     assert names - {"rule"} == keywords - {"rules"}

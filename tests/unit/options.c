@@ -148,6 +148,8 @@ static void test_enumerators(void **state)
         REFUSE(granularity, values[i]);
         REFUSE(method, values[i]);
         REFUSE(scale_type, values[i]);
+        REFUSE(compute, values[i]);
+        REFUSE(io, values[i]);
         REFUSE(decode, values[i]);
         REFUSE(format, values[i]);
         REFUSE(target, values[i]);
@@ -163,6 +165,8 @@ static void test_names(void **state)
         assert_int_equal(nibble_method_name((enum nibble_method)value) != NULL, known);
         assert_int_equal(nibble_scale_type_name((enum nibble_scale_type)value) != NULL,
                          known);
+        assert_int_equal(nibble_compute_name((enum nibble_compute)value) != NULL, known);
+        assert_int_equal(nibble_io_name((enum nibble_io)value) != NULL, known);
         assert_int_equal(nibble_decode_name((enum nibble_decode)value) != NULL, known);
         assert_int_equal(nibble_format_name((enum nibble_format)value) != NULL, known);
         assert_int_equal(nibble_target_name((enum nibble_target)value) != NULL, known);

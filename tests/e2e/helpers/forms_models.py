@@ -354,6 +354,7 @@ PLACES = {"initializer": as_initializer, "constant": as_constant, "if": in_if,
           "captured": captured, "loop": in_loop, "loop-state": loop_state,
           "function": in_function, "function-input": function_input, "shared": shared}
 HANDED = {"loop-state", "function-input"}  # into a body: decoded outside of it
+BODIES = {"if", "captured", "loop"}  # the weight is used in a body
 UNFUSED = {"captured"}  # ONNX Runtime fuses what stands in one graph
 
 
