@@ -141,7 +141,8 @@ static int read_zero(const struct plan_item *item, const uint8_t *zeros, size_t 
     if (item->zero_packing == PACK_PAIRS) {
         size_t row = item->padded ? at / width : 0;
         at -= row * width;
-        code = zeros[row * ((width + 1) / 2) + at / 2] >> at % 2 * 4 & 15u;
+        code = zeros[row * ((width + 1) / 2) + at / 2];
+        code = code >> at % 2 * 4 & 15u;
     } else {
         code = zeros[at];
     }

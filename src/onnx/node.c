@@ -18,6 +18,14 @@ bool node_is(const Onnx__NodeProto *node, const char *op_type)
     return name_is(or_empty(node->op_type), op_type) && domain_is_standard(node->domain);
 }
 
+bool node_is_one_of(const Onnx__NodeProto *node, const char *const *op_types)
+{
+    for (; *op_types; op_types++)
+        if (node_is(node, *op_types))
+            return true;
+    return false;
+}
+
 bool node_is_in(const Onnx__NodeProto *node, const char *domain, const char *op_type)
 {
     return name_is(or_empty(node->op_type), op_type) && domain_same(domain, node->domain);

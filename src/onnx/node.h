@@ -23,7 +23,11 @@ bool domain_same(const char *a, const char *b);
 /* Whether the node is that operator of the standard domain. */
 bool node_is(const Onnx__NodeProto *node, const char *op_type);
 
-/* The same in any domain. "" is the standard one. */
+/* Whether the node is one of those operators of the standard domain. NULL ends the list.
+ */
+bool node_is_one_of(const Onnx__NodeProto *node, const char *const *op_types);
+
+/* Whether the node is that operator of that domain. "" is the standard one. */
 bool node_is_in(const Onnx__NodeProto *node, const char *domain, const char *op_type);
 
 /* The name of an input or output. "" if it is absent or left out. */

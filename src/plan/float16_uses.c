@@ -80,15 +80,6 @@ static bool is_in_mask(unsigned mask, size_t input)
     return input < 8 && (mask >> input & 1);
 }
 
-/* Whether the node is one of the operators. The list ends with NULL. */
-static bool is_one_of(const Onnx__NodeProto *node, const char *const *names)
-{
-    for (; *names; names++)
-        if (node_is(node, *names))
-            return true;
-    return false;
-}
-
 /* Operators that only move values. Input 0 is the one that moves; Concat moves all. */
 static bool only_moves(const struct use *use)
 {
@@ -96,7 +87,7 @@ static bool only_moves(const struct use *use)
                                         "Slice",    "Transpose", "Split",   "Unsqueeze",
                                         "Tile",     "Expand",    NULL};
     return node_is(use->node, "Concat") ||
-           (use->input == 0 && is_one_of(use->node, names));
+           (use->input == 0 && node_is_one_of(use->node, names));
 }
 
 /* ---- phases and places ------------------------------------------------------ */
@@ -125,7 +116,7 @@ static bool is_delicate(const struct use *use)
         return !data_type_is_float((int)node_int(use->node, "to", DATA_FLOAT));
     if (node_is(use->node, "Gather"))
         return use->input > 0;
-    return is_one_of(use->node, names);
+    return node_is_one_of(use->node, names);
 }
 
 /* Whether numbers go through the node as they would through a formula. A product with
@@ -133,7 +124,7 @@ static bool is_delicate(const struct use *use)
 static bool is_formula(const struct use *use)
 {
     static const char *const names[] = {"Neg", "Cast", "Add", "Sub", "Mul", "Div", NULL};
-    if (only_moves(use) || is_one_of(use->node, names))
+    if (only_moves(use) || node_is_one_of(use->node, names))
         return true;
     if (!node_is(use->node, "MatMul") && !node_is(use->node, "Einsum"))
         return false;

@@ -19,21 +19,12 @@ struct neighbour_search {
 /* Operators that a quantized value may be moved past, by input 0, and operators that do
  * nothing in some models and are removed there. */
 static const char *const moving_ops[] = {
-    "Cast", "Dropout", "Expand", "Flatten", "Identity",  "MaxPool",
-    "Pad",  "Reshape", "Slice",  "Squeeze", "Transpose", "Unsqueeze",
+    "Cast",    "Dropout", "Expand",  "Flatten",   "Identity",  "MaxPool", "Pad",
+    "Reshape", "Slice",   "Squeeze", "Transpose", "Unsqueeze", NULL,
 };
 
 /* Operators that do nothing with certain constants, or add the bias of a MatMul. */
-static const char *const arithmetic_ops[] = {"Add", "Div", "Mul", "Sub"};
-
-static bool is_one_of(const Onnx__NodeProto *node, const char *const *names, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (node_is(node, names[i]))
-            return true;
-    return false;
-}
-#define IS_ONE_OF(node, names) is_one_of(node, names, sizeof names / sizeof *names)
+static const char *const arithmetic_ops[] = {"Add", "Div", "Mul", "Sub", NULL};
 
 /* In any domain: com.microsoft has the same operators. */
 static bool is_named(const Onnx__NodeProto *node, const char *op_type)
@@ -64,9 +55,9 @@ static bool comes_quantized(struct neighbour_search *search, const struct value 
         const struct scope *scope = value->scope;
         if (is_named(value->node, "DequantizeLinear") || search->left-- == 0)
             return true;
-        if (IS_ONE_OF(value->node, moving_ops))
+        if (node_is_one_of(value->node, moving_ops))
             value = input_value(scope, value->node, 0);
-        else if (IS_ONE_OF(value->node, arithmetic_ops))
+        else if (node_is_one_of(value->node, arithmetic_ops))
             value = beside_constant(scope, value->node);
         else
             return false;
@@ -94,9 +85,9 @@ static bool goes_quantized(struct neighbour_search *search, const struct scope *
         }
         if (is_named(use->node, "QuantizeLinear") && use->input == 0)
             return true;
-        bool bias = IS_ONE_OF(use->node, arithmetic_ops) &&
+        bool bias = node_is_one_of(use->node, arithmetic_ops) &&
                     beside_constant(use->scope, use->node);
-        bool moved = use->input == 0 && IS_ONE_OF(use->node, moving_ops);
+        bool moved = use->input == 0 && node_is_one_of(use->node, moving_ops);
         bool clipped = node_is(use->node, "Relu") || node_is(use->node, "Clip");
         if ((bias || moved || clipped) && goes_quantized(search, use->scope, use->node))
             return true;
@@ -136,7 +127,7 @@ static bool is_moved_past(const struct use *use)
         return false;
     if (node_is(use->node, "MatMul"))
         return goes_to(use->scope, use->node, "Add", false);
-    return IS_ONE_OF(use->node, moving_ops) &&
+    return node_is_one_of(use->node, moving_ops) &&
            !goes_to(use->scope, use->node, "QuantizeLinear", true);
 }
 
@@ -149,7 +140,7 @@ static bool is_moved_before(const struct value *quantized)
     bool made = before && before->kind == VALUE_NODE;
     if (node_is(from->node, "Add"))
         return made && node_is(before->node, "MatMul");
-    return IS_ONE_OF(from->node, moving_ops) &&
+    return node_is_one_of(from->node, moving_ops) &&
            !(made && node_is(before->node, "DequantizeLinear"));
 }
 

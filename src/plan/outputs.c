@@ -11,12 +11,14 @@ enum constancy { NOT_KNOWN, CONSTANT, VARIABLE };
  * random numbers, or is a Constant. */
 static bool only_computes(const Onnx__NodeProto *node)
 {
+    static const char *const random[] = {"Bernoulli",         "Dropout",
+                                         "Multinomial",       "RandomNormalLike",
+                                         "RandomUniformLike", NULL};
     for (size_t i = 0; i < node->n_attribute; i++)
         if (node->attribute[i]->g || node->attribute[i]->n_graphs > 0)
             return false;
     return domain_is_standard(node->domain) && node->n_input > 0 &&
-           !node_is(node, "Bernoulli") && !node_is(node, "Dropout") &&
-           strncmp(or_empty(node->op_type), "Random", strlen("Random")) != 0;
+           !node_is_one_of(node, random);
 }
 
 static bool is_constant(const struct value *value, unsigned char *states, int steps)

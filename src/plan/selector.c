@@ -72,34 +72,25 @@ void selector_free(struct selector *selector)
 
 /* ---- kinds of operators ----------------------------------------------- */
 
-static bool is_one_of(const Onnx__NodeProto *node, const char *const *operators,
-                      size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (node_is(node, operators[i]))
-            return true;
-    return false;
-}
-
 /* Operators that pass a weight on to the one that computes with it. */
 static bool is_moving(const Onnx__NodeProto *node)
 {
     static const char *const operators[] = {
         "Cast",      "CastLike", "Concat",  "Expand",    "Identity", "Reshape",
-        "Transpose", "Split",    "Squeeze", "Unsqueeze", "Slice",
+        "Transpose", "Split",    "Squeeze", "Unsqueeze", "Slice",    NULL,
     };
-    return is_one_of(node, operators, COUNT_OF(operators));
+    return node_is_one_of(node, operators);
 }
 
 /* Operators that stand between the last weight and an output of the model. */
 static bool is_finishing(const Onnx__NodeProto *node)
 {
     static const char *const operators[] = {
-        "Add",     "Sub",     "Mul",       "Div",     "Cast",      "Identity",
-        "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Softmax",
-        "Sigmoid", "Tanh",    "Clip",      "Slice",   "ArgMax",    "LogSoftmax",
+        "Add",     "Sub",       "Mul",     "Div",        "Cast",    "Identity", "Reshape",
+        "Flatten", "Transpose", "Squeeze", "Unsqueeze",  "Softmax", "Sigmoid",  "Tanh",
+        "Clip",    "Slice",     "ArgMax",  "LogSoftmax", NULL,
     };
-    return is_one_of(node, operators, COUNT_OF(operators));
+    return node_is_one_of(node, operators);
 }
 
 /* ---- heads ------------------------------------------------------------ */

@@ -137,8 +137,9 @@ def test_outputs_that_are_constants(case, quantize):
 
 @pytest.mark.parametrize("nodes, more, tensors", [
     ([node("Slice", ["E", "b", "e"], "Z")], [info("b", TensorProto.INT64, [1])], [ints("e", 9)]),
-    ([node("Add", ["E", "x"], "Z")], [info("x", FLOAT, [V, H])], [])])
-def test_outputs_that_depend_on_inputs(nodes, more, tensors, quantize):
+    ([node("Add", ["E", "x"], "Z")], [info("x", FLOAT, [V, H])], []),
+    ([node("Multinomial", ["E"], "m"), node("Cast", ["m"], "Z", to=FLOAT)], [], [])])
+def test_outputs_that_depend_on_inputs_or_chance(nodes, more, tensors, quantize):
     model = table([*head("E"), *nodes], [info("Y", rank=3), info("Z", rank=2)], tensors)
     model.graph.input.extend(more)
     assert quantize(model, *SCHEME.options()).names == {"E"}
