@@ -3,6 +3,7 @@
 
     corpus.py FOLDER
 
+The models of this repository are among the seeds, with weights that are cut to a few values.
 Every kind of thing that nibble looks at is in one of the models: operators that carry weights,
 Constant nodes, bodies, functions, typed values, external and sparse data, old opsets, NaNs.
 For `quantize` seven bytes of options come before the model, for `upgrade` one."""
@@ -15,6 +16,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MOST = 16  # elements along an axis of a weight of a real model
 rng = np.random.default_rng(1)
 
 
@@ -140,6 +143,28 @@ def upgrades():
     yield "resize", model(graph(resize, [weight("S", (4,))]), 9, 4)
 
 
+def cut(tensor):
+    array = numpy_helper.to_array(tensor)
+    if array.size > MOST:
+        small = array[tuple(slice(0, MOST) for _ in array.shape)]
+        tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(small), tensor.name))
+
+
+def real():
+    """Whole graphs of exporters and of other quantizers. Their shapes no longer fit."""
+    folders = (ROOT / "models", ROOT / "tests/python/foreign")
+    for path in sorted(path for folder in folders for path in folder.glob("*.onnx")):
+        proto = onnx.load(path)
+        for tensor in proto.graph.initializer:
+            cut(tensor)
+        for item in proto.graph.node:
+            item.ClearField("metadata_props")
+            for attribute in item.attribute:
+                if attribute.type == onnx.AttributeProto.TENSOR:
+                    cut(attribute.t)
+        yield f"real-{path.stem}", proto
+
+
 EXTERNAL = ["location=w\noffset=16\nlength=1024", "location=w\noffset=0",
             "location=link\nlength=1024", "location=./w\nlength=1024\nchecksum=x",
             "location=../w\nlength=1", "location=/dev/zero\nlength=1024", "location=pipe",
@@ -171,7 +196,7 @@ def main():
     options = itertools.cycle([b"\0\0\0\0\0\1\0", b"\1\0\0\0\0\1\2", b"\2\1\0\0\1\1\1",
                                b"\3\2\0\0\0\2\5", b"\0\x17\0\0\4\1\0", b"\6\3\0\x30\x10\0\3",
                                b"\0\0\2\0\x80\x31\0"])
-    seeds = itertools.chain(operators(), values(), structures(), chains(), upgrades())
+    seeds = itertools.chain(operators(), values(), structures(), chains(), upgrades(), real())
     for (name, proto), prefix in zip(seeds, options):
         data = proto.SerializeToString()
         save("quantize", name, prefix + data)

@@ -4,10 +4,16 @@
 #ifndef NIBBLE_TESTS_FUZZ_H
 #define NIBBLE_TESTS_FUZZ_H
 
+#include "nibble.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The target quantize: some bytes of options, then a model. Returns what nibble did. */
+enum { FUZZ_OPTION_BYTES = 7 };
+enum nibble_status fuzz_quantize(const uint8_t *data, size_t size);
 
 /* The working folder, in memory where that is possible. It has external data "w", and
  * goes with the process. TMPDIR is the same folder. */

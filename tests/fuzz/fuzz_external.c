@@ -2,7 +2,6 @@
  * tensor. Whatever they say, nibble reads nothing outside of the folder. */
 #include "core/file.h"
 #include "fuzz.h"
-#include "nibble.h"
 #include "onnx.pb-c.h"
 
 #include <stdlib.h>

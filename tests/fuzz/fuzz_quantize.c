@@ -2,15 +2,12 @@
  * may crash, leak or hang, no temporary file may stay, and what nibble writes
  * nibble can read. */
 #include "fuzz.h"
-#include "nibble.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* ---- one input: a few bytes of options, then the model ---------------- */
-
-enum { OPTION_BYTES = 7 };
 
 static const char *const outputs[] = {NULL, "out.onnx", "out.onnx.gz"};
 
@@ -77,17 +74,17 @@ static void print_reports(const struct nibble_report *report)
     free(nibble_report_json(report));
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+enum nibble_status fuzz_quantize(const uint8_t *data, size_t size)
 {
-    if (size < OPTION_BYTES)
-        return 0;
+    if (size < FUZZ_OPTION_BYTES)
+        return NIBBLE_STATUS_INVALID;
     char model[300], output[300];
     struct nibble_options options = options_of(data);
     struct nibble_report *report = NULL;
     struct nibble_error error = {0};
     const char *name = outputs[data[5] % (sizeof outputs / sizeof *outputs)];
     bool upgrade = data[5] / 16 % 4 == 3;
-    fuzz_save("m.onnx", data + OPTION_BYTES, size - OPTION_BYTES);
+    fuzz_save("m.onnx", data + FUZZ_OPTION_BYTES, size - FUZZ_OPTION_BYTES);
     fuzz_path(model, sizeof model, "m.onnx");
     fuzz_path(output, sizeof output, name ? name : "out.onnx");
     const char *target = name || upgrade ? output : NULL;
@@ -105,5 +102,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_remove(name ? name : "out.onnx");
     if (fuzz_entries() != before)
         fuzz_found("a file is left");
+    return status;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    (void)fuzz_quantize(data, size);
     return 0;
 }

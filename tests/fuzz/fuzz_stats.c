@@ -1,7 +1,6 @@
 /* Fuzzing of statistics: any bytes as a file of safetensors for a small model. A file
  * that is refused adds nothing. Without OpenBLAS there is nothing to do. */
 #include "fuzz.h"
-#include "nibble.h"
 
 #include <stdio.h>
 #include <stdlib.h>

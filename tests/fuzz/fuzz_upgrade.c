@@ -1,7 +1,6 @@
 /* Fuzzing of upgrades: a byte for the opset, then any bytes as a model. What is written
  * can be read, and raising it once more changes nothing. */
 #include "fuzz.h"
-#include "nibble.h"
 
 #include <string.h>
 #include <unistd.h>
