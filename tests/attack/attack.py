@@ -35,6 +35,7 @@ def attacks(program, shim, base, seed):
         "disks": (1, faults.disks()),
         "full": (1, faults.full()),
         "limits": (1, faults.limits()),
+        "threads": (1, faults.threads()),
         "races": (1, faults.races()),
         "hostile": (3, hostile.attack(program, base, seed)),
         "semantic": (3, semantic.attack(program, base, seed, models)),

@@ -8,6 +8,7 @@ import random
 import resource
 import signal
 import subprocess
+import tempfile
 import time
 
 import subject
@@ -30,6 +31,7 @@ ERRORS = {
 LEAVES = {"unlink": ["old"], "unlinkat": ["old"], "fstatat": ["old"], "openat": ["old"],
           "open": ["old"], "stat": ["old"], "flock": ["old"], "fstat": ["old"],
           "rename": ["reports"]}
+USER = 54321  # has no processes
 ALLOCATIONS = ["malloc", "calloc", "realloc"]
 INTERRUPTED = ["open", "openat", "mkostemp", "read", "pread", "write", "pwrite", "fsync",
                "ftruncate", "flock", "posix_fallocate", "fchmod", "copy_file_range"]
@@ -211,6 +213,33 @@ class Faults:
             if name == "NOFILE" and "out of memory" in message:
                 wrong = f"no descriptors are called out of memory: {message}"
             yield f"{case.name} {name}={value}", wrong
+
+    def threads(self):
+        """A user who may have few processes: nibble does with fewer threads. Root has no such
+        limit, so root becomes another user."""
+        root = os.geteuid() == 0
+        for case, most in shuffled([(case, n) for case in CASES for n in range(1, 6)],
+                                   self.seed):
+            target = self.subject(case, 4, pathlib.Path(tempfile.gettempdir()))
+            target.reset()
+
+            def before(most=most):
+                resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+                if root:
+                    os.setgid(USER)
+                    os.setuid(USER)
+
+            for path in [target.folder, *target.folder.iterdir()] if root else []:
+                os.chown(path, USER, USER)
+            try:
+                done = target.run(before=before)
+            except PermissionError:
+                return  # that user may not run the program
+            message = done.stderr.decode(errors="replace")
+            wrong = target.judge(done.returncode, message)
+            if done.returncode != 0:
+                wrong = f"few threads are an error: {message}"
+            yield f"{case.name} NPROC={most}", wrong
 
     def races(self):
         """Two runs with different options and one output: one pair or the other."""

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Makes small random changes of src/, one at a time, and counts how many the unit tests catch.
+"""Makes small random changes of src/, one at a time, and counts how many the tests catch.
 
     mutants.py SOURCE BUILD [--count N] [--seed N] [--only PATH]...
 
 SOURCE is the repository, which stays as it is: the changes are made in a copy of it below BUILD,
-which has a build of its own. A change that does not compile does not count."""
+which has a build of its own. A change that does not compile does not count. A change that all
+unit tests pass is tried with tests in Python, those of its part first."""
 
 import argparse
+import os
 import pathlib
 import random
 import re
@@ -32,6 +34,22 @@ SKIPPED = re.compile(r"^\s*(/\*|\*|//|#|static const|enum|struct|typedef|_Static
 OUTSIDE = {"cli"}
 # Tests that take long, and the folder that alone they are run for.
 SLOW = {"quant-search": "src/quant", "truncated": "src/core"}
+
+# Tests in Python of a part of src/. Some parts have hardly any unit test, because their oracle is
+# numpy or ONNX Runtime.
+BESIDE = {
+    "src/cali": ["python/test_calibration.py", "e2e/test_observe.py", "e2e/test_trials.py"],
+    "src/solve": ["python/test_calibration.py"],
+    "src/compare": ["cli/test_compare.py", "python/test_compare.py", "cli/test_verify.py"],
+    "src/report": ["cli/test_report.py", "cli/test_html.py", "cli/test_page.py"],
+    "src/constants": ["e2e/test_constants.py", "e2e/test_chains.py"],
+    "src/upgrade": ["cli/test_upgrade.py", "e2e/test_upgrade_operators.py"],
+    "src/plan": ["e2e/test_already.py", "e2e/test_experts.py", "e2e/test_banks.py",
+                 "e2e/test_float16.py", "e2e/test_fixed.py", "e2e/test_neighbours.py"],
+    "src/fill": ["e2e/test_statistics.py"],
+    "src/emit": ["e2e/test_float16.py", "e2e/test_copies.py"],
+}
+ALWAYS = ["cli"]
 
 
 def places(source, only):
@@ -71,7 +89,7 @@ class Copy:
         for name in ("src", "tests", "proto", "models", "python", "third_party", "docs"):
             shutil.copytree(source / name, self.root / name,
                             ignore=shutil.ignore_patterns("build", "packagecache"))
-        for name in ("meson.build", "meson_options.txt"):
+        for name in ("meson.build", "meson_options.txt", "README.md", "pyproject.toml"):
             shutil.copy(source / name, self.root / name)
         if not (build / "made/build.ninja").exists():
             done = run(["meson", "setup", str(build / "made"), str(self.root),
@@ -93,7 +111,19 @@ class Copy:
         folder = name.split("/")[1].removesuffix(".c")
         near = [test for test in tests if test.startswith(folder)]
         rest = [test for test in tests if test not in near]
-        return all(self._run(some) for some in (near, rest) if some)
+        return all(self._run(some) for some in (near, rest) if some) and self._python(name)
+
+    def _python(self, name):
+        beside = [f"tests/{path}" for part, paths in BESIDE.items() if name.startswith(part)
+                  for path in paths]
+        environment = {**os.environ, "NIBBLE": str(self.made / "nibble"), "PYTHONPATH": "models",
+                       "NIBBLE_LIBRARY": str(self.made / "src/libnibble.so")}
+        for some in [beside, [f"tests/{path}" for path in ALWAYS]]:
+            done = some and run([sys.executable, "-m", "pytest", "-q", "-x", "-p",
+                                 "no:cacheprovider", *some], cwd=self.root, env=environment)
+            if some and (done is None or done.returncode != 0):
+                return False
+        return True
 
     def _run(self, tests):
         done = run(["meson", "test", "-C", str(self.made), "--no-rebuild", "--maxfail", "1",
