@@ -2,15 +2,12 @@
  * codes is compared with the weights. Knows nothing about how codes are packed. */
 #include "compare/verification.h"
 #include "compare/coded.h"
+#include "compare/verify_elements.h"
 #include "core/map.h"
 #include "core/pages.h"
-#include "fill/pack.h"
 #include "onnx/node.h"
 #include "onnx/write.h"
-#include "solve/solve.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -206,166 +203,7 @@ static bool decode(struct verifier *v, const struct value *value, enum form form
     return row ? coded_weight(e, &use, row, out) : evaluate_array(e, value, out);
 }
 
-/* ---- comparing --------------------------------------------------------- */
-
-/* What two numbers of a type may differ by, relative to their size and at least. */
-struct precision {
-    double relative, least;
-};
-
-static struct precision precision_of(enum real_type type)
-{
-    static const struct precision precisions[] = {[REAL_FLOAT32] = {0x1p-23, 0x1p-149},
-                                                  [REAL_FLOAT16] = {0x1p-10, 0x1p-24},
-                                                  [REAL_BFLOAT16] = {0x1p-7, 0x1p-133},
-                                                  [REAL_FLOAT64] = {0x1p-23, 0x1p-149}};
-    return precisions[type];
-}
-
-/* What the codes of a group can stand for. */
-struct grid {
-    double scale, lowest, highest;
-};
-
-/* One item, and where the loop over its elements is. */
-struct check {
-    const struct plan_item *item;
-    const uint8_t *scales, *zeros; /* in the file */
-    struct precision precision, scale_precision;
-    bool exchanged;           /* the decoded matrix is transposed */
-    size_t outer, dim, inner; /* of the present element */
-    struct grid *grids;       /* of neighbouring groups: */
-    size_t first, count;      /* all of them, or those of a row of blocks */
-    double noise, signal;
-};
-
-static void load_grids(struct check *c, size_t first)
-{
-    const struct quant_type_info *type = quant_type_info(c->item->scheme.type);
-    for (size_t i = 0; i < c->count; i++) {
-        struct grid *grid = &c->grids[i];
-        int zero;
-        grid->scale =
-            (double)parameters_read(c->item, c->scales, c->zeros, first + i, &zero);
-        grid->lowest = (type->lo - zero) * grid->scale;
-        grid->highest = (type->hi - zero) * grid->scale;
-    }
-    c->first = first;
-}
-
-/* The group of the present element, counted from `first`. */
-static size_t present_group(struct check *c)
-{
-    const struct quant_shape *shape = &c->item->shape;
-    if (shape->block == 0)
-        return c->dim;
-    if (c->inner == 0 && c->dim % shape->block == 0)
-        load_grids(c, (c->outer * quant_blocks(shape) + c->dim / shape->block) *
-                          shape->inner);
-    return c->inner;
-}
-
-static void advance(struct check *c)
-{
-    const struct quant_shape *shape = &c->item->shape;
-    if (++c->inner < shape->inner)
-        return;
-    c->inner = 0;
-    if (++c->dim < shape->dim)
-        return;
-    c->dim = 0;
-    c->outer++;
-}
-
-/* What the solution says about an element. */
-static double solved(const struct plan_item *item, size_t element, size_t group)
-{
-    const struct solution *s = item->solution;
-    bool is_signed = quant_type_info(item->scheme.type)->lo < 0;
-    int code = s->codes[element], zero = s->zeros[group];
-    if (is_signed) {
-        code = (int8_t)code;
-        zero = (int8_t)zero;
-    }
-    return (code - zero) * (double)s->scales[group];
-}
-
-/* Whether the decoded value is as near to the element as its grid allows. */
-static bool is_near(const struct check *c, double x, double decoded, size_t element,
-                    size_t group)
-{
-    const struct grid *grid = &c->grids[group];
-    const double rounding = 1e-4; /* of codes: x / scale is computed in float */
-    double slack =
-        (fabs(x) + fabs(decoded)) * c->precision.relative + 2 * c->precision.least;
-    if (c->item->solution) {
-        double want = solved(c->item, element, c->first + group);
-        return fabs(want - decoded) <=
-               slack + fabs(want) * 2 * c->scale_precision.relative;
-    }
-    x = x > grid->highest ? grid->highest : x < grid->lowest ? grid->lowest : x;
-    return fabs(x - decoded) <= (0.5 + rounding) * grid->scale + slack;
-}
-
-static bool is_far(struct verifier *v, const struct check *c, size_t element, double x,
-                   double decoded, size_t group)
-{
-    char how[160];
-    snprintf(how, sizeof how,
-             "decodes to %.9g where the weight has %.9g (element %zu, scale %.9g)",
-             decoded, x, element, c->grids[group].scale);
-    return differs(v, c->item->value->name, how);
-}
-
-static bool check_elements(struct verifier *v, struct check *c, const struct array *got)
-{
-    enum { LOOK = 1024 };
-    const struct plan_item *item = c->item;
-    const enum real_type type = data_type_real(item->data_type);
-    size_t rows = c->exchanged ? (size_t)item->tensor->dims[0] : 1;
-    size_t columns = (size_t)item->elements / rows;
-    struct pages read = {0};
-    float values[LOOK];
-    bool ok = true;
-    for (size_t at = 0, n; ok && at < item->elements; at += n) {
-        const uint8_t *data = item->source->data + at * real_size(type);
-        n = item->elements - at < LOOK ? (size_t)(item->elements - at) : LOOK;
-        pages_read(&read, item->source->file, data, n * real_size(type));
-        real_load(type, data, n, values);
-        for (size_t i = 0; ok && i < n; i++) {
-            size_t element = at + i, group = present_group(c), place = element;
-            if (c->exchanged)
-                place = element % columns * rows + element / columns;
-            double x = (double)values[i], y = (double)got->values[place];
-            ok = is_near(c, x, y, element, group) || is_far(v, c, element, x, y, group);
-            advance(c);
-            c->noise += (x - y) * (x - y);
-            c->signal += x * x;
-        }
-        ok = ok && !cancelled(v->what->cancel, v->err);
-    }
-    pages_end(&read);
-    return ok;
-}
-
-/* The errors that the report tells must be those of the file, relative to the weight:
- * sums of squares of tiny weights are told as 1. */
-static bool check_noise(struct verifier *v, const struct check *c,
-                        const struct quant_error *told)
-{
-    double rounding = c->precision.relative + c->scale_precision.relative;
-    if (!(told->signal > 0) || !(c->signal > 0))
-        return true;
-    double said = told->noise / told->signal, found = c->noise / c->signal;
-    return fabs(found - said) <= 0.01 * said + rounding * rounding ||
-           differs(v, c->item->value->name, "has other errors than were measured");
-}
-
-/* Whether the decoded matrix is [inputs, outputs] where the source is the other way. */
-static bool is_exchanged(const struct plan_item *item)
-{
-    return item->form == FORM_NBITS ? item->channel_axis == 0 : item->transposed;
-}
+/* ---- items ------------------------------------------------------------- */
 
 static bool check_value(struct verifier *v, const struct plan_item *item,
                         const struct scope *place, const char *name)
@@ -373,61 +211,32 @@ static bool check_value(struct verifier *v, const struct plan_item *item,
     const struct plan *plan = v->what->plan;
     const struct item_tensors *stored =
         &v->what->tensors[(item->same ? item->same : item) - plan->items];
-    struct check c = {
+    const struct fill_result *results = v->what->results;
+    struct stored_item file = {
         .item = item,
         .scales = written_bytes(v, stored->scales),
         .zeros = written_bytes(v, stored->zeros),
-        .precision = precision_of(data_type_real(item->data_type)),
-        .scale_precision = precision_of(item->scheme.scale_type),
-        .exchanged = is_exchanged(item),
-        .count = item->shape.block ? item->shape.inner : item->shape.dim,
+        .told = results ? &results[item - plan->items].error : NULL,
+        .cancel = v->what->cancel,
     };
+    char how[DIFFERENCE_SIZE] = "can't be decoded from the file";
     struct array got = {0};
     const struct value *value = find(v, place, name);
-    bool ok = value && c.scales &&
+    bool ok = value && file.scales &&
               decode(v, value, item->form, stored->codes_name, &got) &&
-              got.count == item->elements;
-    if (!ok)
-        differs(v, item->value->name, "can't be decoded from the file");
-    if (ok && !(c.grids = calloc(c.count + 1, sizeof *c.grids)))
-        ok = error_memory(v->err);
-    if (ok && item->shape.block == 0)
-        load_grids(&c, 0);
-    ok = ok && check_elements(v, &c, &got) &&
-         (!v->what->results ||
-          check_noise(v, &c, &v->what->results[item - plan->items].error));
+              got.count == item->elements && elements_agree(&file, &got, how, v->err);
     array_free(&got);
-    free(c.grids);
-    return ok;
-}
-
-/* Whether the file has the rounded values of a constant that is stored as float16. */
-static bool check_narrowed(struct verifier *v, const struct plan_item *item,
-                           const uint8_t *written)
-{
-    enum { LOOK = 1024 };
-    const enum real_type type = data_type_real(item->data_type);
-    struct pages read = {0};
-    float values[LOOK];
-    uint16_t halves[LOOK];
-    bool same = written != NULL;
-    for (size_t at = 0, n; same && at < item->elements; at += n) {
-        const uint8_t *data = item->source->data + at * real_size(type);
-        n = item->elements - at < LOOK ? (size_t)(item->elements - at) : LOOK;
-        pages_read(&read, item->source->file, data, n * real_size(type));
-        real_load(type, data, n, values);
-        real_store(REAL_FLOAT16, values, n, halves);
-        same = memcmp(halves, written + at * sizeof *halves, n * sizeof *halves) == 0;
-    }
-    pages_end(&read);
-    return same || differs(v, item->value->name, "has other float16 values in the file");
+    return ok || (v->err->status == STATUS_OK && differs(v, item->value->name, how));
 }
 
 static bool check_item(struct verifier *v, const struct plan_item *item)
 {
     const struct item_tensors *tensors = &v->what->tensors[item - v->what->plan->items];
-    if (item->as_float16 && tensors->codes)
-        return check_narrowed(v, item, written_bytes(v, tensors->codes));
+    if (item->as_float16 && tensors->codes) {
+        const uint8_t *written = written_bytes(v, tensors->codes);
+        return (written && narrowed_agree(item, written)) ||
+               differs(v, item->value->name, "has other float16 values in the file");
+    }
     if (!item->quantize)
         return true;
     if (tensors->decoded)
