@@ -27,7 +27,9 @@ struct solution {
     uint8_t *zeros; /* and these, too */
     float *bias;    /* [groups][outputs] to be added; NULL: not asked for */
     size_t groups, outputs;
-    double noise, signal; /* E |W x - Q x - bias|^2 and E |W x|^2, over all outputs */
+    double noise, signal; /* E |W x - Q x - bias|^2, and E |W x|^2, over all outputs; the
+                             noise is under the shrunk H: codes fit the few rows that
+                             they were found on better than others */
     double plain;         /* the noise of codes found without data */
     size_t better;        /* outputs that data made better */
     enum quant_fit fit;   /* other than OK: the rest is void */

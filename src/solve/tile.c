@@ -124,9 +124,10 @@ static void add_noise(const struct tile *t, double *b, double *noise)
     }
 }
 
-/* The part of the noise that H itself accounts for, without the damping. */
+/* The noise without the damping's part of it; without what shrinking added, too, where
+ * `keep` is what that left of H. */
 static void set_exact(const struct tile *t, const double *left, const double *noise,
-                      double *exact)
+                      double keep, double *exact)
 {
     const struct factor *f = t->group->factor;
     const size_t n = t->outputs;
@@ -135,12 +136,12 @@ static void set_exact(const struct tile *t, const double *left, const double *no
         return;
     for (size_t k = 0; k < f->inputs; k++) {
         const size_t input = f->order[k];
-        const double extra = f->importance[input] - (1 - f->shrink) * f->raw[input];
+        const double extra = f->importance[input] - keep * f->raw[input];
         for (size_t m = 0; m < n; m++)
             exact[m] -= extra * left[k * n + m] * left[k * n + m];
     }
     for (size_t m = 0; m < n; m++)
-        exact[m] = exact[m] > 0 ? exact[m] / (1 - f->shrink) : 0;
+        exact[m] = exact[m] > 0 ? exact[m] / keep : 0;
 }
 
 /* Adds the mean of the output for inputs of these means. */
@@ -157,13 +158,14 @@ static void add_means(const struct tile *t, const double *weights, const double 
 /* E |W x|^2. */
 static double find_signal(struct tile *t)
 {
+    const struct factor *f = t->group->factor;
     double noise[TILE_OUTPUTS] = {0}, exact[TILE_OUTPUTS], mean[TILE_OUTPUTS] = {0};
     double sum = 0;
     memcpy(t->work, t->wanted, values_size(t));
     add_noise(t, t->work, noise);
-    set_exact(t, t->wanted, noise, exact);
-    if (t->group->factor->centered)
-        add_means(t, t->wanted, t->group->factor->mean, mean);
+    set_exact(t, t->wanted, noise, 1 - f->shrink, exact);
+    if (f->centered)
+        add_means(t, t->wanted, f->mean, mean);
     for (size_t m = 0; m < t->outputs; m++)
         sum += exact[m] + mean[m] * mean[m];
     return sum;
@@ -225,7 +227,7 @@ static void weigh(struct tile *t, enum way way, const double *base)
     struct attempt *a = &t->ways[way];
     const double *mean = t->group->factor->mean;
     double left[TILE_OUTPUTS] = {0}, wanted[TILE_OUTPUTS] = {0};
-    set_exact(t, t->left, a->noise, a->exact);
+    set_exact(t, t->left, a->noise, 1, a->exact);
     add_means(t, t->left, mean, left);
     add_means(t, t->wanted, mean, wanted);
     for (size_t m = 0; m < t->outputs; m++)

@@ -25,7 +25,7 @@ struct attempt {
     double *scale, *least, *most; /* [blocks][outputs] */
     int16_t *codes;               /* [inputs][outputs] */
     double noise[TILE_OUTPUTS];   /* under the damped H, which is what is compared */
-    double exact[TILE_OUTPUTS];   /* under H itself */
+    double exact[TILE_OUTPUTS];   /* under the shrunk H */
     double lack[TILE_OUTPUTS];    /* what the output lacks in the mean */
 };
 

@@ -308,6 +308,29 @@ def test_fewer_runs(uneven, tmp_path, monkeypatch, name, most):
     }
 
 
+def test_costs_are_measured_on_runs_held_out(uneven, tmp_path, monkeypatch):
+    """Each weight in each of these, after one run that says how large they are. Choices
+    that lead to the same model are measured once."""
+    fed, measured = [], []
+
+    class Watched(_trials.Trials):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            run = self.session.run
+            self.session.run = lambda feed, names: fed.append(feed) or run(feed, names)
+
+    measure = _calibration.measure
+    monkeypatch.setattr(_calibration, "Trials", Watched)
+    monkeypatch.setattr(
+        _calibration, "measure", lambda *a, **k: measured.append(a) or measure(*a, **k)
+    )
+    data = runs()
+    nibble.quantize(uneven, tmp_path / "q.onnx", data=data, bits_per_weight=9)
+    held = {id(feed["x"]) for feed in data[4::5]}
+    assert fed and {id(feed["x"]) for feed in fed} == held
+    assert len(measured) == 2  # all weights have 8 bits: with data, and without
+
+
 def test_no_trials(path, tmp_path, monkeypatch):
     """The report says why types were chosen without the outputs."""
     monkeypatch.setattr(_trials, "MOST_WEIGHTS", 1)
