@@ -940,6 +940,13 @@ NIBBLE_API enum nibble_status nibble_calibration_save(
 NIBBLE_API enum nibble_status nibble_calibration_load(
     struct nibble_calibration *calibration, const char *path, struct nibble_error *error);
 
+/* Returns what to warn of if outputs have this SNR: that the model is likely to be
+ * ruined, and what helps. NULL if the SNR is high enough, or if memory ran out.
+ * `measured`: on data of the caller; otherwise it is an estimate, as in struct
+ * nibble_report. `narrow`: some weights have 4 bits. The caller frees the string with
+ * free(). */
+NIBBLE_API char *nibble_snr_warning(double snr_db, bool measured, bool narrow);
+
 /* ---- trials --------------------------------------------------------- */
 
 /* Trials show what becomes of the model's output if some weights are quantized, and let

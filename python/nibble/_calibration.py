@@ -353,13 +353,14 @@ class Driver:
         self._note_unseen(best)
         report = dataclasses.replace(
             best.report,
+            outputs=best.outputs,
             output=self.target,
             text=self._named(best.report.text, best),
             json=self._named(best.report.json, best),
         )
+        warning = report._snr_warning()
         return report._with_data(
-            outputs=best.outputs,
-            notes=tuple(self._notes),
+            notes=(*filter(None, [warning]), *self._notes),
             calibration_runs=self.calibration.runs() if best.is_calibrated else 0,
             held_out_runs=len(self.held) if self.held is not None else 0,
         )

@@ -383,9 +383,9 @@ def _warn(report: Report) -> None:
             warnings.warn(
                 f"{weight.name} stays float: {weight.reason}", NibbleWarning, stacklevel=3
             )
-    if not math.isnan(report.estimated_snr_db):
-        for note in report.notes:
-            warnings.warn(note, NibbleWarning, stacklevel=3)
+    ruined = report.notes if not math.isnan(report.estimated_snr_db) else ()
+    for note in filter(None, [*ruined, report._snr_warning()]):
+        warnings.warn(note, NibbleWarning, stacklevel=3)
     for pattern in report.unmatched():
         warnings.warn(pattern.message(), NibbleWarning, stacklevel=3)
     if report.reached is False:

@@ -160,6 +160,7 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "nibble_report_text": (c_void_p, [c_void_p, c_int, c_bool]),
     "nibble_report_json": (c_void_p, [c_void_p]),
     "nibble_report_free": (None, [c_void_p]),
+    "nibble_snr_warning": (c_void_p, [c_double, c_bool, c_bool]),
     "nibble_page": (
         c_int,
         [c_char_p, c_char_p, c_char_p, POINTER(c_void_p), POINTER(Error)],
@@ -263,6 +264,12 @@ def take_string(pointer: int | None) -> str:
         return ctypes.string_at(pointer).decode("utf-8", "replace")
     finally:
         _free(pointer)
+
+
+def snr_warning(snr_db: float, narrow: bool) -> str | None:
+    """What to warn of if outputs have this SNR on the caller's data. None: nothing."""
+    pointer = library().nibble_snr_warning(snr_db, True, narrow)
+    return take_string(pointer) if pointer else None
 
 
 def page(report: str, other: str | None = None) -> str:

@@ -170,8 +170,8 @@ class Report:
     them was better on the runs that were held out."""
     held_out_runs: int = 0
     notes: tuple[str, ...] = ()
-    """Without data: a warning, where the model is likely to be ruined. With data: what was
-    asked for and not done, or made no better, and why."""
+    """A warning, where the model is likely to be ruined. With data, also what was asked for
+    and not done, or made no better, and why."""
     estimated_snr_db: float = math.nan
     """An estimate of the SNR of the outputs in dB, from the errors of the weights
     (docs/accuracy.md). NaN with data, and where errors were not measured."""
@@ -209,6 +209,17 @@ class Report:
         raw["outputs"] = [dataclasses.asdict(row) for row in report.outputs]
         text = json.dumps(plain(raw), indent="\t", ensure_ascii=False)
         return dataclasses.replace(report, json=text)
+
+    def _snr_warning(self) -> str | None:
+        """Where an output with data is so far off that the model is likely to be ruined.
+        One that is nearly always sure stays right with a low SNR."""
+        agrees = 0.99
+        known = [row for row in self.outputs if not math.isnan(row.snr_db)]
+        worst = min(known, key=OutputError.snr_of_all_db, default=None)
+        if worst is None or self.reached or worst.top1 >= agrees:
+            return None
+        narrow = any(weight.type in ("int4", "uint4") for weight in self.weights)
+        return _library.snr_warning(worst.snr_of_all_db(), narrow)
 
     def unmatched(self) -> list[Pattern]:
         """Patterns that match no weight."""

@@ -8,11 +8,9 @@
 #include "report/estimate.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 static const double at_depth_1 = 14.5, per_decade = 8;
-
-/* Models below this did their work visibly worse. */
-static const double least_db = 16;
 
 static size_t count_uses(const struct use *use)
 {
@@ -44,20 +42,6 @@ static bool has_narrow(const struct plan *plan)
     return false;
 }
 
-static const char *warning(struct arena *arena, const struct plan *plan, double snr)
-{
-    bool narrow = has_narrow(plan);
-    const char *help =
-        narrow ? "--type int8 does, or --bits-per-weight 6 --scale-type float16"
-               : "smaller blocks do (--block-size 32)";
-    return arena_printf(
-        arena,
-        "%s is likely to ruin this model: its outputs are expected to have an SNR near "
-        "%.0f dB, an estimate from the errors of the weights. Calibration with some "
-        "dozen real inputs helps most (--data). Without data, %s",
-        narrow ? "int4" : "int8", fmax(snr, 0), help);
-}
-
 bool estimate_outputs(struct arena *arena, const struct plan *plan,
                       const struct fill_result *results, size_t depth,
                       struct nibble_report *report)
@@ -66,7 +50,9 @@ bool estimate_outputs(struct arena *arena, const struct plan *plan,
     report->estimated_snr_db = sum > 0 ? at_depth_1 - 10 * log10(sum) -
                                              per_decade * log10((double)(depth + !depth))
                                        : (double)INFINITY;
-    if (report->estimated_snr_db < least_db)
-        report->note = warning(arena, plan, report->estimated_snr_db);
+    char *warning = nibble_snr_warning(report->estimated_snr_db, false, has_narrow(plan));
+    if (warning)
+        report->note = arena_string(arena, warning);
+    free(warning);
     return report->note != NULL;
 }

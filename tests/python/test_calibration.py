@@ -1,11 +1,13 @@
 """quantize with data: the result is better on inputs that it has not seen, statistics can
 be kept, `until` finds the fewest bits, and nothing is left behind."""
 
+import dataclasses
 import json
 import math
 import os
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import onnx
@@ -113,6 +115,27 @@ def test_one_run_that_misleads(path, tmp_path, monkeypatch):
     report = nibble.quantize(path, tmp_path / "out.onnx", data=runs(1))
     assert report.calibration_runs == 0
     assert (tmp_path / "out.onnx").read_bytes() == plain.read_bytes()
+
+
+def test_a_low_snr_leads_to_a_warning(tmp_path):
+    """It says what the data showed, and what helps. Also where the answers are right, an
+    SNR may be low: that is no reason to warn."""
+    path, out = tmp_path / "m.onnx", tmp_path / "q.onnx"
+    onnx.save(chain({f"w{i}": normal(64, 64, seed=i) / 8 for i in range(30)}), path)
+    noise = [{"x": normal(32, 64, seed=i)} for i in range(20)]
+    with pytest.warns(nibble.NibbleWarning, match="likely to ruin") as caught:
+        report = nibble.quantize(path, out, data=noise)
+    (note,) = report.notes
+    assert [str(warning.message) for warning in caught] == [note]
+    assert f"an SNR of {report.outputs[0].snr_db:.0f} dB on runs held out" in note
+    assert "--bits-per-weight 5" in note and note in str(report)
+    assert json.loads(report.json)["notes"] == [note]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert nibble.quantize(path, out, data=noise, type="int8").notes == ()
+        assert nibble.quantize(path, out, data=noise, until="snr>=1").notes == ()
+    sure = dataclasses.replace(report.outputs[0], top1=0.99)
+    assert dataclasses.replace(report, outputs=(sure,))._snr_warning() is None
 
 
 def test_statistics(path, tmp_path):
