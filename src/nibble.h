@@ -95,6 +95,12 @@ struct nibble_error {
 /* Returns the version of the library, "MAJOR.MINOR.PATCH". The string is static. */
 NIBBLE_API const char *nibble_version(void);
 
+/* Makes text safe on a terminal, since names come from models of strangers. '?' takes the
+ * place of what a terminal acts on: controls, marks that change the direction of text,
+ * and bytes that are not UTF-8. Works in place; the length stays. `kept` lists controls
+ * that stay, such as "\n\t". NULL: none. */
+NIBBLE_API void nibble_defuse(char *text, const char *kept);
+
 /* ---- options -------------------------------------------------------- */
 
 /* The integer type of the codes. A byte holds two codes of 4 bits. */

@@ -1,6 +1,7 @@
 /* Standard streams, progress and signals. This file knows nothing about models or
  * options. */
 #include "cli/terminal.h"
+#include "nibble.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,7 +50,7 @@ __attribute__((format(printf, 2, 0))) static void print(const char *kept,
         vsnprintf(text, (size_t)n + 1, format, again);
     va_end(again);
     text = text ? text : fixed; /* out of memory: the end is missing */
-    defuse(text, kept);
+    nibble_defuse(text, kept);
     fprintf(stderr, "nibble: %s\n", text);
     if (text != fixed)
         free(text);

@@ -17,10 +17,6 @@ void terminal_init(void);
 void message(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void message_lines(const char *text);
 
-/* Replaces by '?' what a terminal would act on: controls except those in `kept`, marks
- * that change the direction of text, and bytes that are no UTF-8. */
-void defuse(char *text, const char *kept);
-
 /* The width of the terminal, or 0 if the stream is not a terminal. */
 int terminal_columns(FILE *stream);
 

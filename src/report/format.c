@@ -1,8 +1,8 @@
-/* Sizes, counts and names as text. This file knows units and UTF-8. It knows nothing
+/* Sizes, counts and names as text. This file knows units. It knows nothing
  * about reports, columns or JSON. */
 #include "report/format.h"
+#include "core/utf8.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,45 +39,9 @@ void format_count(char out[FORMAT_SIZE], uint64_t count)
     format_scaled(out, count, units);
 }
 
-/* ---- UTF-8 ------------------------------------------------------------ */
+/* ---- text -------------------------------------------------------------- */
 
-/* Returns the length of the character at s and sets its code point. Returns 0 if the
- * bytes are not UTF-8 in its shortest form, or mean a surrogate or no character. */
-static size_t utf8_next(const unsigned char *s, uint32_t *code)
-{
-    static const struct {
-        unsigned char mask, lead;
-        uint32_t least;
-    } forms[] = {
-        {0x80, 0x00, 0}, {0xE0, 0xC0, 0x80}, {0xF0, 0xE0, 0x800}, {0xF8, 0xF0, 0x10000}};
-
-    for (size_t n = 0; n < sizeof forms / sizeof *forms; n++) {
-        if ((s[0] & forms[n].mask) != forms[n].lead)
-            continue;
-        uint32_t c = s[0] & (unsigned char)~forms[n].mask;
-        for (size_t i = 1; i <= n; i++) {
-            if ((s[i] & 0xC0) != 0x80)
-                return 0;
-            c = c << 6 | (s[i] & 0x3F);
-        }
-        if (c < forms[n].least || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF))
-            return 0;
-        *code = c;
-        return n + 1;
-    }
-    return 0;
-}
-
-/* True for characters that a terminal acts on and does not show: C0, DEL, C1, separators
- * of lines and paragraphs, and characters that change the direction of writing. */
-static bool is_control(uint32_t c)
-{
-    return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x061C ||
-           (c >= 0x200E && c <= 0x200F) || (c >= 0x2028 && c <= 0x202E) ||
-           (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
-}
-
-/* Writes a control character in visible form. Returns its length, at most 6. */
+/* Writes an active character in visible form. Returns its length, at most 6. */
 static size_t escape_control(char *out, uint32_t c)
 {
     if (c == '\n' || c == '\t')
@@ -100,7 +64,7 @@ char *format_printable(const char *text)
         size_t n = utf8_next(s, &c);
         if (n == 0) {
             to += sprintf(to, "\\x%02X", *s++);
-        } else if (is_control(c)) {
+        } else if (utf8_is_active(c)) {
             to += escape_control(to, c);
             s += n;
         } else {
