@@ -1,5 +1,5 @@
-"""Runs what presets write in the loaders that they are for: onnxruntime-web in node, and
-onnxruntime-genai. Every row of the table is run.
+"""Runs what presets write in the loaders that they are for: onnxruntime-web in node and in a
+headless Chromium, and onnxruntime-genai. Every row of the table is run.
 
     python bench/loaders.py [--nibble build/nibble] [--models build/models] [--only web|genai]
                             [--json FILE]
@@ -19,13 +19,15 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "models"))
+import browser  # noqa: E402
 import elsewhere  # noqa: E402
 import environments  # noqa: E402
 import feeds  # noqa: E402
 import runtimes  # noqa: E402
 
 WEB, GENAI = "1.30.0", "0.18.0"
-WEB_PRESETS = ["transformers.js-q4", "transformers.js-q4f16", "transformers.js-q4-mixed"]
+WEB_PRESETS = ["transformers.js-q4", "transformers.js-q4f16", "transformers.js-q4-mixed",
+               "transformers.js-q4f16 --compute float16", "--compute float16"]
 GENAI_PRESETS = ["genai-int4", "genai-int4-mixed"]
 # Activations are rounded to int8, not by the same kernels.
 TOLERANCE = 3e-2
@@ -35,18 +37,25 @@ PACKAGES = [f"onnxruntime-genai=={GENAI}", "onnxruntime==1.32.0", "onnx==1.23.2"
 
 
 def quantize(nibble, model, output, preset):
-    subprocess.run([nibble, model, "-o", output, "-q", "--preset", preset], check=True)
+    """A preset, or options that begin with one."""
+    words = ["--preset", *preset.split()] if not preset.startswith("-") else preset.split()
+    subprocess.run([nibble, model, "-o", output, "-q", *words], check=True)
     return sum(path.stat().st_size for path in output.parent.glob(f"{output.name}*"))
 
 
 def web(nibble, models, folder):
     """A row for each model and preset: the largest difference from ONNX Runtime."""
     package = environments.node(f"onnxruntime-web-{WEB}", f"onnxruntime-web@{WEB}")
+    runners = {"node": lambda jobs: elsewhere.run_node(package, "onnxruntime-web", jobs)}
+    if browser.find():
+        runners["Chromium"] = lambda jobs: browser.run(package, jobs)
+    else:
+        print("chromium is not installed: nothing runs in a browser", file=sys.stderr)
     jobs, rows = [], []
     for model in models:
         feed = feeds.inputs(model, 1)
         for preset in WEB_PRESETS:
-            stem = folder / f"{model.stem}-{preset}"
+            stem = folder / f"{model.stem}-{preset.replace(' ', '')}"
             output = stem.with_name(f"{stem.name}.onnx")
             size = quantize(nibble, model, output, preset)
             session = feeds.session(output, threads=1)
@@ -54,11 +63,13 @@ def web(nibble, models, folder):
             runtimes.save(f"{stem}.feed", feed, feed.values())
             runtimes.save(f"{stem}.wanted", names, session.run(None, feed))
             jobs.append((output, f"{stem}.feed.json", f"{stem}.wanted.json"))
-            rows.append((f"onnxruntime-web {WEB}", model.stem, preset, size))
-    for row, answer in zip(rows, elsewhere.run_node(package, "onnxruntime-web", jobs)):
-        is_right = not isinstance(answer, str) and answer <= TOLERANCE
-        found = runtimes.reason(answer) if isinstance(answer, str) else f"differs by {answer:.1e}"
-        yield *row, found, is_right
+            rows.append((model.stem, preset, size))
+    for place, runner in runners.items():
+        for row, answer in zip(rows, runner(jobs), strict=True):
+            is_right = not isinstance(answer, str) and answer <= TOLERANCE
+            found = (runtimes.reason(answer) if isinstance(answer, str)
+                     else f"differs by {answer:.1e}")
+            yield f"onnxruntime-web {WEB}, {place}", *row, found, is_right
 
 
 def genai(nibble, folder):

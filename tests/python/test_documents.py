@@ -155,6 +155,60 @@ def test_options_exist(page, program):
             assert used <= known, command
 
 
+# ---- command lines of other programs ------------------------------------------------------
+
+# Those that no test here runs as they are, and what does it instead.
+ELSEWHERE = {
+    "pip install '.[runtime]'": "./dev wheel: test_package.py installs what pip builds",
+    "pip install '.[runtime]' torch onnxscript": "the same, and ./dev exports installs PyTorch",
+    "python examples/vision.py": "test_examples.py, where torch is installed",
+    "apt-get install gcc": "./dev deb --check installs these packages: the Dockerfile's",
+    "apt-get install ./build/deb/nibble_*.deb": "./dev deb --check, in a fresh Debian",
+    "meson setup build --buildtype=release": "./dev build",
+    "ninja -C build": "./dev build",
+    "meson install -C build": "./dev deb --check: the Dockerfile's steps",
+}
+OTHER_PROGRAMS = re.compile(
+    r"    (?:\$ )?((?:apt-get|pip|meson|ninja|make|docker|python|git|npm|node|cc|curl|cmake) .*"
+    r"|\./dev .*)"
+)
+ALL_PAGES = [*PAGES, "CONTRIBUTING.md", "examples/README.md"]
+
+
+def other_lines():
+    for page in ALL_PAGES:
+        for line in (ROOT / page).read_text().splitlines():
+            found = OTHER_PROGRAMS.fullmatch(line)
+            if found:
+                yield page, found[1]
+
+
+def test_other_commands_are_known():
+    """A new line of another program needs a test or a reason. A reason without a line goes."""
+    lines = [(page, line) for page, line in other_lines() if not line.startswith("./dev ")]
+    for page, line in lines:
+        assert any(line.startswith(known) for known in ELSEWHERE), f"{page}: {line}"
+    for known in ELSEWHERE:
+        assert any(line.startswith(known) for _, line in lines), f"no page has {known}"
+
+
+def test_dev_commands_exist():
+    text = (ROOT / "dev").read_text()
+    known = set(re.search(r"^build \|.*(?=\) \"\$command\")", text, re.M)[0].split(" | "))
+    usage = subprocess.run(
+        [ROOT / "dev", "help"], capture_output=True, text=True, check=True
+    ).stdout
+    used = {line.split()[1] for _, line in other_lines() if line.startswith("./dev ")}
+    used |= {
+        name
+        for page in ALL_PAGES
+        for name in re.findall(r"`\./dev ([a-z]+)[^`]*`", (ROOT / page).read_text())
+    }
+    assert len(used) > 12 and used <= known | {"test"}
+    for name in known:
+        assert re.search(rf"^  {name}\b", usage, re.M), name
+
+
 # ---- examples/ci ------------------------------------------------------------------------
 
 
