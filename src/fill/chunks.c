@@ -42,8 +42,8 @@ static bool push_work(struct chunks *chunks, struct chunk chunk, struct error *e
 struct quant_error *chunk_error(const struct fill_options *options, struct chunk *chunk,
                                 size_t begin)
 {
-    enum { RUN = 64 << 10, PART = 8 }; /* one run of so many elements in PART of them */
-    bool skipped = options->sample && begin / RUN % PART != 0;
+    enum { PART = 8 }; /* one run in so many is measured */
+    bool skipped = options->sample && begin / SAMPLE_RUN % PART != 0;
     return options->measure && !skipped ? &chunk->error : NULL;
 }
 

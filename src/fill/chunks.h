@@ -53,6 +53,9 @@ struct two_pass_item {
     uint8_t *zeros;
 };
 
+/* The elements that a sample takes, or leaves out, at a time. */
+enum { SAMPLE_RUN = 8 << 10 };
+
 /* Where the errors of codes from element `begin` on are summed up. NULL: they are not
  * measured. */
 struct quant_error *chunk_error(const struct fill_options *options, struct chunk *chunk,

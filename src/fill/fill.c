@@ -143,8 +143,8 @@ static bool encode(struct fill *fill, struct chunk *chunk, struct worker *worker
 {
     const struct plan_item *item = chunk->item;
     const struct kernels *kernels = fill->options->kernels;
-    size_t unit = packing_unit(item),
-           segment = unit > SEGMENT ? unit : SEGMENT / unit * unit;
+    size_t unit = packing_unit(item), most = fill->options->sample ? SAMPLE_RUN : SEGMENT,
+           segment = unit > most ? unit : most / unit * unit;
     worker->codes = buffer_grown(worker->codes, &worker->code_room, WRITE + segment);
     if (!worker->codes)
         return error_memory(&worker->err);
