@@ -228,6 +228,8 @@ static const char *contradiction(const struct nibble_options *options)
         return "bits per weight and the minimum SNR choose type and granularity "
                "themselves: "
                "leave these options at their defaults";
+    if (options->io != NIBBLE_IO_FLOAT32 && options->compute == NIBBLE_COMPUTE_MODEL)
+        return "--io changes the type of inputs and outputs only with --compute float16";
     if (options->hints &&
         (bits > 0 || snr > 0 || options->type != NIBBLE_TYPE_INT4 ||
          options->granularity != NIBBLE_GRANULARITY_DEFAULT || options->calibration))

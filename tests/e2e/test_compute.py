@@ -478,6 +478,12 @@ def test_low_opset(run, tmp_path):
     assert not (tmp_path / "out.onnx").exists()
 
 
+def test_io_alone(run, real_model, tmp_path):
+    done = run(real_model("fashion_cnn_ts17.onnx"), "-o", tmp_path / "out.onnx", "--io", "float16")
+    assert done.returncode in (1, 2) and b"--compute float16" in done.stderr
+    assert not (tmp_path / "out.onnx").exists()
+
+
 def test_threads_do_not_matter(run, real_model, tmp_path):
     path = real_model("fashion_cnn_ts17.onnx")
     for threads in (1, 3):
