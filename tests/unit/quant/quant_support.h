@@ -132,14 +132,14 @@ struct guarded {
 };
 
 /* `size` bytes that end `slack` bytes before an unmapped page, or begin `slack`
- * bytes after one. NIBBLE_ROOM in the environment adds to the slack at the end: an
- * emulator may read lanes that an instruction leaves out. */
+ * bytes after one. NIBBLE_ROOM in the environment is room behind them: an emulator may
+ * read lanes that an instruction leaves out. */
 INLINE struct guarded guarded_make(size_t size, bool at_end, size_t slack)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     const char *room = getenv("NIBBLE_ROOM");
-    slack += at_end && room ? strtoull(room, NULL, 0) : 0;
-    size_t inside = (size + slack + page - 1) / page * page;
+    size_t behind = room ? strtoull(room, NULL, 0) : 0;
+    size_t inside = (size + slack + behind + page - 1) / page * page;
     struct guarded g = {.map_size = inside + 2 * page};
     g.map = mmap(NULL, g.map_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
                  -1, 0);
@@ -147,7 +147,8 @@ INLINE struct guarded guarded_make(size_t size, bool at_end, size_t slack)
     unsigned char *bytes = g.map;
     assert_int_equal(mprotect(bytes, page, PROT_NONE), 0);
     assert_int_equal(mprotect(bytes + page + inside, page, PROT_NONE), 0);
-    g.data = at_end ? bytes + page + inside - slack - size : bytes + page + slack;
+    g.data =
+        at_end ? bytes + page + inside - behind - slack - size : bytes + page + slack;
     return g;
 }
 
