@@ -3,6 +3,7 @@
 #include "choice_table.h"
 #include "calibration.h"
 #include "core/arena.h"
+#include "core/text_stream.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -314,20 +315,16 @@ static void put_string(FILE *out, const char *string)
 
 static char *join_strings(const struct nibble_options *options)
 {
-    char *joined = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&joined, &size);
-    if (!out)
+    struct text_stream stream;
+    if (!text_stream_open(&stream))
         return NULL;
+    FILE *out = stream.out;
     put_string(out, options->include);
     put_string(out, options->exclude);
     put_string(out, options->cpu);
     for (size_t i = 0; options->rules && options->rules[i]; i++)
         put_string(out, options->rules[i]);
-    if (fclose(out) == 0)
-        return joined;
-    free(joined);
-    return NULL;
+    return text_stream_close(&stream);
 }
 
 void choice_table_free(struct choice_table *table)

@@ -1,7 +1,6 @@
 /* The command as text, quoted for a shell, so that a report can say how to repeat it. */
 #include "cli/settings.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,34 +12,34 @@ static bool is_plain(const char *word)
     return *word && word[strspn(word, plain)] == '\0';
 }
 
-static void put_word(FILE *out, const char *word)
+/* Writes a word behind a space, and returns the end. */
+static char *put_word(char *out, const char *word)
 {
-    fputc(' ', out);
-    if (is_plain(word)) {
-        fputs(word, out);
-        return;
-    }
-    fputc('\'', out);
+    *out++ = ' ';
+    if (is_plain(word))
+        return stpcpy(out, word);
+    *out++ = '\'';
     for (; *word; word++)
         if (*word == '\'')
-            fputs("'\\''", out);
+            out = stpcpy(out, "'\\''");
         else
-            fputc(*word, out);
-    fputc('\'', out);
+            *out++ = *word;
+    *out++ = '\'';
+    return out;
 }
 
 char *settings_command(const struct settings *settings)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        return NULL;
-    fprintf(out, "nibble %s", settings->command->name);
+    const char *name = settings->command->name;
+    size_t size = sizeof "nibble " + strlen(name);
     for (char *const *word = settings->words; *word; word++)
-        put_word(out, *word);
-    if (fclose(out) == 0)
-        return text;
-    free(text);
-    return NULL;
+        size += 4 * strlen(*word) + sizeof " ''";
+    char *text = malloc(size), *end = text;
+    if (!text)
+        return NULL;
+    end = stpcpy(stpcpy(end, "nibble "), name);
+    for (char *const *word = settings->words; *word; word++)
+        end = put_word(end, *word);
+    *end = '\0';
+    return text;
 }

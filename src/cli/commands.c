@@ -91,14 +91,18 @@ int command_quantize(const struct settings *s)
     if (!has_folder(s->json) || !has_folder(s->page) ||
         (!s->dry_run && !has_folder(s->output)))
         return EXIT_FAILED;
+    /* Only a page shows the command. JSON alone does not depend on how options are
+     * spelled. */
+    char *command = s->page ? settings_command(s) : NULL;
+    if (s->page && !command) {
+        message("out of memory");
+        return EXIT_FAILED;
+    }
     struct progress progress;
     struct nibble_options options = connected(s, &progress, "quantizing");
     struct nibble_report *report = NULL;
     struct nibble_error error = {0};
     const char *output = s->dry_run ? NULL : s->output;
-    /* Only a page shows the command. JSON alone does not depend on how options are
-     * spelled. */
-    char *command = options.page ? settings_command(s) : NULL;
     options.command = command;
     enum nibble_status status =
         nibble_quantize(s->model, output, &options, &report, &error);

@@ -1,4 +1,5 @@
 /* A comparison as text for people, and as JSON (docs/compare.md). */
+#include "core/text_stream.h"
 #include "nibble.h"
 #include "report/format.h"
 #include "report/json_fields.h"
@@ -64,15 +65,14 @@ static bool print_all(FILE *out, const struct nibble_comparison *c, int width)
 
 char *nibble_comparison_text(const struct nibble_comparison *comparison, int columns)
 {
-    char *text = NULL;
-    size_t size = 0;
+    struct text_stream stream;
     int width = (columns > 0 ? columns : COLUMNS_DEFAULT) - REST - 14;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
+    if (!text_stream_open(&stream))
         return NULL;
     width = width < NAME_LEAST ? NAME_LEAST : width > NAME_MOST ? NAME_MOST : width;
-    bool ok = print_all(out, comparison, width) && !ferror(out);
-    if (fclose(out) == 0 && ok)
+    bool ok = print_all(stream.out, comparison, width);
+    char *text = text_stream_close(&stream);
+    if (ok)
         return text;
     free(text);
     return NULL;

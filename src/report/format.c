@@ -49,32 +49,50 @@ static size_t escape_control(char *out, uint32_t c)
     return (size_t)sprintf(out, c < 0x80 ? "\\x%02X" : "\\u%04X", (unsigned)c);
 }
 
+enum { PRINTABLE_GROWTH = 6 };
+
+/* Writes a character so that it can be printed, without a zero at the end. Its bytes
+ * become at most PRINTABLE_GROWTH times as many. Returns where the next one begins. */
+static const unsigned char *put_printable(char **to, const unsigned char *s)
+{
+    uint32_t c;
+    size_t n = utf8_next(s, &c);
+    if (n == 0) {
+        *to += sprintf(*to, "\\x%02X", *s);
+        return s + 1;
+    }
+    if (utf8_is_active(c)) {
+        *to += escape_control(*to, c);
+    } else {
+        memcpy(*to, s, n);
+        *to += n;
+    }
+    return s + n;
+}
+
 char *format_printable(const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;
     size_t room = strlen(text);
-    if (room > SIZE_MAX / 6 - 1)
+    if (room > SIZE_MAX / PRINTABLE_GROWTH - 1)
         return NULL;
-    char *out = malloc(6 * room + 1);
+    char *out = malloc(PRINTABLE_GROWTH * room + 1);
     if (!out)
         return NULL;
     char *to = out;
-    while (*s) {
-        uint32_t c;
-        size_t n = utf8_next(s, &c);
-        if (n == 0) {
-            to += sprintf(to, "\\x%02X", *s++);
-        } else if (utf8_is_active(c)) {
-            to += escape_control(to, c);
-            s += n;
-        } else {
-            memcpy(to, s, n);
-            to += n;
-            s += n;
-        }
-    }
+    while (*s)
+        s = put_printable(&to, s);
     *to = '\0';
     return out;
+}
+
+void format_printable_part(char *out, size_t room, const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    char *end = out + room, *to = out;
+    while (*s && (size_t)(end - to) > 4 * PRINTABLE_GROWTH)
+        s = put_printable(&to, s);
+    *to = '\0';
 }
 
 char *format_utf8(const char *text)

@@ -18,6 +18,10 @@ void format_count(char out[FORMAT_SIZE], uint64_t count);
  * caller frees the result. NULL if memory ran out. */
 char *format_printable(const char *text);
 
+/* The same for as much of the string as has room, without memory of its own. `room` is
+ * that of `out` and more than 25. */
+void format_printable_part(char *out, size_t room, const char *text);
+
 /* Returns the string as valid UTF-8, with U+FFFD in place of wrong bytes. The caller
  * frees the result. NULL if memory ran out. */
 char *format_utf8(const char *text);

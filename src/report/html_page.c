@@ -2,6 +2,7 @@
  * It takes reports as JSON, so it can show those of other runs, and what programs have
  * added to them. */
 #include "report/html_page.h"
+#include "core/text_stream.h"
 #include "report/html_style.h"
 
 #include <stdlib.h>
@@ -163,15 +164,13 @@ static cJSON *parse(const char *text, struct error *err)
 /* Writes the page into a string, which the caller frees. */
 static char *print(struct page *page, struct error *err)
 {
-    char *text = NULL;
-    size_t size = 0;
-    page->html.out = open_memstream(&text, &size);
-    if (page->html.out) {
+    struct text_stream stream;
+    if (text_stream_open(&stream)) {
+        page->html.out = stream.out;
         put_page(page);
-        page->html.failed = ferror(page->html.out) || page->html.failed;
-        page->html.failed = fclose(page->html.out) != 0 || page->html.failed;
     }
-    if (page->html.out && !page->html.failed)
+    char *text = text_stream_close(&stream);
+    if (text && !page->html.failed)
         return text;
     free(text);
     error_memory(err);

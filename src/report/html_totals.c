@@ -1,5 +1,6 @@
 /* The table of totals: a row for each fact that a report has, a column for each report.
  */
+#include "core/text_stream.h"
 #include "report/format.h"
 #include "report/html_page.h"
 
@@ -144,13 +145,13 @@ static const struct {
 /* Writes the cell into a buffer first, to see whether it is empty. The caller frees. */
 static char *cell(struct page *page, total_fn *put, size_t report)
 {
-    char *text = NULL;
-    size_t size = 0;
-    struct html html = {.out = open_memstream(&text, &size)};
-    if (html.out) {
+    struct text_stream stream;
+    struct html html = {0};
+    if (text_stream_open(&stream)) {
+        html.out = stream.out;
         put(&html, page->reports[report]);
-        html.failed = fclose(html.out) != 0 || html.failed;
     }
+    char *text = text_stream_close(&stream);
     page->html.failed = page->html.failed || html.failed || !text;
     return text;
 }

@@ -15,9 +15,7 @@ enum { LEAST_NAME = 16, LEAST_OF_TWO = 12 };
 
 void cell_operator(char *out, const struct nibble_weight *w)
 {
-    char *name = format_printable(w->op_type);
-    snprintf(out, CELL_SIZE, "%s", name && *name ? name : "-");
-    free(name);
+    format_printable_part(out, CELL_SIZE, *w->op_type ? w->op_type : "-");
     format_shorten(out, 18);
 }
 

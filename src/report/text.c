@@ -1,5 +1,6 @@
 /* The report for a terminal: a table with one line for each weight, the weights that stay
  * float, grouped by reason, and totals. This file decides nothing about weights. */
+#include "core/text_stream.h"
 #include "nibble.h"
 #include "report/format.h"
 #include "report/row_names.h"
@@ -290,10 +291,10 @@ static void put_already(FILE *out, const struct nibble_report *report)
     fputs("already    ", out);
     for (size_t i = 0; i < report->already_count; i++) {
         const struct nibble_already *row = report->already[i];
-        char *form = format_printable(row->form);
+        char form[CELL_SIZE];
+        format_printable_part(form, sizeof form, row->form);
         fprintf(out, "%s%s: %zu of %zu weights (%s)", i ? ", " : "", row->type,
-                row->weights, all, form ? form : "");
-        free(form);
+                row->weights, all, form);
     }
     fprintf(out, "; %zu float weight%s left\n", left, left == 1 ? "" : "s");
 }
@@ -356,21 +357,20 @@ static void put_totals(FILE *out, const struct nibble_report *report)
 
 char *nibble_report_text(const struct nibble_report *report, int columns, bool all)
 {
-    char *text = NULL;
-    size_t size = 0, line = columns > 0 && !all ? (size_t)columns : SIZE_MAX;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
+    struct text_stream stream;
+    size_t line = columns > 0 && !all ? (size_t)columns : SIZE_MAX;
+    if (!text_stream_open(&stream))
         return NULL;
+    FILE *out = stream.out;
     bool ok = put_title(out, report) &&
               put_table(out, report, line, all || !*report->output) &&
               put_forms(out, report, all) && put_kept_float(out, report, all) &&
               put_float16(out, report, all);
     put_hints(out, report);
     put_totals(out, report);
-    ok = !ferror(out) && ok;
-    if (fclose(out) != 0 || !ok) {
-        free(text);
-        return NULL;
-    }
-    return text;
+    char *text = text_stream_close(&stream);
+    if (ok)
+        return text;
+    free(text);
+    return NULL;
 }

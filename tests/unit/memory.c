@@ -300,12 +300,59 @@ static void test_external(void **state)
     fail_each(&job);
 }
 
+enum text_kind { TEXT_TABLE, TEXT_JSON, TEXT_PAGE, TEXT_KINDS };
+
+/* A text in which allocation `fail_at` failed. */
+static char *text_of(const struct nibble_report *report, const char *json,
+                     enum text_kind kind, long fail_at)
+{
+    char *text = NULL;
+    heap.fail_at = fail_at;
+    heap.for_good = false;
+    heap.count = heap.live = 0;
+    heap.armed = true;
+    if (kind == TEXT_PAGE)
+        nibble_page(json, NULL, NULL, &text, NULL);
+    else
+        text = kind == TEXT_JSON ? nibble_report_json(report)
+                                 : nibble_report_text(report, 80, true);
+    heap.armed = false;
+    assert_int_equal(heap.live, text ? 1 : 0);
+    return text;
+}
+
+/* Texts are complete, or there are none. */
+static void test_texts(void **state)
+{
+    (void)state;
+    struct job job = job_for("texts", rich_model());
+    struct nibble_report *report = NULL;
+    job.options.histograms = 3;
+    assert_int_equal(nibble_quantize(job.input, NULL, &job.options, &report, NULL),
+                     NIBBLE_STATUS_OK);
+    char *json = nibble_report_json(report);
+    for (int kind = 0; kind < TEXT_KINDS; kind++) {
+        char *wanted = text_of(report, json, (enum text_kind)kind, 0);
+        long total = heap.count, incomplete = 0;
+        assert_true(wanted && total > 0);
+        for (long n = 1; n <= total; n++) {
+            char *text = text_of(report, json, (enum text_kind)kind, n);
+            incomplete += text && strcmp(text, wanted) != 0;
+            free(text);
+        }
+        assert_int_equal(incomplete, 0);
+        free(wanted);
+    }
+    free(json);
+    nibble_report_free(report);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_plain),   TEST(test_upgrade),    TEST(test_two_passes),
         TEST(test_options), TEST(test_compressed), TEST(test_external),
-        TEST(test_chosen),
+        TEST(test_chosen),  TEST(test_texts),
     };
     enum { SKIPPED = 77 }; /* as meson and automake understand it */
     return CAN_REPLACE_MALLOC ? RUN(tests) : SKIPPED;
