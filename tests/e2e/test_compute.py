@@ -493,6 +493,25 @@ def test_threads_do_not_matter(run, real_model, tmp_path):
     assert (tmp_path / "1.onnx").read_bytes() == (tmp_path / "3.onnx").read_bytes()
 
 
+def test_quantized_bodies(quantize):
+    """The same for codes that a model has already."""
+    then = branch("t", [node("MatMul", "X W", "t")], [info("t", [1, 64])],
+                  tensors={"W": normal(256, 64, scale=0.1)})
+    other = branch("e", [node("MatMul", "X V", "e")], [info("e", [1, 64])],
+                   tensors={"V": normal(256, 64)})
+    made = model([node("If", "C", "z", then_branch=then, else_branch=other), node("Relu", "z", "Y")],
+                 [info("X", [1, 256]), info("C", [], BOOL)], [info("Y", [1, 64])])
+    codes = quantize(made, output="codes.onnx")
+    result = quantize(codes.output, "--compute", "float16")
+    assert result.report["float16_nodes"] > 0
+    fed = {"X": normal(1, 256), "C": np.array(True)}
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    got = [ort.InferenceSession(str(path), options).run(None, fed)[0]
+           for path in (codes.output, result.output)]
+    assert snr(*got) > 30
+
+
 @pytest.mark.parametrize("inside", [True, False])
 @pytest.mark.parametrize("options", [("--type", "int8"), ("--type", "int4"), ("--format", "nbits")])
 def test_float16_in_bodies(inside, options, quantize):
