@@ -279,12 +279,24 @@ static const char *known_name(const struct site *site)
     return name;
 }
 
+/* The value whose name is the key's. A Cast to float changes nothing that counts, and
+ * --compute float16 puts some in. */
+static const struct value *known_value(const struct site *site)
+{
+    const struct value *value = scope_find(site->scope, known_name(site));
+    if (!value || value->kind != VALUE_NODE || !node_is(value->node, "Cast") ||
+        !data_type_is_float((int)node_int(value->node, "to", DATA_FLOAT)))
+        return value;
+    const struct value *before = input_value(value->scope, value->node, 0);
+    return before ? before : value;
+}
+
 /* Where it is observed, what the value is called and what is made of it. */
 static bool set_key(struct arena *arena, struct site *site)
 {
     static const char *const kinds[SITE_KINDS] = {"rows", "conv", "conv_transpose",
                                                   "state"};
-    const struct value *value = scope_find(site->scope, known_name(site));
+    const struct value *value = known_value(site);
     const char *window = site->window.axes ? window_key(arena, &site->window) : "";
     site->key = value && window
                     ? arena_printf(arena, "%s/%s %s%s %d%d%d %zu", site->scope->path,

@@ -90,6 +90,21 @@ def test_corrected_biases_are_stored_as_float16_too(tmp_path):
     assert snr(path, out) > 20
 
 
+@pytest.mark.parametrize("options", [{}, {"bits_per_weight": 5}, {"until": "snr>=15"}])
+def test_models_that_compute_in_float16(path, tmp_path, options):
+    """What was observed in float32 holds for the converted model."""
+    half, single = tmp_path / "half.onnx", tmp_path / "single.onnx"
+    report = nibble.quantize(path, half, data=runs(), compute="float16", **options)
+    nibble.quantize(path, single, data=runs(), **options)
+    assert report.float16_nodes > 0 and report.outputs[0].snr_db > 10
+    assert snr(path, half) > snr(path, single) - 1
+    assert not [
+        t.name
+        for t in onnx.load(half).graph.initializer
+        if t.data_type == onnx.TensorProto.FLOAT
+    ]
+
+
 def test_data_that_misleads(path, tmp_path, monkeypatch):
     """What the held-out runs like less is not kept: the result is that without data."""
     plain = tmp_path / "plain.onnx"
