@@ -268,8 +268,7 @@ def take_string(pointer: int | None) -> str:
 
 def snr_warning(snr_db: float, narrow: bool) -> str | None:
     """What to warn of if outputs have this SNR on the caller's data. None: nothing."""
-    pointer = library().nibble_snr_warning(snr_db, True, narrow)
-    return take_string(pointer) if pointer else None
+    return take_string(library().nibble_snr_warning(snr_db, True, narrow)) or None
 
 
 def page(report: str, other: str | None = None) -> str:

@@ -51,8 +51,7 @@ bool estimate_outputs(struct arena *arena, const struct plan *plan,
                                              per_decade * log10((double)(depth + !depth))
                                        : (double)INFINITY;
     char *warning = nibble_snr_warning(report->estimated_snr_db, false, has_narrow(plan));
-    if (warning)
-        report->note = arena_string(arena, warning);
+    report->note = warning ? arena_string(arena, warning) : NULL;
     free(warning);
     return report->note != NULL;
 }

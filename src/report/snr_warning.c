@@ -1,8 +1,8 @@
 /* What to say of outputs with a low SNR, whether that was estimated or measured. */
+#include "core/text_stream.h"
 #include "nibble.h"
 
 #include <math.h>
-#include <stdio.h>
 
 /* Models below this did their work visibly worse. */
 static const double least_db = 16;
@@ -24,19 +24,19 @@ static const char *help_of(bool measured, bool narrow)
 char *nibble_snr_warning(double snr_db, bool measured, bool narrow)
 {
     const char *type = narrow ? "int4" : "int8", *help = help_of(measured, narrow);
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = snr_db < least_db ? open_memstream(&text, &size) : NULL;
-    if (!out)
+    struct text_stream stream;
+    if (!text_stream_open(&stream))
         return NULL;
-    fprintf(out, "%s is likely to ruin this model: its outputs ", type);
-    if (measured)
-        fprintf(out, "have an SNR of %.0f dB on runs held out. %s", snr_db, help);
-    else
-        fprintf(out,
-                "are expected to have an SNR near %.0f dB, an estimate from the errors "
-                "of the weights. %s",
-                fmax(snr_db, 0), help);
-    fclose(out);
-    return text;
+    if (snr_db < least_db) {
+        fprintf(stream.out, "%s is likely to ruin this model: its outputs ", type);
+        if (measured)
+            fprintf(stream.out, "have an SNR of %.0f dB on runs held out. ", snr_db);
+        else
+            fprintf(stream.out,
+                    "are expected to have an SNR near %.0f dB, an estimate from the "
+                    "errors of the weights. ",
+                    fmax(snr_db, 0));
+        fputs(help, stream.out);
+    }
+    return text_stream_close(&stream);
 }
