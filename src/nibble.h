@@ -949,8 +949,7 @@ NIBBLE_API enum nibble_status nibble_calibration_load(
 /* Returns what to warn of if outputs have this SNR: that the model is likely to be
  * ruined, and what helps. An empty string if the SNR is high enough. `measured`: on data
  * of the caller; otherwise it is an estimate, as in struct nibble_report. `narrow`: some
- * weights have 4 bits. The caller frees the string with free(). NULL if memory ran out.
- */
+ * weights have 4 bits. The caller frees it with free(). NULL if memory ran out. */
 NIBBLE_API char *nibble_snr_warning(double snr_db, bool measured, bool narrow);
 
 /* ---- trials --------------------------------------------------------- */
