@@ -4,7 +4,10 @@
 #include "compute/compute_graph.h"
 #include "onnx/names.h"
 #include "onnx/node.h"
-#include "onnx/traverse.h"
+
+#include <string.h>
+
+enum { GROWTH = 4096 }; /* bytes that a value or a node adds, without its name */
 
 /* ---- what the uses want -------------------------------------------------------- */
 
@@ -70,7 +73,7 @@ static bool name_value(struct compute *c, const struct value *value)
         named_half = true;
     bool half = s->made_half || named_half || s->wants_half;
     bool single = !s->made_half || !named_half || s->wants_single;
-    arena_extend(c->model->arena, 4096);
+    arena_extend(c->model->arena, GROWTH + 8 * strlen(value->name));
     s->half = !half        ? NULL
               : named_half ? value->name
                            : name_fresh(c->model, value->name, "float16");
@@ -111,7 +114,7 @@ static bool halve_constant(struct compute *c, const struct value *value)
 
 /* ---- nodes --------------------------------------------------------------------- */
 
-static bool rename_inputs(struct compute *c, const struct node_state *n)
+static void rename_inputs(struct compute *c, const struct node_state *n)
 {
     for (size_t i = 0; i < n->node->n_input; i++) {
         const struct value *value = input_value(n->scope, n->node, i);
@@ -123,7 +126,6 @@ static bool rename_inputs(struct compute *c, const struct node_state *n)
                                                       : s->single;
         n->node->input[i] = (char *)(uintptr_t)name;
     }
-    return true;
 }
 
 static bool set_types(struct compute *c, Onnx__NodeProto *node)
@@ -204,7 +206,9 @@ static void retype(const struct compute *c, const struct scope *scope,
     }
 }
 
-static bool rewrite_graph(struct compute *c, const struct scope *scope, size_t casts)
+/* `next` goes over all values, which lie in the order of scopes. */
+static bool rewrite_graph(struct compute *c, const struct scope *scope, size_t casts,
+                          const struct value **next)
 {
     Onnx__GraphProto *graph = scope->graph;
     struct node_list list = {
@@ -214,9 +218,9 @@ static bool rewrite_graph(struct compute *c, const struct scope *scope, size_t c
     retype(c, scope, graph->input, graph->n_input);
     retype(c, scope, graph->output, graph->n_output);
     retype(c, scope, graph->value_info, graph->n_value_info);
-    for (const struct value *value = c->index.values; value; value = value->next)
-        if (value->scope == scope && value->kind != VALUE_NODE && needs_cast(c, value) &&
-            !add_cast(c, &list, value))
+    for (; *next && (*next)->scope == scope; *next = (*next)->next)
+        if ((*next)->kind != VALUE_NODE && needs_cast(c, *next) &&
+            !add_cast(c, &list, *next))
             return false;
     for (size_t i = 0; i < graph->n_node; i++)
         if (!add_node(c, &list, scope, graph->node[i]))
@@ -248,7 +252,7 @@ bool compute_rewrite(struct compute *c)
     if (!rewrite_values(c, casts))
         return false;
     for (size_t i = 0; i < c->node_count; i++) {
-        arena_extend(c->model->arena, 4096);
+        arena_extend(c->model->arena, GROWTH);
         rename_inputs(c, &c->nodes[i]);
         if (c->nodes[i].converts && !set_types(c, c->nodes[i].node))
             return c->err->status != STATUS_OK ? false : error_memory(c->err);
@@ -256,8 +260,9 @@ bool compute_rewrite(struct compute *c)
     for (const struct value *value = c->index.values; value; value = value->next)
         if (is_single(c, value) && !halve_constant(c, value))
             return false;
+    const struct value *next = c->index.values;
     for (size_t i = 0; i < c->entered; i++)
-        if (!rewrite_graph(c, c->scopes[i], casts[i]))
+        if (!rewrite_graph(c, c->scopes[i], casts[i], &next))
             return false;
     return true;
 }
