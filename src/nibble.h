@@ -347,7 +347,8 @@ struct nibble_options {
     void *progress_data;
     /* May be NULL. When *cancel becomes nonzero, the work stops, the temporary file is
      * removed, and the call returns NIBBLE_STATUS_CANCELLED. A signal handler may set
-     * it. */
+     * it. The call looks at it for the last time right before the output gets its name.
+     */
     const volatile int *cancel;
     /* May be NULL. See struct nibble_guard. */
     struct nibble_guard *guard;
@@ -737,7 +738,8 @@ NIBBLE_API void nibble_report_free(struct nibble_report *report);
  * into the model there.
  *
  * Returns the status. After a failure there is no output, and an old file with the name
- * of the output is unchanged. */
+ * of the output is unchanged. There is one exception, since reports get their names after
+ * the output: if that fails, the message names the report, and the output is complete. */
 NIBBLE_API enum nibble_status nibble_quantize(const char *model, const char *output,
                                               const struct nibble_options *options,
                                               struct nibble_report **report,
