@@ -100,6 +100,8 @@ class Copy:
         self.tests = re.findall(r"^(?:\S+ / )?([\w-]+)$", listed.stdout, re.MULTILINE)
         assert self.tests, listed.stdout
         assert self.compiles(), "it does not compile without a change"
+        for path in {path for paths in BESIDE.values() for path in paths}:
+            assert self._pytest("--collect-only", f"tests/{path}"), f"{path} can't be run"
 
     def compiles(self):
         done = run(["ninja", "-C", str(self.made), "--quiet"])
@@ -113,17 +115,18 @@ class Copy:
         rest = [test for test in tests if test not in near]
         return all(self._run(some) for some in (near, rest) if some) and self._python(name)
 
-    def _python(self, name):
-        beside = [f"tests/{path}" for part, paths in BESIDE.items() if name.startswith(part)
-                  for path in paths]
+    def _pytest(self, *words):
+        """Each file of tests has a run of its own: the folders have a conftest each."""
         environment = {**os.environ, "NIBBLE": str(self.made / "nibble"), "PYTHONPATH": "models",
                        "NIBBLE_LIBRARY": str(self.made / "src/libnibble.so")}
-        for some in [beside, [f"tests/{path}" for path in ALWAYS]]:
-            done = some and run([sys.executable, "-m", "pytest", "-q", "-x", "-p",
-                                 "no:cacheprovider", *some], cwd=self.root, env=environment)
-            if some and (done is None or done.returncode != 0):
-                return False
-        return True
+        done = run([sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *words],
+                   cwd=self.root, env=environment)
+        return done is not None and done.returncode == 0
+
+    def _python(self, name):
+        beside = [path for part, paths in BESIDE.items() if name.startswith(part)
+                  for path in paths]
+        return all(self._pytest(f"tests/{path}") for path in beside + ALWAYS)
 
     def _run(self, tests):
         done = run(["meson", "test", "-C", str(self.made), "--no-rebuild", "--maxfail", "1",
