@@ -8,7 +8,10 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-enum { RUN_GROUPS = 256 }; /* groups fitted at once if runs are long */
+enum {
+    RUN_GROUPS = 256,    /* groups fitted at once if runs are long */
+    LONG_WORK = 4 << 20, /* elements read before the stop flag is looked at again */
+};
 
 /* ---- round to nearest ----------------------------------------------- */
 
@@ -18,9 +21,14 @@ static enum quant_fit rtn_runs(const struct fit *fit, const struct matrix *matri
     int32_t top[RUN_GROUPS] = {0}, bottom[RUN_GROUPS] = {0};
     size_t column = from * matrix->run;
     size_t columns = size_min(count * matrix->run, matrix->columns - column);
-    for (size_t r = 0; r < matrix->rows; r++)
-        range_row(fit, matrix->element + r * matrix->columns + column, columns,
-                  matrix->run, top, bottom);
+    size_t most = count == 1 ? LONG_WORK : columns; /* one run can be cut */
+    for (size_t r = 0; r < matrix->rows; r++) {
+        size_t element = matrix->element + r * matrix->columns + column;
+        for (size_t c = 0, n; c < columns && !is_stopped(fit->scheme->stop); c += n) {
+            n = size_min(most, columns - c);
+            range_row(fit, element + c, n, count == 1 ? n : matrix->run, top, bottom);
+        }
+    }
     return rtn_solve(fit->kernels, fit->scheme, count, top, bottom, scales, zeros);
 }
 
@@ -31,7 +39,13 @@ static enum quant_fit rtn_columns(const struct fit *fit, const struct matrix *ma
     int32_t top[RANGE_BATCH] = {0}, bottom[RANGE_BATCH] = {0};
     size_t column = from * matrix->run;
     size_t columns = size_min(count * matrix->run, matrix->columns - column);
-    range_strip(fit, matrix, column, columns, top, bottom);
+    struct matrix part = *matrix;
+    for (size_t r = 0; r < matrix->rows && !is_stopped(fit->scheme->stop);
+         r += part.rows) {
+        part.element = matrix->element + r * matrix->columns;
+        part.rows = size_min(LONG_WORK / RANGE_BATCH, matrix->rows - r);
+        range_strip(fit, &part, column, columns, top, bottom);
+    }
     if (matrix->run > 1) {
         range_fold(columns, matrix->run, top);
         range_fold(columns, matrix->run, bottom);
@@ -43,7 +57,8 @@ enum quant_fit fit_rtn(const struct fit *fit, const struct matrix *matrix, size_
                        size_t count, float *scales, uint8_t *zeros)
 {
     bool runs = matrix_has_runs(matrix);
-    size_t step = runs ? RUN_GROUPS : RANGE_BATCH / matrix->run;
+    size_t step = runs ? size_min(LONG_WORK / matrix->run + 1, RUN_GROUPS)
+                       : RANGE_BATCH / matrix->run;
     enum quant_fit result = QUANT_FIT_OK;
     for (size_t k = 0; k < count && result != QUANT_FIT_NOT_FINITE; k += step) {
         size_t n = size_min(step, count - k);
