@@ -333,7 +333,7 @@ enum form form_best(const struct plan_options *options, const struct layout *lay
                     const struct plan_item *item)
 {
     if (options->target == TARGET_GENERIC)
-        return is_misread(item) ? FORM_LOAD : FORM_DEQUANTIZE;
+        return FORM_DEQUANTIZE;
     if (options->decode == DECODE_LOAD)
         return FORM_LOAD;
     if (options->decode == DECODE_PORTABLE)

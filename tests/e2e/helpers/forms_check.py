@@ -245,7 +245,7 @@ def plan(model, operator, scheme, form, place, dtype="float"):
         if own == "MatMulNBits" and place == "function" and operator.others:
             own = "DequantizeLinear"  # a bias that is handed in may have any shape
         if (own == "DequantizeLinear" and kind == "fused" and dtype == "float16"
-                and place in forms_models.BODIES):
+                and form != "generic" and place in forms_models.BODIES):
             own = "load"  # ONNX Runtime computes the fused form wrongly there
         expected[name] = group_text(axis, block), own
         in_place = own == "DequantizeLinear" and form != "generic"
