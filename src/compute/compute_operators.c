@@ -2,6 +2,7 @@
  * is known of their ranges: exponents, powers and sums leave float16 quickly, and small
  * denominators vanish in it. */
 #include "compute/compute_operators.h"
+#include "core/sizes.h"
 #include "onnx/tensor.h"
 
 /* clang-format off */
@@ -157,7 +158,7 @@ static const struct compute_operator *find(const struct compute_operator *rows,
     return NULL;
 }
 
-#define FIND(rows, node) find(rows, sizeof rows / sizeof *rows, or_empty((node)->op_type))
+#define FIND(rows, node) find(rows, COUNT_OF(rows), or_empty((node)->op_type))
 
 const struct compute_operator *compute_operator_find(const Onnx__NodeProto *node,
                                                      int64_t opset)
@@ -192,7 +193,7 @@ bool compute_is_place(const Onnx__NodeProto *node, size_t input)
         int to = (int)node_int(node, "to", DATA_FLOAT);
         return !data_type_is_float(to) && to != DATA_BOOL;
     }
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+    for (size_t i = 0; i < COUNT_OF(places); i++)
         if (node_is(node, places[i].op_type))
             return compute_in_mask(places[i].inputs, input);
     return false;

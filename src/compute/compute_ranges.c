@@ -1,6 +1,7 @@
 /* What float16 does to constants. */
 #include "compute/compute_graph.h"
 #include "core/pages.h"
+#include "core/sizes.h"
 #include "quant/float16_loss.h"
 
 #include <string.h>
@@ -37,7 +38,7 @@ bool compute_constant(struct compute *c, const struct value *value,
     *tensor = value_constant(value);
     if (*tensor || value->kind != VALUE_NODE || !node_is(value->node, "Constant"))
         return true;
-    for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++)
+    for (size_t i = 0; i < COUNT_OF(attributes); i++)
         if (node_attribute(value->node, attributes[i]))
             return make_tensor(c, value->node, attributes[i], tensor);
     return true;

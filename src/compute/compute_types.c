@@ -1,6 +1,7 @@
 /* Types of values, node by node. A type that is not certain is unknown, and operators
  * that see one stay as they are. */
 #include "compute/compute_graph.h"
+#include "core/sizes.h"
 #include "onnx/traverse.h"
 #include "upgrade/operator_versions.h"
 
@@ -83,11 +84,6 @@ static int type_of_body(const Onnx__NodeProto *node, size_t output)
     return DATA_UNDEFINED;
 }
 
-static int type_of_attribute(const Onnx__NodeProto *node, const char *name, int absent)
-{
-    return (int)node_int(node, name, absent);
-}
-
 /* Operators whose type is in an attribute. `input`: what has the type if there is no such
  * attribute; NO_INPUT: it is float. */
 enum { NO_INPUT = -1 };
@@ -132,13 +128,13 @@ static int type_of_other(const struct compute *c, const struct node_state *n,
         return DATA_UNDEFINED;
     if (node_is(node, "Constant") || node_is(node, "ConstantOfShape"))
         return type_of_constant(node);
-    for (size_t i = 0; i < sizeof attribute_rows / sizeof *attribute_rows; i++) {
+    for (size_t i = 0; i < COUNT_OF(attribute_rows); i++) {
         const struct attribute_row *row = &attribute_rows[i];
         if (!node_is(node, row->op_type))
             continue;
         int absent =
             row->input == NO_INPUT ? DATA_FLOAT : type_of_input(c, n, (size_t)row->input);
-        int stated = type_of_attribute(node, row->attribute, 0);
+        int stated = (int)node_int(node, row->attribute, 0);
         return stated ? stated : absent;
     }
     return type_of_body(node, output);
