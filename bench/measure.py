@@ -76,13 +76,14 @@ def has_room(folder, size):
 
 def heading(title, columns, first=32):
     """Prints the head of a table: a column of names, and numbers of width 9."""
-    print(f"\n{title}\n{'':{first}}" + "".join(f"{name:>9}" for name in columns), flush=True)
+    names = "".join(f"{name:>9}" for name in columns)
+    print(f"\n{title}\n{'':{first}}{names}".rstrip(), flush=True)
 
 
 def row(name, values, first=32):
     """Prints a row. Values are text, numbers, or None for an empty cell."""
     cells = "".join(f"{cell(value):>9}" for value in values)
-    print(f"{name:{first}}{cells}", flush=True)
+    print(f"{name:{first}}{cells}".rstrip(), flush=True)
 
 
 def cell(value):
