@@ -1,6 +1,7 @@
 /* Solving a tile. All loops over its values go input by input, for all outputs at once,
  * as they lie in memory. */
 #include "solve/tile.h"
+#include "quant/fit.h"
 #include "solve/gptq.h"
 
 #include <stdlib.h>
@@ -41,9 +42,8 @@ bool tile_make(struct tile *t, const struct tile_group *group)
                        .work = malloc(all * sizeof *t->work),
                        .rows = malloc(all * sizeof *t->rows)};
     bool ok = t->wanted && t->left && t->work && t->rows;
-    for (int i = 0; ok && i < WAYS; i++)
-        ok = attempt_make(&t->ways[i], w->inputs, group->blocks.count, outputs);
-    return ok;
+    return ok && attempt_make(&t->best, w->inputs, group->blocks.count, outputs) &&
+           attempt_make(&t->next, w->inputs, group->blocks.count, outputs);
 }
 
 void tile_free(struct tile *t)
@@ -52,8 +52,8 @@ void tile_free(struct tile *t)
     free(t->left);
     free(t->work);
     free(t->rows);
-    for (int i = 0; i < WAYS; i++)
-        attempt_free(&t->ways[i]);
+    attempt_free(&t->best);
+    attempt_free(&t->next);
 }
 
 static size_t values_size(const struct tile *t)
@@ -173,33 +173,35 @@ static double find_signal(struct tile *t)
 
 /* ---- grids and codes -------------------------------------------------- */
 
-/* Grids for each output; in the layout of gptq.h, too. */
-static enum quant_fit fit(struct tile *t, enum way way)
+static const struct quant_type_info *type_of(const struct tile *t)
 {
-    const struct tile_group *g = t->group;
-    struct quant_scheme scheme = g->weight->scheme;
-    const struct quant_type_info *type = quant_type_info(scheme.type);
-    const size_t blocks = g->blocks.count, n = t->outputs;
-    struct attempt *a = &t->ways[way];
-    scheme.symmetric &= way != WITH_ZEROS;
-    enum quant_fit result =
-        blocks_fit(&g->blocks, g->solver->kernels, &scheme, t->rows, n,
-                   way == WITHOUT_DATA ? NULL : g->importance, a->scales, a->zeros);
-    for (size_t m = 0; m < n && result == QUANT_FIT_OK; m++)
+    return quant_type_info(t->group->weight->scheme.type);
+}
+
+static int zero_code(const struct tile *t, uint8_t stored)
+{
+    return type_of(t)->lo < 0 ? (int8_t)stored : stored;
+}
+
+/* The grid in the layout of gptq.h, too. */
+static void spread(const struct tile *t, struct attempt *a)
+{
+    const struct quant_type_info *type = type_of(t);
+    const size_t blocks = t->group->blocks.count, n = t->outputs;
+    for (size_t m = 0; m < n; m++)
         for (size_t b = 0; b < blocks; b++) {
-            uint8_t stored = a->zeros[m * blocks + b];
-            int zero = type->lo < 0 ? (int8_t)stored : stored;
+            int zero = zero_code(t, a->zeros[m * blocks + b]);
             a->scale[b * n + m] = (double)a->scales[m * blocks + b];
             a->least[b * n + m] = type->lo - zero;
             a->most[b * n + m] = type->hi - zero;
         }
-    return result;
 }
 
-static void encode(struct tile *t, enum way way)
+/* Codes on the next grid: the nearest, or those of GPTQ. */
+static void encode(struct tile *t, bool with_data)
 {
     const struct factor *f = t->group->factor;
-    struct attempt *a = &t->ways[way];
+    struct attempt *a = &t->next;
     const struct gptq_tile tile = {.outputs = t->outputs,
                                    .block = t->group->blocks.of,
                                    .scales = a->scale,
@@ -211,7 +213,7 @@ static void encode(struct tile *t, enum way way)
                                    .noise = a->noise};
     memset(a->noise, 0, sizeof a->noise);
     memcpy(t->left, t->wanted, values_size(t));
-    if (way != WITHOUT_DATA && f->lower) {
+    if (with_data && f->lower) {
         memset(t->work, 0, values_size(t));
         gptq_codes(t->group->solver->algebra, f, &tile);
     } else {
@@ -222,9 +224,9 @@ static void encode(struct tile *t, enum way way)
 }
 
 /* base: (W t) in the mean. The output lacks (W t - Q x). */
-static void weigh(struct tile *t, enum way way, const double *base)
+static void weigh(struct tile *t, const double *base)
 {
-    struct attempt *a = &t->ways[way];
+    struct attempt *a = &t->next;
     const double *mean = t->group->factor->mean;
     double left[TILE_OUTPUTS] = {0}, wanted[TILE_OUTPUTS] = {0};
     set_exact(t, t->left, a->noise, 1, a->exact);
@@ -234,85 +236,157 @@ static void weigh(struct tile *t, enum way way, const double *base)
         a->lack[m] = base[m] - (wanted[m] - left[m]);
 }
 
-/* ---- the best way ----------------------------------------------------- */
+/* ---- the best of several ---------------------------------------------- */
 
-static bool is_way(const struct tile *t, enum way way)
+/* What is next is best for each output that it costs less. */
+static void keep_better(struct tile *t)
+{
+    const struct attempt *next = &t->next;
+    struct attempt *best = &t->best;
+    const size_t n = t->outputs, blocks = t->group->blocks.count;
+    bool better[TILE_OUTPUTS], any = false;
+    for (size_t m = 0; m < n; m++) {
+        better[m] = next->noise[m] < best->noise[m];
+        any |= better[m];
+        t->better[m] |= better[m];
+        if (!better[m])
+            continue;
+        best->noise[m] = next->noise[m];
+        best->exact[m] = next->exact[m];
+        best->lack[m] = next->lack[m];
+        memcpy(best->scales + m * blocks, next->scales + m * blocks,
+               blocks * sizeof *best->scales);
+        memcpy(best->zeros + m * blocks, next->zeros + m * blocks, blocks);
+    }
+    for (size_t k = 0; any && k < t->group->weight->inputs; k++)
+        for (size_t m = 0; m < n; m++)
+            best->codes[k * n + m] = (better[m] ? next : best)->codes[k * n + m];
+}
+
+/* The codes without data come first, and are the best so far. */
+static void try_first(struct tile *t, const double *base)
+{
+    spread(t, &t->next);
+    encode(t, false);
+    weigh(t, base);
+    const struct attempt first = t->next;
+    t->next = t->best;
+    t->best = first;
+    memcpy(t->plain, first.exact, sizeof t->plain);
+    memset(t->better, 0, sizeof t->better);
+}
+
+static void try_next(struct tile *t, const double *base)
+{
+    spread(t, &t->next);
+    encode(t, true);
+    weigh(t, base);
+    keep_better(t);
+}
+
+/* A grid for each output: for the weights alone, or for the inputs; with any zero point,
+ * or as the scheme says. */
+static enum quant_fit fit(struct tile *t, bool with_data, bool zeros)
+{
+    const struct tile_group *g = t->group;
+    struct quant_scheme scheme = g->weight->scheme;
+    scheme.symmetric &= !zeros;
+    return blocks_fit(&g->blocks, g->solver->kernels, &scheme, t->rows, t->outputs,
+                      with_data ? g->importance : NULL, t->next.scales, t->next.zeros);
+}
+
+/* Sets a scale of the next grid, which has the zero points of the best one. Far from the
+ * best scale the codes would be others, so that one stays. */
+static void set_scale(struct tile *t, size_t grid, double wanted)
+{
+    const struct quant_type_info *type = type_of(t);
+    const enum real_type real = t->group->weight->scheme.scale_type;
+    const float best = t->best.scales[grid], scale = real_round(real, (float)wanted);
+    const int below = zero_code(t, t->best.zeros[grid]) - type->lo;
+    const bool good = scale > best / 2 && scale < best * 2 &&
+                      fit_usable(real, scale, (float)below, (float)(type->hi - type->lo));
+    t->next.scales[grid] = good ? scale : best;
+    t->next.zeros[grid] = t->best.zeros[grid];
+}
+
+static void scale_best(struct tile *t, double factor)
+{
+    for (size_t i = 0; i < t->outputs * t->group->blocks.count; i++)
+        set_scale(t, i, (double)t->best.scales[i] * factor);
+}
+
+/* Where an output has one scale: for its codes c, c^T H w / c^T H c has the least error.
+ */
+static void refit_best(struct tile *t)
+{
+    const struct algebra *algebra = t->group->solver->algebra;
+    const size_t n = t->outputs, inputs = t->group->weight->inputs;
+    double up[TILE_OUTPUTS] = {0}, down[TILE_OUTPUTS] = {0};
+    for (size_t i = 0; i < inputs * n; i++)
+        t->work[i] = t->best.codes[i];
+    memcpy(t->left, t->wanted, values_size(t));
+    algebra_triangle(algebra, inputs, n, t->group->factor->lower, t->work);
+    algebra_triangle(algebra, inputs, n, t->group->factor->lower, t->left);
+    for (size_t k = 0; k < inputs; k++)
+        for (size_t m = 0; m < n; m++) {
+            up[m] += t->work[k * n + m] * t->left[k * n + m];
+            down[m] += t->work[k * n + m] * t->work[k * n + m];
+        }
+    for (size_t m = 0; m < n; m++)
+        set_scale(t, m, down[m] > 0 ? up[m] / down[m] : 0);
+}
+
+/* Scales that suit the nearest codes need not suit those of GPTQ. So it tries others,
+ * ever closer to the best ones so far. */
+static void try_scales(struct tile *t, const double *base)
+{
+    const double first_step = 0.14, last_step = 0.03;
+    if (t->group->blocks.count == 1) {
+        refit_best(t);
+        try_next(t, base);
+    }
+    for (double step = first_step; step > last_step; step /= 2)
+        for (int sign = 1; sign >= -1; sign -= 2) {
+            scale_best(t, 1 + sign * step);
+            try_next(t, base);
+        }
+}
+
+/* For each output the best codes of all that are tried. */
+static enum quant_fit try_all(struct tile *t, const double *base)
 {
     const struct quant_scheme *scheme = &t->group->weight->scheme;
-    if (way == WITH_ZEROS)
-        return scheme->symmetric && scheme->mirrored;
-    return way != REFIT || (t->group->blocks.count == 1 && t->group->factor->lower);
-}
-
-/* Of those before `end`, for one output. */
-static const struct attempt *best_way(const struct tile *t, size_t output, enum way end)
-{
-    const struct attempt *best = &t->ways[WITHOUT_DATA];
-    for (enum way way = WITH_DATA; way < end; way++)
-        if (is_way(t, way) && t->ways[way].noise[output] < best->noise[output])
-            best = &t->ways[way];
-    return best;
-}
-
-/* For codes c with one scale, c^T H w / c^T H c has the least error. */
-static void set_best_scales(const struct tile *t, const double *codes,
-                            const double *weights, struct attempt *a)
-{
-    const size_t n = t->outputs, inputs = t->group->weight->inputs;
-    const enum real_type type = t->group->weight->scheme.scale_type;
-    double up[TILE_OUTPUTS] = {0}, down[TILE_OUTPUTS] = {0};
-    for (size_t k = 0; k < inputs; k++, codes += n, weights += n)
-        for (size_t m = 0; m < n; m++) {
-            up[m] += codes[m] * weights[m];
-            down[m] += codes[m] * codes[m];
-        }
-    for (size_t m = 0; m < n; m++) {
-        float scale = down[m] > 0 ? real_round(type, (float)(up[m] / down[m])) : 0;
-        /* Far from the old scale the codes would be others. */
-        if (scale > a->scales[m] / 2 && scale < a->scales[m] * 2)
-            a->scales[m] = scale;
-        a->scale[m] = (double)a->scales[m];
+    const int grids = scheme->symmetric && scheme->mirrored ? 2 : 1;
+    enum quant_fit result = fit(t, false, false);
+    if (result == QUANT_FIT_OK)
+        try_first(t, base);
+    for (int i = 0; result == QUANT_FIT_OK && i < grids; i++) {
+        result = fit(t, true, i > 0);
+        if (result == QUANT_FIT_OK)
+            try_next(t, base);
     }
-}
-
-/* The grids of the best codes so far, with other scales. */
-static void refit(struct tile *t)
-{
-    const struct factor *f = t->group->factor;
-    const struct algebra *algebra = t->group->solver->algebra;
-    struct attempt *a = &t->ways[REFIT];
-    const size_t n = t->outputs;
-    for (size_t m = 0; m < n; m++) {
-        const struct attempt *best = best_way(t, m, REFIT);
-        a->scales[m] = best->scales[m];
-        a->zeros[m] = best->zeros[m];
-        a->least[m] = best->least[m];
-        a->most[m] = best->most[m];
-        for (size_t k = 0; k < f->inputs; k++)
-            t->work[k * n + m] = best->codes[k * n + m];
-    }
-    memcpy(t->left, t->wanted, values_size(t));
-    algebra_triangle(algebra, f->inputs, n, f->lower, t->work);
-    algebra_triangle(algebra, f->inputs, n, f->lower, t->left);
-    set_best_scales(t, t->work, t->left, a);
+    if (result == QUANT_FIT_OK && t->group->factor->lower)
+        try_scales(t, base);
+    return result;
 }
 
 /* ---- results ---------------------------------------------------------- */
 
-static void store_codes(const struct tile *t, const struct attempt *const *best)
+static void store_codes(const struct tile *t)
 {
     const struct solve_weight *w = t->group->weight;
     const size_t n = t->outputs, blocks = t->group->blocks.count;
     for (size_t k = 0; k < w->inputs; k++) {
         const size_t block = t->group->blocks.of[t->group->factor->order[k]];
+        const int16_t *from = t->best.codes + k * n;
         uint8_t *codes = t->group->solution->codes + element_at(t, k);
         for (size_t m = 0; m < n; m++)
             codes[m * w->output_stride] =
-                (uint8_t)(best[m]->codes[k * n + m] + best[m]->zeros[m * blocks + block]);
+                (uint8_t)(from[m] + t->best.zeros[m * blocks + block]);
     }
 }
 
-static void store_grids(const struct tile *t, const struct attempt *const *best)
+static void store_grids(const struct tile *t)
 {
     const struct tile_group *g = t->group;
     const struct solve_weight *w = g->weight;
@@ -323,27 +397,25 @@ static void store_grids(const struct tile *t, const struct attempt *const *best)
         for (size_t m = 0; m < t->outputs; m++) {
             size_t scale =
                 quant_group_of(&w->shape, at + (t->first + m) * w->output_stride);
-            g->solution->scales[scale] = best[m]->scales[m * blocks + b];
-            g->solution->zeros[scale] = best[m]->zeros[m * blocks + b];
+            g->solution->scales[scale] = t->best.scales[m * blocks + b];
+            g->solution->zeros[scale] = t->best.zeros[m * blocks + b];
         }
     }
 }
 
-static void choose(struct tile *t, struct tile_sums *sums)
+static void store(const struct tile *t, struct tile_sums *sums)
 {
-    const struct attempt *none = &t->ways[WITHOUT_DATA];
-    const struct attempt *best[TILE_OUTPUTS];
+    struct solution *solution = t->group->solution;
     const size_t first = t->group->group * t->group->weight->outputs + t->first;
     for (size_t m = 0; m < t->outputs; m++) {
-        best[m] = best_way(t, m, WAYS);
-        sums->plain += none->exact[m];
-        sums->noise += best[m]->exact[m];
-        sums->better += best[m] != none;
-        if (t->group->solution->bias)
-            t->group->solution->bias[first + m] = (float)best[m]->lack[m];
+        sums->plain += t->plain[m];
+        sums->noise += t->best.exact[m];
+        sums->better += t->better[m];
+        if (solution->bias)
+            solution->bias[first + m] = (float)t->best.lack[m];
     }
-    store_codes(t, best);
-    store_grids(t, best);
+    store_codes(t);
+    store_grids(t);
 }
 
 struct tile_sums tile_solve(struct tile *t, size_t first)
@@ -360,18 +432,8 @@ struct tile_sums tile_solve(struct tile *t, size_t first)
     if (f->change && f->lower)
         solve_target(t->group->solver->algebra, f, t->outputs, t->wanted, t->work);
     turn(t);
-    for (enum way way = 0; way < WAYS; way++) {
-        if (!is_way(t, way))
-            continue;
-        if (way == REFIT)
-            refit(t);
-        else
-            sums.fit = fit(t, way);
-        if (sums.fit != QUANT_FIT_OK)
-            return sums;
-        encode(t, way);
-        weigh(t, way, base);
-    }
-    choose(t, &sums);
+    sums.fit = try_all(t, base);
+    if (sums.fit == QUANT_FIT_OK)
+        store(t, &sums);
     return sums;
 }

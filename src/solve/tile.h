@@ -18,7 +18,7 @@ struct tile_group {
     float *importance; /* [inputs], block by block */
 };
 
-/* The grids and codes of a tile, found one way, and what they cost each output. */
+/* The grids and codes of a tile, and what they cost each output. */
 struct attempt {
     float *scales; /* [outputs][blocks] */
     uint8_t *zeros;
@@ -29,18 +29,15 @@ struct attempt {
     double lack[TILE_OUTPUTS];    /* what the output lacks in the mean */
 };
 
-/* Nearest codes on the grid that suits the weights alone; GPTQ on one that suits the
- * inputs; the same with any zero point, where these are stored anyway; and once more with
- * the scale that suits the best codes so far, where an output has one scale. */
-enum way { WITHOUT_DATA, WITH_DATA, WITH_ZEROS, REFIT, WAYS };
-
 struct tile {
     const struct tile_group *group;
     size_t first, outputs; /* those it is about */
     double *wanted; /* [inputs][outputs] in the factor's order: what codes stand for */
     double *left, *work; /* as large */
     float *rows;         /* [outputs][inputs], block by block: the same as `wanted` */
-    struct attempt ways[WAYS];
+    struct attempt best, next;  /* of each output, so far; and what may be better */
+    double plain[TILE_OUTPUTS]; /* the exact noise without data */
+    bool better[TILE_OUTPUTS];  /* the best one is another */
 };
 
 /* Sums over the outputs of a tile; they go into struct solution. */

@@ -149,6 +149,75 @@ static void test_brute_force(void **state)
     assert_true(best * 10 > all * 8);
 }
 
+/* ---- scales ------------------------------------------------------------ */
+
+/* GPTQ of the paper on the grid of the weighted search, for one output. */
+static double noise_by_paper(const struct solve_weight *w, const struct inputs *in,
+                             const struct factor *f, bool symmetric, size_t output)
+{
+    double scale[MOST], zero[MOST], values[MOST], paper[MOST], h[MOST][MOST];
+    float scales[MOST * MOST], importance[MOST];
+    uint8_t zeros[MOST * MOST];
+    struct quant_scheme scheme = w->scheme;
+    const bool blocks = w->shape.block != 0;
+    const struct quant_importance weights = {importance, 0, blocks, !blocks};
+    double most = 0;
+    scheme.symmetric = symmetric;
+    for (size_t k = 0; k < in->n; k++)
+        most = fmax(most, f->importance[k]);
+    for (size_t k = 0; k < in->n; k++)
+        importance[k] = (float)(f->importance[k] / most);
+    const size_t groups = quant_groups(&w->shape);
+    assert_int_equal(quant_fit_weighted(quant_kernels(NULL), &scheme, w->source, &weights,
+                                        &w->shape, 0, groups, scales, zeros),
+                     QUANT_FIT_OK);
+    for (size_t k = 0; k < in->n; k++) {
+        size_t at = at_element(w, 0, output, k);
+        values[k] = (double)((const float *)w->source.data)[at];
+        scale[k] = (double)scales[scale_at(w, at)];
+        zero[k] = (double)(int8_t)zeros[scale_at(w, at)];
+    }
+    damped(in, f, h);
+    by_paper(in, f, values, scale, zero, paper);
+    return noise_of(in->n, h, values, paper);
+}
+
+/* Scales around that grid's are tried, too, and better ones are kept. */
+static void test_scales(void **state)
+{
+    double found[2] = {0}, fitted[2] = {0}; /* with one scale, and in blocks */
+    (void)state;
+    NEEDS_ALGEBRA();
+    for (int round = 0; round < 20; round++) {
+        const size_t n = 12 + random_below(MOST - 12), outputs = 1 + random_below(9);
+        struct inputs *in = make_inputs(n, ROWS, SIZE_MAX);
+        struct solve_weight w =
+            make_solve_weight(1, outputs, n, round % 2 ? 8 : 0, false);
+        struct factor f;
+        double h[MOST][MOST], values[MOST], q[MOST];
+        set_moments(in);
+        struct solution s = solve(&w, in, true, &f);
+        damped(in, &f, h);
+        for (size_t m = 0; m < outputs; m++) {
+            for (size_t k = 0; k < n; k++) {
+                size_t at = at_element(&w, 0, m, k);
+                values[k] = (double)((const float *)w.source.data)[at];
+                q[k] = decoded(&w, &s, at);
+            }
+            double least = fmin(noise_by_paper(&w, in, &f, true, m),
+                                noise_by_paper(&w, in, &f, false, m));
+            double noise = noise_of(n, h, values, q);
+            assert_true(noise <= least * (1 + 1e-9));
+            found[round % 2] += noise;
+            fitted[round % 2] += least;
+        }
+        factor_free(&f);
+        solution_free(&s);
+    }
+    assert_true(found[0] < 0.85 * fitted[0]);
+    assert_true(found[1] < 0.95 * fitted[1]);
+}
+
 /* ---- errors and biases ------------------------------------------------- */
 
 /* Over the rows themselves: E |W x - Q x - bias|^2 and E |W x|^2. Few rows say less than
@@ -260,8 +329,9 @@ static void test_not_finite(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_paper),  TEST(test_brute_force), TEST(test_errors),
-        TEST(test_groups), TEST(test_suits),       TEST(test_not_finite),
+        TEST(test_paper),      TEST(test_brute_force), TEST(test_scales),
+        TEST(test_errors),     TEST(test_groups),      TEST(test_suits),
+        TEST(test_not_finite),
     };
     return cmocka_run_group_tests(tests, open_algebra, close_algebra);
 }
