@@ -295,7 +295,9 @@ bool calibration_solve(const struct nibble_calibration *c, struct plan *plan,
 {
     struct solutions_options own = *options;
     own.algebra = c->algebra;
+    *solutions = (struct solutions){0};
     for (size_t i = 0; kept && c->trying && i < plan->count; i++)
-        plan->items[i].solution = trying_kept(c->trying, &plan->items[i]);
+        if (!trying_kept(c->trying, &plan->items[i], &plan->items[i].solution, err))
+            return false;
     return solutions_make(plan, &c->observer.statistics, &own, solutions, err);
 }

@@ -42,9 +42,10 @@ bool session_plan(struct session *session, struct error *err);
 bool session_write(struct session *session, const char *output, struct error *err);
 void session_end(struct session *session); /* a zeroed one is fine */
 
-/* What trials have kept of a weight, where it fits the item; NULL: nothing. */
-const struct solution *trying_kept(const struct trying *trying,
-                                   const struct plan_item *item);
+/* What trials have kept of a weight, where it fits the item; NULL: nothing. False when
+ * out of memory. */
+bool trying_kept(const struct trying *trying, const struct plan_item *item,
+                 const struct solution **kept, struct error *err);
 
 /* The noise of a weight that was tried, relative to the signal: of its layer's output,
  * and of the model's output, as a caller has measured it. */

@@ -48,11 +48,16 @@ void trying_free(struct trying *t)
     free(t);
 }
 
-const struct solution *trying_kept(const struct trying *t, const struct plan_item *item)
+bool trying_kept(const struct trying *t, const struct plan_item *item,
+                 const struct solution **out, struct error *err)
 {
-    struct arena *scratch = t && item->quantize ? arena_create(ARENA_NO_CAP) : NULL;
+    *out = NULL;
+    if (!t || !item->quantize)
+        return true;
+    struct arena *scratch = arena_create(ARENA_NO_CAP);
     const char *key = scratch ? plan_key(scratch, item->value) : NULL;
     const struct kept *kept = key ? map_get(&t->kept, key) : NULL;
+    const bool found = key != NULL;
     arena_destroy(scratch);
     bool fits = kept && item->alone && !item->same &&
                 kept->scheme.type == item->scheme.type &&
@@ -60,7 +65,8 @@ const struct solution *trying_kept(const struct trying *t, const struct plan_ite
                 kept->scheme.mirrored == item->scheme.mirrored &&
                 kept->scheme.scale_type == item->scheme.scale_type &&
                 memcmp(&kept->shape, &item->shape, sizeof kept->shape) == 0;
-    return fits ? &kept->solution : NULL;
+    *out = fits ? &kept->solution : NULL;
+    return found || error_memory(err);
 }
 
 const struct trial_cost *calibration_cost(const struct nibble_calibration *c,
@@ -127,8 +133,10 @@ static bool write_trials(const struct nibble_calibration *c, struct trying *t,
     }
     ok = ok && session_plan(&session, err) &&
          observer_make(session.model, &session.index, &session.plan, &again, err) &&
-         trials_make(session.model, &session.plan, &c->observer, &t->trials, err) &&
-         session_write(&session, output, err);
+         trials_make(session.model, &session.plan, &c->observer, &t->trials, err);
+    if (ok && !(t->shown = calloc(t->trials.count + 1, sizeof *t->shown)))
+        ok = error_memory(err);
+    ok = ok && session_write(&session, output, err);
     observer_free(&again);
     session_end(&session);
     return ok;
@@ -150,8 +158,6 @@ static bool begin(struct nibble_calibration *c, const struct nibble_options *giv
     options.calibration = c;
     bool ok = session_begin(&t->session, c, &options, err) &&
               session_plan(&t->session, err) && write_trials(c, t, output, err);
-    ok = ok && ((t->shown = calloc(t->trials.count + 1, sizeof *t->shown)) ||
-                error_memory(err));
     if (!ok) {
         trying_free(t);
         return false;
@@ -323,6 +329,20 @@ static bool note_noise(struct nibble_calibration *c, size_t index,
     return true;
 }
 
+/* The bias of the trial's operator with what the solution adds to it. */
+static bool correct_bias(const struct trying *t, const struct trial *trial,
+                         const struct solution *solution, float *bias, struct error *err)
+{
+    const struct solution *before;
+    if (!trying_kept(t, &t->session.plan.items[trial->item], &before, err))
+        return false;
+    memcpy(bias, trial->bias->values, trial->bias->count * sizeof *bias);
+    if (before)
+        add_bias(trial, before, -1, bias);
+    add_bias(trial, solution, 1, bias);
+    return true;
+}
+
 static bool try_one(struct nibble_calibration *c, size_t index, bool keeping,
                     float *values, float *bias, struct error *err)
 {
@@ -333,19 +353,12 @@ static bool try_one(struct nibble_calibration *c, size_t index, bool keeping,
         return false;
     struct plan_item item = t->session.plan.items[trial->item];
     if (!solve_fitting(c, trial, &item, &solution, err) ||
-        !note_noise(c, index, &item, &solution, err)) {
+        !note_noise(c, index, &item, &solution, err) ||
+        (trial->bias && bias && !correct_bias(t, trial, &solution, bias, err))) {
         solution_free(&solution);
         return false;
     }
     decode(&item, &solution, values);
-    if (trial->bias && bias) {
-        const struct solution *before =
-            trying_kept(t, &t->session.plan.items[trial->item]);
-        memcpy(bias, trial->bias->values, trial->bias->count * sizeof *bias);
-        if (before)
-            add_bias(trial, before, -1, bias);
-        add_bias(trial, &solution, 1, bias);
-    }
     if (keeping && keep(t, trial, &item, &solution, err))
         return true;
     solution_free(&solution);

@@ -3,6 +3,7 @@
 #include "core/output.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,8 +91,11 @@ static bool read_header(struct safetensors *s, struct error *err)
     memcpy(&length, s->file->data, sizeof length);
     if (length > HEADER_MAX || length > s->file->size - LENGTH_SIZE)
         return damaged(s, "its header's length", err);
+    errno = 0;
     s->header =
         cJSON_ParseWithLength((const char *)s->file->data + LENGTH_SIZE, (size_t)length);
+    if (!s->header && errno == ENOMEM)
+        return error_memory(err);
     if (!cJSON_IsObject(s->header))
         return damaged(s, "its header is no JSON object", err);
     s->tensors = calloc((size_t)cJSON_GetArraySize(s->header) + 1, sizeof *s->tensors);

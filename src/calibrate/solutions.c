@@ -118,6 +118,7 @@ static bool add_task(struct solving *s, struct plan_item *item, const struct gat
 {
     const struct site_matrix *m = &g->matrix;
     struct task *task = arena_alloc(s->arena, sizeof *task);
+    bool suits;
     if (!task)
         return false;
     *task = (struct task){
@@ -132,7 +133,9 @@ static bool add_task(struct solving *s, struct plan_item *item, const struct gat
                    .group_stride = m->group_stride,
                    .output_stride = m->output_stride,
                    .offsets = m->offsets}};
-    if (!solve_suits(&task->weight))
+    if (!solve_suits(&task->weight, &suits))
+        return false;
+    if (!suits)
         return true; /* as without data */
     struct job *job = job_of(s, g);
     if (!job)

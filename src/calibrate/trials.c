@@ -232,19 +232,20 @@ static int by_place(const void *left, const void *right)
     return a->index < b->index ? -1 : 1;
 }
 
-/* The observed site of an item that is used at one place. */
-static const struct observed_site *find_site(const struct trial_maker *m,
-                                             const struct plan_item *item)
+/* The observed site of an item that is used at one place; NULL: none. */
+static bool find_site(const struct trial_maker *m, const struct plan_item *item,
+                      const struct observed_site **found)
 {
     struct site site;
     struct site_matrix matrix;
     struct arena *scratch = arena_create(ARENA_NO_CAP);
-    const struct observed_site *found = NULL;
+    *found = NULL;
     if (scratch && item->use && !item->use->next &&
         site_make(scratch, item, item->use, &site, &matrix))
-        found = map_get(&m->sites, site.key);
+        *found = map_get(&m->sites, site.key);
+    bool ok = scratch && !arena_exhausted(scratch);
     arena_destroy(scratch);
-    return found;
+    return ok || error_memory(m->err);
 }
 
 static bool has_trial(const struct plan_item *item)
@@ -264,16 +265,15 @@ static void leave_shared(const struct plan *plan, bool *has)
             has[plan->items[i].same - plan->items] = false;
 }
 
-static void place(const struct trial_maker *m, const struct plan_item *item, size_t index,
+static bool place(const struct trial_maker *m, const struct plan_item *item, size_t index,
                   struct placed *placed)
 {
-    *placed = (struct placed){.node = number_of(m, item->use->node),
-                              .input = item->use->input,
-                              .index = index,
-                              .site = find_site(m, item)};
+    *placed = (struct placed){
+        .node = number_of(m, item->use->node), .input = item->use->input, .index = index};
     /* Of weights that one operator alone uses. */
     placed->biased = !item->use->next && bias_site(item, item->use, &placed->bias) &&
                      (!placed->bias.old || value_constant(placed->bias.old)->n_dims <= 2);
+    return find_site(m, item, &placed->site);
 }
 
 /* The items that have a trial, in the order in which they run. */
@@ -287,14 +287,13 @@ static struct placed *place_items(struct trial_maker *m, size_t *count)
     if (has)
         leave_shared(plan, has);
     *count = 0;
-    for (size_t i = 0; placed && has && i < plan->count; i++) {
-        const struct plan_item *item = &plan->items[i];
+    bool ok = placed && has;
+    for (size_t i = 0; ok && i < plan->count; i++)
         if (has[i])
-            place(m, item, i, &placed[(*count)++]);
-    }
-    if (placed && has)
+            ok = place(m, &plan->items[i], i, &placed[(*count)++]);
+    if (ok)
         qsort(placed, *count, sizeof *placed, by_place);
-    if (!has) {
+    if (!ok) {
         free(placed);
         placed = NULL;
     }

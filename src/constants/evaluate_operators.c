@@ -58,9 +58,17 @@ bool call_axis(int64_t axis, size_t rank, size_t *out)
 
 /* ---- integers ------------------------------------------------------- */
 
-static int64_t *copy_ints(const int64_t *from, size_t count)
+static int64_t *make_ints(size_t count, struct error *err)
 {
     int64_t *ints = malloc((count + 1) * sizeof *ints);
+    if (!ints)
+        error_memory(err);
+    return ints;
+}
+
+static int64_t *copy_ints(const int64_t *from, size_t count, struct error *err)
+{
+    int64_t *ints = make_ints(count, err);
     if (ints && count > 0)
         memcpy(ints, from, count * sizeof *ints);
     return ints;
@@ -80,7 +88,7 @@ static int64_t *computed_ints(struct evaluator *e, const struct value *value,
     e->dry = false;
     if (evaluate(e, value, &made)) {
         *count = (size_t)constant_elements(&made);
-        ints = malloc((*count + 1) * sizeof *ints);
+        ints = make_ints(*count, e->err);
         for (size_t i = 0; ints && i < *count; i++) {
             double one;
             constant_load(&made, i, 1, &one);
@@ -103,7 +111,7 @@ int64_t *call_input_ints(struct node_call *c, size_t input, size_t *count)
     if (tensor && (tensor->data_type == DATA_INT64 || tensor->data_type == DATA_INT32)) {
         const int64_t *ints = tensor_ints(c->e->model, tensor, &exact, c->e->err);
         *count = ints ? (size_t)exact : 0;
-        return ints ? copy_ints(ints, *count) : NULL;
+        return ints ? copy_ints(ints, *count, c->e->err) : NULL;
     }
     return value ? computed_ints(c->e, value, count) : NULL;
 }
@@ -117,7 +125,7 @@ int64_t *call_ints(struct node_call *c, const char *name, size_t input, size_t *
     if (attribute->ref_attr_name)
         return NULL;
     *count = attribute->n_ints;
-    return copy_ints(attribute->ints, *count);
+    return copy_ints(attribute->ints, *count, c->e->err);
 }
 
 /* ---- the table -------------------------------------------------------- */

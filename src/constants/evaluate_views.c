@@ -270,7 +270,7 @@ bool evaluate_concat(struct node_call *c, struct constant *out)
     size_t count = c->node->n_input, axis = 0;
     uint64_t dims[CONSTANT_RANK_MAX];
     struct constant *parts = calloc(count + 1, sizeof *parts);
-    bool ok = parts && concat_dims(c, parts, dims, &axis) &&
+    bool ok = (parts || error_memory(c->e->err)) && concat_dims(c, parts, dims, &axis) &&
               call_make(c, out, parts[0].data_type, dims, parts[0].rank);
     ptrdiff_t offset = 0;
     for (size_t i = 0; ok && !c->e->dry && i < count; i++) {

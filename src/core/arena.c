@@ -8,10 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The coverage build makes this 1. Each allocation is then one of the heap, so that tests
+ * can let it fail. */
+#ifndef ARENA_LARGEST_BLOCK
+#define ARENA_LARGEST_BLOCK (1 << 20)
+#endif
+
 enum {
     ALIGNMENT = 8,
     FIRST_BLOCK = 16 << 10,
-    LARGEST_BLOCK = 1 << 20,
+    LARGEST_BLOCK = ARENA_LARGEST_BLOCK,
     RELEASABLE = 16, /* only the newest large blocks are searched by arena_release */
 };
 
@@ -71,10 +77,10 @@ static struct arena_block *block_add(struct arena_block **list, size_t size)
 static struct arena_block *block_for(struct arena *arena, size_t size)
 {
     struct arena_block *newest = arena->blocks;
-    if (newest && newest->size - newest->used >= size)
-        return newest;
     if (size >= LARGEST_BLOCK)
         return block_add(&arena->large, size);
+    if (newest && newest->size - newest->used >= size)
+        return newest;
     while (arena->block_size < size)
         arena->block_size *= 2;
     struct arena_block *block = block_add(&arena->blocks, arena->block_size);

@@ -5,6 +5,7 @@
 #include "core/text_stream.h"
 #include "report/html_style.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,7 +153,12 @@ static void put_page(struct page *page)
 
 static cJSON *parse(const char *text, struct error *err)
 {
+    errno = 0;
     cJSON *report = cJSON_Parse(text);
+    if (!report && errno == ENOMEM) {
+        error_memory(err);
+        return NULL;
+    }
     if (cJSON_IsObject(report) && cJSON_IsArray(json_get(report, "weights")))
         return report;
     cJSON_Delete(report);

@@ -232,6 +232,8 @@ static bool fill_report(struct arena *arena, const struct model *model,
     struct nibble_weight *weights = arena_array(arena, plan->count, sizeof *weights);
     const struct nibble_weight **list = arena_array(arena, plan->count, sizeof *list);
     uint64_t quantized_bytes = 0, chosen_bytes = 0;
+    if (!weights || !list)
+        return false;
     *report = (struct nibble_report){
         .model = arena_string(arena, facts->model),
         .output = arena_string(arena, facts->output ? facts->output : ""),
@@ -252,7 +254,7 @@ static bool fill_report(struct arena *arena, const struct model *model,
         .top = facts->top,
         .command = arena_string(arena, facts->command ? facts->command : ""),
     };
-    for (size_t i = 0; weights && list && i < plan->count; i++) {
+    for (size_t i = 0; i < plan->count; i++) {
         list[i] = &weights[i];
         bool whole = facts->measured && !facts->sampled;
         const struct quant_error *error = whole ? &results[i].error : NULL;

@@ -19,14 +19,17 @@ static bool set_blocks(const struct solve_weight *w, size_t group, struct blocks
     return ok;
 }
 
-bool solve_suits(const struct solve_weight *w)
+bool solve_suits(const struct solve_weight *w, bool *suits)
 {
     struct blocks blocks;
-    if (w->groups == 0 || w->outputs == 0 || w->inputs == 0 || !set_blocks(w, 0, &blocks))
+    *suits = false;
+    if (w->groups == 0 || w->outputs == 0 || w->inputs == 0)
+        return true;
+    if (!set_blocks(w, 0, &blocks))
         return false;
-    size_t scales = blocks.count * w->groups * w->outputs;
+    *suits = blocks.count * w->groups * w->outputs == quant_groups(&w->shape);
     blocks_free(&blocks);
-    return scales == quant_groups(&w->shape);
+    return true;
 }
 
 static bool set_importance(struct tile_group *g)

@@ -41,8 +41,9 @@ struct solver {
     int threads; /* for one weight */
 };
 
-/* Whether each scale belongs to one output alone, which is what can be solved. */
-bool solve_suits(const struct solve_weight *weight);
+/* Whether each scale belongs to one output alone, which is what can be solved. False when
+ * out of memory. */
+bool solve_suits(const struct solve_weight *weight, bool *suits);
 
 /* An empty solution. False when out of memory. */
 bool solution_make(const struct solve_weight *weight, bool bias,

@@ -33,7 +33,8 @@ SKIPPED = re.compile(r"^\s*(/\*|\*|//|#|static const|enum|struct|typedef|_Static
 # Files that unit tests do not reach: the program has tests of its own.
 OUTSIDE = {"cli"}
 # Tests that take long, and the folder that alone they are run for.
-SLOW = {"quant-search": "src/quant", "truncated": "src/core"}
+SLOW = {"quant-search": "src/quant", "quant-methods": "src/quant", "quant-layouts": "src/quant",
+        "quant-importance": "src/quant", "quant-finite": "src/quant", "truncated": "src/core"}
 
 # Tests in Python of a part of src/. Some parts have hardly any unit test, because their oracle is
 # numpy or ONNX Runtime.

@@ -1,114 +1,84 @@
 /* Out of memory: every single allocation of a run fails in its turn. The run must
  * say so, leave no file, no open descriptor and no memory behind; or, where that
- * allocation was no loss, make the same output as ever. */
+ * allocation was no loss, make the same output as ever.
+ *
+ *     test-memory [MODEL...]
+ *
+ * Runs on the models of these files as well, in many ways. */
+#include "failing_heap.h"
 #include "nibble.h"
 #include "support.h"
 
-#include <errno.h>
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
-
-#if defined(__SANITIZE_ADDRESS__) || !defined(__GLIBC__)
-#define CAN_REPLACE_MALLOC 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define CAN_REPLACE_MALLOC 0
-#endif
-#endif
-#ifndef CAN_REPLACE_MALLOC
-#define CAN_REPLACE_MALLOC 1
-#endif
-
-/* ---- allocations that fail -------------------------------------------- */
-
-static struct {
-    bool armed;
-    bool for_good; /* fail from that one on, not just once */
-    long fail_at;  /* 1: the first; 0: none */
-    long count;    /* since armed */
-    long live;     /* allocated less freed, since armed */
-} heap;
-
-#if CAN_REPLACE_MALLOC
-
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *old, size_t size);
-void __libc_free(void *pointer);
-
-#define EXPORTED __attribute__((visibility("default")))
-
-static bool refuse(void)
-{
-    if (!heap.armed)
-        return false;
-    heap.count++;
-    if (heap.fail_at == 0 || heap.count < heap.fail_at ||
-        (heap.count > heap.fail_at && !heap.for_good))
-        return false;
-    errno = ENOMEM;
-    return true;
-}
-
-static void *counted(void *pointer)
-{
-    if (heap.armed && pointer)
-        heap.live++;
-    return pointer;
-}
-
-EXPORTED void *malloc(size_t size)
-{
-    return refuse() ? NULL : counted(__libc_malloc(size));
-}
-
-EXPORTED void *calloc(size_t count, size_t size)
-{
-    return refuse() ? NULL : counted(__libc_calloc(count, size));
-}
-
-EXPORTED void *realloc(void *old, size_t size)
-{
-    if (refuse())
-        return NULL;
-    void *pointer = __libc_realloc(old, size);
-    return old ? pointer : counted(pointer);
-}
-
-EXPORTED void free(void *pointer)
-{
-    if (heap.armed && pointer)
-        heap.live--;
-    __libc_free(pointer);
-}
-
-#endif
 
 /* ---- one run ---------------------------------------------------------- */
 
 struct job {
-    const char *name, *input, *output;
+    const char *name, *input;
+    const char *output; /* in a folder with nothing else */
     struct nibble_options options;
+    enum nibble_status (*call)(const struct job *, struct nibble_error *);
     bool regcomp; /* glibc's leaks when an allocation in it fails */
 };
 
-/* Returns the status; `live` allocations remain and `count` were made. */
-static enum nibble_status run(const struct job *job, long fail_at, bool for_good,
-                              struct nibble_error *error)
+/* What came of a run. */
+struct result {
+    enum nibble_status status;
+    struct nibble_error error;
+    size_t files; /* in the output's folder */
+    struct bytes output;
+};
+
+static const char *out_folder(void)
+{
+    return temp_path("out");
+}
+
+static void clear(void)
+{
+    const char *path = out_folder();
+    DIR *dir = opendir(path);
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        remove(hold_printf("%s/%s", path, entry->d_name));
+    if (dir)
+        closedir(dir);
+    rmdir(path);
+    assert_int_equal(mkdir(path, 0700), 0);
+}
+
+static enum nibble_status quantize(const struct job *job, struct nibble_error *error)
 {
     struct nibble_report *report = NULL;
-    heap.fail_at = fail_at;
-    heap.for_good = for_good;
-    heap.count = heap.live = 0;
-    heap.armed = true;
     enum nibble_status status =
         nibble_quantize(job->input, job->output, &job->options, &report, error);
     nibble_report_free(report);
-    heap.armed = false;
     return status;
+}
+
+/* The heap is armed. */
+static struct result finish(const struct job *job)
+{
+    struct result result = {0};
+    result.status = job->call(job, &result.error);
+    heap_disarm();
+    result.files = entries_of(out_folder());
+    if (exists(job->output))
+        result.output = load(job->output);
+    return result;
+}
+
+static struct result run(const struct job *job, long fail_at, bool for_good)
+{
+    clear();
+    heap_arm(fail_at, for_good);
+    return finish(job);
 }
 
 static bool tells_of_memory(const struct nibble_error *error)
@@ -117,52 +87,79 @@ static bool tells_of_memory(const struct nibble_error *error)
            strstr(error->message, "annot allocate memory");
 }
 
-/* What is wrong after a run in which an allocation failed; NULL: nothing. */
-static const char *problem_of(const struct job *job, enum nibble_status status,
-                              const struct nibble_error *error, struct bytes wanted)
+static bool is_same(const struct result *a, const struct result *b)
 {
-    if (status != NIBBLE_STATUS_OK)
-        return !tells_of_memory(error) ? "the error speaks of something else"
-               : exists(job->output)   ? "an output in spite of the error"
-                                       : NULL;
-    struct bytes got = exists(job->output) ? load(job->output) : (struct bytes){0};
-    bool same = got.size == wanted.size && memcmp(got.data, wanted.data, got.size) == 0;
-    return same ? NULL : "success, but another output";
+    return a->status == b->status && a->files == b->files &&
+           strcmp(a->error.message, b->error.message) == 0 &&
+           a->output.size == b->output.size &&
+           memcmp(a->output.data, b->output.data, a->output.size) == 0;
 }
+
+/* What is wrong after a run in which an allocation failed; NULL: nothing. */
+static const char *problem_of(const struct result *result, const struct result *usual)
+{
+    if (is_same(result, usual))
+        return NULL;
+    if (result->status == NIBBLE_STATUS_OK)
+        return "success, but another output";
+    return !tells_of_memory(&result->error) ? "the error speaks of something else"
+           : result->files > 0              ? "an output in spite of the error"
+                                            : NULL;
+}
+
+/* What every run must find and leave as it was. */
+struct around {
+    size_t files;
+    int descriptors;
+};
+
+static bool fail_one(const struct job *job, long n, bool for_good,
+                     const struct result *usual, const struct around *around)
+{
+    struct result result = run(job, n, for_good);
+    const char *problem = problem_of(&result, usual);
+    if (!problem && heap_live() != 0 && !job->regcomp)
+        problem = "memory leaked";
+    if (!problem && open_files() != around->descriptors)
+        problem = "a file is still open";
+    if (!problem && entries_of(temp_folder()) != around->files)
+        problem = "a temporary file is left";
+    if (problem)
+        print_error("%s: allocation %ld%s: %s (%d: %s)\n", job->name, n,
+                    for_good ? " and all after it" : "", problem, (int)result.status,
+                    result.error.message);
+    if (problem) {
+        heap_trace();
+        run(job, n, for_good);
+    }
+    return !problem;
+}
+
+/* A run with more allocations than this is tried at each place in the code only. */
+enum { EACH_MAX = 1500 };
 
 static void fail_each(const struct job *job)
 {
     enum { SHOWN = 10 };
-    struct nibble_error error = {0};
-    assert_int_equal(run(job, 0, false, &error),
-                     NIBBLE_STATUS_OK); /* whatever libc keeps, it has */
-    struct bytes wanted = load(job->output);
-    assert_int_equal(remove(job->output), 0);
-    size_t files = entries_of(temp_folder());
-    int descriptors = open_files(), problems = 0;
-    assert_int_equal(run(job, 0, false, &error), NIBBLE_STATUS_OK);
-    assert_int_equal(heap.live, 0);
-    long total = heap.count;
-    for (int for_good = 0; for_good < 2; for_good++) {
-        for (long n = 1; n <= total; n++) {
-            remove(job->output);
-            enum nibble_status status = run(job, n, for_good, &error);
-            const char *problem = problem_of(job, status, &error, wanted);
-            remove(job->output);
-            if (!problem && heap.live != 0 && !job->regcomp)
-                problem = "memory leaked";
-            if (!problem && open_files() != descriptors)
-                problem = "a file is still open";
-            if (!problem && entries_of(temp_folder()) != files)
-                problem = "a temporary file is left";
-            if (!problem)
-                continue;
-            if (++problems > SHOWN)
-                continue;
-            print_error("%s: allocation %ld of %ld: %s (%d: %s)\n", job->name, n, total,
-                        problem, (int)status, error.message);
-        }
-    }
+    int problems = 0;
+    clear();
+    run(job, 0, false); /* whatever libc keeps, it has */
+    const struct around around = {entries_of(temp_folder()), open_files()};
+    clear();
+    heap_arm_places();
+    struct result usual = finish(job);
+    if (!job->regcomp)
+        assert_int_equal(heap_live(), 0);
+    size_t count;
+    const long *places = heap_places(&count);
+    bool each = heap_count() <= EACH_MAX;
+    if (each)
+        count = (size_t)heap_count();
+    for (int for_good = 0; for_good < (each ? 2 : 1); for_good++)
+        for (size_t i = 0; i < count && problems < SHOWN; i++)
+            problems +=
+                !fail_one(job, each ? (long)i + 1 : places[i], for_good, &usual, &around);
+    clear();
     assert_int_equal(problems, 0);
 }
 
@@ -196,7 +193,8 @@ static struct job job_for(const char *name, const Onnx__ModelProto *proto)
     struct bytes bytes = pack(proto);
     struct job job = {.name = name,
                       .input = save(hold_printf("%s.onnx", name), bytes.data, bytes.size),
-                      .output = temp_path(hold_printf("%s.int4.onnx", name))};
+                      .output = hold_printf("%s/%s.int4.onnx", out_folder(), name),
+                      .call = quantize};
     nibble_options_init(&job.options);
     job.options.threads = 1;
     job.options.min_elements = 1;
@@ -278,7 +276,7 @@ static void test_compressed(void **state)
     assert_int_equal(gzwrite(file, bytes.data, (unsigned)bytes.size), bytes.size);
     assert_int_equal(gzclose(file), Z_OK);
     fail_each(&job);
-    job.output = temp_path("out.onnx.gz");
+    job.output = temp_path("out/out.onnx.gz");
     fail_each(&job);
 }
 
@@ -307,17 +305,14 @@ static char *text_of(const struct nibble_report *report, const char *json,
                      enum text_kind kind, long fail_at)
 {
     char *text = NULL;
-    heap.fail_at = fail_at;
-    heap.for_good = false;
-    heap.count = heap.live = 0;
-    heap.armed = true;
+    heap_arm(fail_at, false);
     if (kind == TEXT_PAGE)
         nibble_page(json, NULL, NULL, &text, NULL);
     else
         text = kind == TEXT_JSON ? nibble_report_json(report)
                                  : nibble_report_text(report, 80, true);
-    heap.armed = false;
-    assert_int_equal(heap.live, text ? 1 : 0);
+    heap_disarm();
+    assert_int_equal(heap_live(), text ? 1 : 0);
     return text;
 }
 
@@ -333,7 +328,7 @@ static void test_texts(void **state)
     char *json = nibble_report_json(report);
     for (int kind = 0; kind < TEXT_KINDS; kind++) {
         char *wanted = text_of(report, json, (enum text_kind)kind, 0);
-        long total = heap.count, incomplete = 0;
+        long total = heap_count(), incomplete = 0;
         assert_true(wanted && total > 0);
         for (long n = 1; n <= total; n++) {
             char *text = text_of(report, json, (enum text_kind)kind, n);
@@ -347,13 +342,311 @@ static void test_texts(void **state)
     nibble_report_free(report);
 }
 
-int main(void)
+/* ---- calls beside nibble_quantize ---------------------------------------- */
+
+static enum nibble_status upgrade(const struct job *job, struct nibble_error *error)
+{
+    return nibble_upgrade(job->input, job->output, nibble_opset_max(), &job->options,
+                          error);
+}
+
+/* Saves a text that a call has returned. */
+static enum nibble_status keep_text(const struct job *job, char *text)
+{
+    enum nibble_status status = text ? NIBBLE_STATUS_OK : NIBBLE_STATUS_MEMORY;
+    heap_pause();
+    FILE *file = text ? fopen(job->output, "w") : NULL;
+    if (file) {
+        fputs(text, file);
+        fclose(file);
+    }
+    heap_resume();
+    free(text);
+    return status;
+}
+
+static char made[300]; /* the path of a quantized model */
+
+/* Compares the model with the quantized one. */
+static enum nibble_status compare(const struct job *job, struct nibble_error *error)
+{
+    struct nibble_comparison *comparison = NULL;
+    enum nibble_status status =
+        nibble_compare(job->input, made, &job->options, &comparison, error);
+    if (status == NIBBLE_STATUS_OK)
+        error->status = status = keep_text(job, nibble_comparison_json(comparison));
+    if (status == NIBBLE_STATUS_OK)
+        free(nibble_comparison_text(comparison, 80));
+    nibble_comparison_free(comparison);
+    return status;
+}
+
+static void test_compared(void **state)
+{
+    (void)state;
+    struct job job = job_for("compared", rich_model());
+    struct nibble_error error = {0};
+    snprintf(made, sizeof made, "%s", temp_path("made.onnx"));
+    assert_int_equal(nibble_quantize(job.input, made, &job.options, NULL, &error),
+                     NIBBLE_STATUS_OK);
+    job.call = compare;
+    fail_each(&job);
+}
+
+/* ---- calibration ----------------------------------------------------------- */
+
+enum { ROWS = 80, WIDE = 64, NARROW = 32 };
+
+static float activations[ROWS * (WIDE + 1)], values[WIDE * WIDE], biases[WIDE];
+
+/* Arrays for all tensors that a rich model is observed at: "Y" is narrower than "X". */
+static size_t arrays_of(const struct nibble_calibration *c, struct nibble_array *arrays)
+{
+    static const int64_t wide[] = {ROWS, WIDE}, narrow[] = {ROWS, NARROW};
+    size_t count = nibble_calibration_count(c);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = nibble_calibration_tensor(c, i);
+        arrays[i] = (struct nibble_array){
+            name, DATA_FLOAT, strcmp(name, "Y") == 0 ? narrow : wide, 2, activations};
+    }
+    return count;
+}
+
+/* Paths, which are made before the heap is armed. */
+static char observed[300], statistics[300];
+
+static enum nibble_status remove_beside(enum nibble_status status)
+{
+    remove(observed);
+    remove(statistics);
+    return status;
+}
+
+enum { ARRAYS = 8 };
+
+/* A handle that has seen one run, and another from a file. */
+static enum nibble_status observe(const struct job *job, struct nibble_calibration **c,
+                                  struct nibble_error *error)
+{
+    struct nibble_array arrays[ARRAYS];
+    if (nibble_calibration_create(job->input, &job->options, c, error) ||
+        nibble_calibration_instrument(*c, observed, error) ||
+        nibble_calibration_observe(*c, arrays, arrays_of(*c, arrays), error) ||
+        nibble_calibration_save(*c, statistics, error))
+        return error->status;
+    return nibble_calibration_load(*c, statistics, error);
+}
+
+static enum nibble_status finish_calibrated(const struct job *job,
+                                            struct nibble_calibration *c,
+                                            struct nibble_error *error)
+{
+    struct job last = *job;
+    last.options.calibration = c;
+    return quantize(&last, error);
+}
+
+static enum nibble_status calibrate(const struct job *job, struct nibble_error *error)
+{
+    struct nibble_calibration *c = NULL;
+    enum nibble_status status = observe(job, &c, error);
+    if (status == NIBBLE_STATUS_OK)
+        status = finish_calibrated(job, c, error);
+    nibble_calibration_free(c);
+    return remove_beside(status);
+}
+
+static enum nibble_status try_each(struct nibble_calibration *c,
+                                   struct nibble_error *error)
+{
+    for (size_t i = 0; i < nibble_calibration_trial_count(c); i++)
+        if (nibble_calibration_try(c, i, false, values, biases, error) ||
+            nibble_calibration_weigh(c, i, 0.01 * (double)(i + 1), error))
+            return error->status;
+    return NIBBLE_STATUS_OK;
+}
+
+static enum nibble_status keep_each(struct nibble_calibration *c,
+                                    struct nibble_error *error)
+{
+    struct nibble_array before[ARRAYS], now[ARRAYS];
+    size_t count = arrays_of(c, before);
+    arrays_of(c, now);
+    for (size_t i = 0; i < count; i++)
+        now[i].data = activations + ROWS;
+    for (size_t i = 0; i < nibble_calibration_trial_count(c); i++)
+        if (nibble_calibration_observe_step(c, nibble_calibration_trial(c, i)->step,
+                                            before, count, now, count, error) ||
+            nibble_calibration_try(c, i, true, values, biases, error))
+            return error->status;
+    return NIBBLE_STATUS_OK;
+}
+
+/* With trials, by output or layer by layer, as the options ask for. */
+static enum nibble_status try_out(const struct job *job, struct nibble_error *error)
+{
+    struct nibble_calibration *c = NULL;
+    enum nibble_status status = observe(job, &c, error);
+    if (!status)
+        status = nibble_calibration_begin_trials(c, &job->options, observed, error);
+    if (!status)
+        status =
+            job->options.bits_per_weight > 0 ? try_each(c, error) : keep_each(c, error);
+    if (!status)
+        status = finish_calibrated(job, c, error);
+    nibble_calibration_free(c);
+    return remove_beside(status);
+}
+
+static struct job calibrated(const char *name)
+{
+    struct job job = job_for(name, rich_model());
+    snprintf(observed, sizeof observed, "%s", temp_path("observed.onnx"));
+    snprintf(statistics, sizeof statistics, "%s", temp_path("statistics"));
+    for (size_t i = 0; i < COUNT(activations); i++)
+        activations[i] = random_float();
+    job.call = calibrate;
+    return job;
+}
+
+static void test_calibrated(void **state)
+{
+    (void)state;
+    struct job job = calibrated("calibrated");
+    fail_each(&job);
+    job.options.bits_per_weight = 5;
+    fail_each(&job);
+}
+
+static void test_trials(void **state)
+{
+    (void)state;
+    struct job job = calibrated("trials");
+    job.call = try_out;
+    fail_each(&job);
+    job.options.bits_per_weight = 5;
+    fail_each(&job);
+}
+
+/* ---- models of files ------------------------------------------------------- */
+
+/* Only as far as a model's shapes need not be known. */
+static enum nibble_status instrument(const struct job *job, struct nibble_error *error)
+{
+    struct nibble_calibration *c = NULL;
+    enum nibble_status status =
+        nibble_calibration_create(job->input, &job->options, &c, error);
+    if (!status)
+        status = nibble_calibration_instrument(c, observed, error);
+    if (!status)
+        status = nibble_calibration_begin_trials(c, &job->options, job->output, error);
+    nibble_calibration_free(c);
+    remove(observed);
+    return status;
+}
+
+static const char *model_argument; /* of main */
+
+static struct job job_of_file(void)
+{
+    struct job job = job_for("file", make_model(8, 21));
+    job.name = job.input = model_argument;
+    return job;
+}
+
+static void test_file_forms(void **state)
+{
+    (void)state;
+    struct job job = job_of_file();
+    fail_each(&job);
+    job.options.freeze = true;
+    for (int decode = NIBBLE_DECODE_RUN; nibble_decode_name((enum nibble_decode)decode);
+         decode++) {
+        job.options.decode = (enum nibble_decode)decode;
+        fail_each(&job);
+    }
+    job.options.decode = NIBBLE_DECODE_RUN;
+    for (int format = 0; nibble_format_name((enum nibble_format)format); format++) {
+        job.options.format = (enum nibble_format)format;
+        job.options.type = NIBBLE_TYPE_UINT4;
+        fail_each(&job);
+    }
+}
+
+static void test_file_options(void **state)
+{
+    (void)state;
+    struct job job = job_of_file();
+    job.options.float16 = 1;
+    job.options.scale_type = NIBBLE_SCALE_TYPE_FLOAT16;
+    job.options.verify = 1;
+    fail_each(&job);
+    job.options.float16 = 0;
+    job.options.compute = NIBBLE_COMPUTE_FLOAT16;
+    fail_each(&job);
+    job.options.io = NIBBLE_IO_FLOAT16;
+    job.options.external_data = true;
+    job.options.json = hold_printf("%s/report.json", out_folder());
+    job.options.page = hold_printf("%s/report.html", out_folder());
+    fail_each(&job);
+    job = job_of_file();
+    job.options.bits_per_weight = 6;
+    fail_each(&job);
+    job = job_of_file();
+    job.options.hints = 1;
+    fail_each(&job);
+    job = job_of_file();
+    job.options.granularity = NIBBLE_GRANULARITY_BLOCKS;
+    job.options.block_size = 32;
+    job.options.method = NIBBLE_METHOD_RTN;
+    job.options.wide_embeddings = true;
+    fail_each(&job);
+}
+
+static void test_file_calls(void **state)
+{
+    (void)state;
+    struct job job = job_of_file();
+    struct nibble_error error = {0};
+    snprintf(observed, sizeof observed, "%s", temp_path("observed.onnx"));
+    snprintf(made, sizeof made, "%s", temp_path("made.onnx"));
+    job.call = upgrade;
+    fail_each(&job);
+    job.call = instrument;
+    fail_each(&job);
+    job.call = compare;
+    if (!nibble_quantize(job.input, made, &job.options, NULL, &error))
+        fail_each(&job);
+    remove(made);
+}
+
+static int run_on_file(const char *path)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_plain),   TEST(test_upgrade),    TEST(test_two_passes),
-        TEST(test_options), TEST(test_compressed), TEST(test_external),
-        TEST(test_chosen),  TEST(test_texts),
+        TEST(test_file_forms),
+        TEST(test_file_options),
+        TEST(test_file_calls),
+    };
+    model_argument = path;
+    return cmocka_run_group_tests_name(path, tests, NULL, NULL);
+}
+
+int main(int count, char **arguments)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_plain),      TEST(test_upgrade),    TEST(test_two_passes),
+        TEST(test_options),    TEST(test_compressed), TEST(test_external),
+        TEST(test_chosen),     TEST(test_texts),      TEST(test_compared),
+        TEST(test_calibrated), TEST(test_trials),
     };
     enum { SKIPPED = 77 }; /* as meson and automake understand it */
-    return CAN_REPLACE_MALLOC ? RUN(tests) : SKIPPED;
+    int failed = 0;
+    if (!heap_can_fail())
+        return SKIPPED;
+    if (access("/dev/shm", W_OK) == 0)
+        setenv("TMPDIR", "/dev/shm",
+               0); /* syncing many small files takes long on a disk */
+    for (int i = 1; i < count; i++)
+        failed += run_on_file(arguments[i]);
+    return failed + (count > 1 ? 0 : RUN(tests));
 }

@@ -197,13 +197,20 @@ static inline size_t at_element(const struct solve_weight *w, size_t g, size_t n
     return g * w->group_stride + n * w->output_stride + w->offsets[k];
 }
 
+static inline bool suits(const struct solve_weight *w)
+{
+    bool result;
+    assert_true(solve_suits(w, &result));
+    return result;
+}
+
 static inline struct solution solve(const struct solve_weight *w, const struct inputs *in,
                                     bool centered, struct factor *factor)
 {
     const struct solver solver = {algebra, quant_kernels(NULL), 2};
     struct error err = {0};
     struct solution s;
-    assert_true(solve_suits(w));
+    assert_true(suits(w));
     assert_true(factor_make(algebra, &in->moments, centered, factor, &err));
     assert_true(solution_make(w, centered, &s));
     for (size_t g = 0; g < w->groups; g++)

@@ -294,13 +294,13 @@ static void test_suits(void **state)
 {
     struct solve_weight w = make_solve_weight(1, 4, 6, 0, false);
     (void)state;
-    assert_true(solve_suits(&w));
+    assert_true(suits(&w));
     w.shape = (struct quant_shape){1, 1, 24, 0};
-    assert_false(solve_suits(&w));
+    assert_false(suits(&w));
     w.shape = (struct quant_shape){4, 6, 1, 4};
-    assert_true(solve_suits(&w));
+    assert_true(suits(&w));
     w.shape = (struct quant_shape){1, 4, 6, 3};
-    assert_false(solve_suits(&w));
+    assert_false(suits(&w));
 }
 
 static void test_not_finite(void **state)
