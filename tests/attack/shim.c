@@ -58,6 +58,21 @@ static const char *path;
 static atomic_long counts[CALL_COUNT], all;
 static bool ready;
 
+static void end(void)
+{
+    const char *fd = getenv("ATTACK_COUNTS");
+    char text[CALL_COUNT * 40];
+    size_t used = 0;
+    for (int i = 0; i < CALL_COUNT; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s %ld\n", names[i],
+                                 atomic_load(&counts[i]));
+    used +=
+        (size_t)snprintf(text + used, sizeof text - used, "any %ld\n", atomic_load(&all));
+    ready = false;
+    if (fd && syscall(SYS_write, atoi(fd), text, used) < 0)
+        abort();
+}
+
 __attribute__((constructor)) static void begin(void)
 {
     const char *call = getenv("ATTACK_CALL"), *what = getenv("ATTACK_HOW");
@@ -78,21 +93,7 @@ __attribute__((constructor)) static void begin(void)
               : strncmp(what, "signal", 6) == 0  ? HOW_SIGNAL
                                                  : HOW_TRUNCATE;
     ready = true;
-}
-
-__attribute__((destructor)) static void end(void)
-{
-    const char *fd = getenv("ATTACK_COUNTS");
-    char text[CALL_COUNT * 40];
-    size_t used = 0;
-    for (int i = 0; i < CALL_COUNT; i++)
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s %ld\n", names[i],
-                                 atomic_load(&counts[i]));
-    used +=
-        (size_t)snprintf(text + used, sizeof text - used, "any %ld\n", atomic_load(&all));
-    ready = false;
-    if (fd && syscall(SYS_write, atoi(fd), text, used) < 0)
-        abort();
+    atexit(end); /* before destructors: in the coverage build one of them writes files */
 }
 
 /* Whether this call is the one, and what happens to it then. */

@@ -17,7 +17,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/e2e/helpers"))
+import upgrade_rows  # noqa: E402
+
 MOST = 16  # elements along an axis of a weight of a real model
+ROW_TRIALS = 2
 rng = np.random.default_rng(1)
 
 
@@ -143,6 +147,14 @@ def upgrades():
     yield "resize", model(graph(resize, [weight("S", (4,))]), 9, 4)
 
 
+def rows():
+    """Each row of docs/upgrading.md, from the first and the last opset before it."""
+    for op_type, version, first, case in upgrade_rows.ROWS:
+        for opset in sorted({first, version - 1}):
+            for i, trial in enumerate(itertools.islice(case(opset), ROW_TRIALS)):
+                yield f"row-{op_type}-{version}-from-{opset}-{i}", trial.model(opset)
+
+
 def cut(tensor):
     array = numpy_helper.to_array(tensor)
     if array.size > MOST:
@@ -202,6 +214,10 @@ def main():
         save("quantize", name, prefix + data)
         save("read", name, data)
         save("upgrade", name, prefix[:1] + data)
+    for name, proto in rows():
+        data = proto.SerializeToString()
+        save("upgrade", name, b"\0" + data)
+        save("rows", name, data)
     for target, texts in (("external", EXTERNAL), ("options", OPTIONS)):
         for i, text in enumerate(texts):
             save(target, i, text.encode())

@@ -2,9 +2,10 @@
  * say so, leave no file, no open descriptor and no memory behind; or, where that
  * allocation was no loss, make the same output as ever.
  *
- *     test-memory [MODEL...]
+ *     test-memory [[--upgrade] MODEL...]
  *
- * Runs on the models of these files as well, in many ways. */
+ * With names of files it does the same to these models, in many ways, or only upgrades
+ * them. */
 #include "failing_heap.h"
 #include "nibble.h"
 #include "support.h"
@@ -620,15 +621,25 @@ static void test_file_calls(void **state)
     remove(made);
 }
 
-static int run_on_file(const char *path)
+static void test_file_upgrade(void **state)
+{
+    (void)state;
+    struct job job = job_of_file();
+    job.call = upgrade;
+    fail_each(&job);
+}
+
+static int run_on_file(const char *path, bool only_upgrade)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_file_forms),
         TEST(test_file_options),
         TEST(test_file_calls),
     };
+    const struct CMUnitTest upgrades[] = {TEST(test_file_upgrade)};
     model_argument = path;
-    return cmocka_run_group_tests_name(path, tests, NULL, NULL);
+    return only_upgrade ? cmocka_run_group_tests_name(path, upgrades, NULL, NULL)
+                        : cmocka_run_group_tests_name(path, tests, NULL, NULL);
 }
 
 int main(int count, char **arguments)
@@ -646,7 +657,8 @@ int main(int count, char **arguments)
     if (access("/dev/shm", W_OK) == 0)
         setenv("TMPDIR", "/dev/shm",
                0); /* syncing many small files takes long on a disk */
-    for (int i = 1; i < count; i++)
-        failed += run_on_file(arguments[i]);
+    bool only_upgrade = count > 1 && strcmp(arguments[1], "--upgrade") == 0;
+    for (int i = 1 + only_upgrade; i < count; i++)
+        failed += run_on_file(arguments[i], only_upgrade);
     return failed + (count > 1 ? 0 : RUN(tests));
 }
