@@ -63,7 +63,7 @@ static void read_set(struct pattern_reader *r)
     add_part(r, 1);
 }
 
-/* Reads "{M}", "{M,}" or "{M,N}" behind the brace. */
+/* Reads "{M}", "{M,}", "{M,N}" or "{,N}" behind the brace. */
 static void read_interval(struct pattern_reader *r)
 {
     char *end;
@@ -72,7 +72,7 @@ static void read_interval(struct pattern_reader *r)
         unsigned long n = strtoul(end + 1, &end, 10);
         most = n > most ? n : most + 1;
     }
-    if (*end != '}' || !isdigit((unsigned char)*r->at)) {
+    if (*end != '}' || (!isdigit((unsigned char)*r->at) && *r->at != ',')) {
         add_part(r, 1);
         return;
     }
@@ -124,6 +124,10 @@ static void read_part(struct pattern_reader *r)
         break;
     case ')':
         close_group(r);
+        break;
+    case '*':
+    case '?': /* the next repetition repeats all of it */
+        repeat(r, 1);
         break;
     case '+': /* written out as xx* */
         repeat(r, 2);

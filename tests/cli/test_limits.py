@@ -66,7 +66,8 @@ PATTERNS = {
     "20,000 groups": "(" * 20000, "deep": "(" * 200 + "x" + ")" * 200,
     "repetitions": "((((x{1,99}){1,99}){1,99}){1,99})", "pluses": "(" * 60 + "x" + "+)" * 60,
     "one repetition": "x{32000}", "back references": r"(x*)*\1\1\1\1", "long": "x" * 100000,
-    "many repetitions": "x{900}" * 100,
+    "many repetitions": "x{900}" * 100, "stacked": f"x{'+' * 13}*{'+' * 13}",
+    "stacked with ?": f"x{'+' * 13}?{'+' * 13}", "stacked intervals": "x{,200}{,200}{,200}",
 }
 
 
