@@ -1,6 +1,7 @@
 /* What regcomp does with a pattern grows with its length, with the depth of its groups,
- * and with the product of nested repetitions. With back references the time of regexec
- * can grow exponentially. This file does not check the syntax: regcomp does. */
+ * with the product of nested repetitions, and with the square of the parts that may be
+ * empty. With back references the time of regexec can grow exponentially. This file does
+ * not check the syntax: regcomp does. */
 #include "plan/pattern.h"
 
 #include <ctype.h>
@@ -10,14 +11,19 @@
 enum {
     LENGTH_MAX = 16384,
     PATTERN_DEPTH = 100,
-    PATTERN_SIZE = 50000, /* characters, once all repetitions are written out */
+    PATTERN_SIZE = 50000,   /* characters, once all repetitions are written out */
+    PATTERN_OPTIONS = 1000, /* parts that may be left out, as often as they are written */
     REPEAT_MAX = 1000,
 };
 
-/* The sizes of what was read in a group. */
+struct pattern_amount {
+    size_t size, options;
+};
+
+/* What was read in a group. */
 struct pattern_group {
-    size_t size; /* of all but the last part */
-    size_t last; /* of the last part, which a repetition multiplies */
+    struct pattern_amount before; /* all but the last part */
+    struct pattern_amount last;   /* the part that a repetition multiplies */
 };
 
 struct pattern_reader {
@@ -27,22 +33,46 @@ struct pattern_reader {
     const char *problem;
 };
 
-static void add_part(struct pattern_reader *r, size_t size)
+static struct pattern_amount amount_of(const struct pattern_group *group)
 {
-    struct pattern_group *group = &r->groups[r->depth];
-    group->size += group->last;
-    group->last = size;
-    if (group->size + size > PATTERN_SIZE)
-        r->problem = "its repetitions make it too long";
+    return (struct pattern_amount){group->before.size + group->last.size,
+                                   group->before.options + group->last.options};
 }
 
-static void repeat(struct pattern_reader *r, size_t times)
+static void check_amount(struct pattern_reader *r)
+{
+    const struct pattern_amount all = amount_of(&r->groups[r->depth]);
+    if (all.size > PATTERN_SIZE)
+        r->problem = "its repetitions make it too long";
+    if (all.options > PATTERN_OPTIONS)
+        r->problem = "too many of its parts may be left out";
+}
+
+static void add_part(struct pattern_reader *r, struct pattern_amount part)
 {
     struct pattern_group *group = &r->groups[r->depth];
-    if (times > REPEAT_MAX || group->last * times > PATTERN_SIZE)
+    group->before = amount_of(group);
+    group->last = part;
+    check_amount(r);
+}
+
+static void add_character(struct pattern_reader *r)
+{
+    add_part(r, (struct pattern_amount){1, 0});
+}
+
+/* The last part, at the least and at the most so many times. */
+static void repeat(struct pattern_reader *r, size_t least, size_t most)
+{
+    struct pattern_amount *last = &r->groups[r->depth].last;
+    if (most > REPEAT_MAX) {
         r->problem = "its repetitions make it too long";
-    else
-        group->last *= times ? times : 1;
+        return;
+    }
+    last->options += least == 0;
+    last->size *= most ? most : 1;
+    last->options *= most ? most : 1;
+    check_amount(r);
 }
 
 /* Skips "[...]". A "]" at its beginning, and those of "[:name:]", do not end it. */
@@ -60,23 +90,23 @@ static void read_set(struct pattern_reader *r)
         at++;
     }
     r->at = at + (*at == ']');
-    add_part(r, 1);
+    add_character(r);
 }
 
 /* Reads "{M}", "{M,}", "{M,N}" or "{,N}" behind the brace. */
 static void read_interval(struct pattern_reader *r)
 {
     char *end;
-    unsigned long most = strtoul(r->at, &end, 10);
+    unsigned long least = strtoul(r->at, &end, 10), most = least;
     if (*end == ',') {
         unsigned long n = strtoul(end + 1, &end, 10);
-        most = n > most ? n : most + 1;
+        most = n > least ? n : least + 1;
     }
     if (*end != '}' || (!isdigit((unsigned char)*r->at) && *r->at != ',')) {
-        add_part(r, 1);
+        add_character(r);
         return;
     }
-    repeat(r, most > REPEAT_MAX ? REPEAT_MAX + 1 : most);
+    repeat(r, least, most > REPEAT_MAX ? REPEAT_MAX + 1 : most);
     r->at = end + 1;
 }
 
@@ -86,17 +116,17 @@ static void open_group(struct pattern_reader *r)
         r->problem = "its groups are nested too deeply";
         return;
     }
-    r->groups[++r->depth] = (struct pattern_group){1, 0};
+    r->groups[++r->depth] = (struct pattern_group){.before = {1, 0}};
 }
 
 static void close_group(struct pattern_reader *r)
 {
     if (r->depth == 0) {
-        add_part(r, 1);
+        add_character(r);
         return;
     }
     const struct pattern_group inner = r->groups[r->depth--];
-    add_part(r, inner.size + inner.last);
+    add_part(r, amount_of(&inner));
 }
 
 static void read_escape(struct pattern_reader *r)
@@ -104,7 +134,7 @@ static void read_escape(struct pattern_reader *r)
     if (*r->at >= '1' && *r->at <= '9')
         r->problem = "nibble takes no back references";
     r->at += *r->at != '\0';
-    add_part(r, 1);
+    add_character(r);
 }
 
 static void read_part(struct pattern_reader *r)
@@ -126,14 +156,14 @@ static void read_part(struct pattern_reader *r)
         close_group(r);
         break;
     case '*':
-    case '?': /* the next repetition repeats all of it */
-        repeat(r, 1);
+    case '?':
+        repeat(r, 0, 1);
         break;
     case '+': /* written out as xx* */
-        repeat(r, 2);
+        repeat(r, 1, 2);
         break;
     default:
-        add_part(r, 1);
+        add_character(r);
     }
 }
 

@@ -68,6 +68,8 @@ PATTERNS = {
     "one repetition": "x{32000}", "back references": r"(x*)*\1\1\1\1", "long": "x" * 100000,
     "many repetitions": "x{900}" * 100, "stacked": f"x{'+' * 13}*{'+' * 13}",
     "stacked with ?": f"x{'+' * 13}?{'+' * 13}", "stacked intervals": "x{,200}{,200}{,200}",
+    "loops in loops": "x*++++++++++++", "optional": "x?++++++++++++", "many stars": "x*" * 3000,
+    "loops in a group": "((x*){40}){40}", "all but empty": "(x{0,2}){800}y+{800}",
 }
 
 
@@ -81,7 +83,8 @@ def test_patterns_are_bounded(nibble, pattern, option):
 
 @pytest.mark.parametrize("pattern", [
     "|".join(f"^block\\.{i}\\.weight$" for i in range(500)), "[]({1,9]{2}", "[^]]*[[:alpha:]]+",
-    "x{2,40}", "((a|b)+c?)*", "\\(\\)\\{", "(((((((((x)))))))))", "a{,3}b{"])
+    "x{2,40}", "((a|b)+c?)*", "\\(\\)\\{", "(((((((((x)))))))))", "a{,3}b{",
+    "|".join(f"^block{i}\\.[0-9]+\\..*weight$" for i in range(500)), "x+++*++", "(x*){300}"])
 def test_patterns_that_are_fine(nibble, pattern):
     run = nibble("inspect", "model.onnx", "--include", pattern, "-v")
     assert run.status == 0 or "not a regular expression" in run.err, run.err
