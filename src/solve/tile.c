@@ -340,7 +340,7 @@ static void refit_best(struct tile *t)
  * ever closer to the best ones so far. */
 static void try_scales(struct tile *t, const double *base)
 {
-    const double first_step = 0.14, last_step = 0.03;
+    const double first_step = 0.16, last_step = 0.03;
     if (t->group->blocks.count == 1) {
         refit_best(t);
         try_next(t, base);
