@@ -50,6 +50,13 @@ struct tile_sums {
 bool tile_make(struct tile *tile, const struct tile_group *group);
 void tile_free(struct tile *tile); /* a zeroed one is fine */
 
+/* The weight's values, into `wanted`; and `wanted` into `rows`. */
+void tile_read(struct tile *tile);
+void tile_turn(struct tile *tile);
+
+/* The best codes and grids, into the solution. */
+void tile_store(const struct tile *tile);
+
 /* Solves the outputs from `first` on, as many as a tile has or are left. */
 struct tile_sums tile_solve(struct tile *tile, size_t first);
 
