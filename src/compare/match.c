@@ -99,7 +99,9 @@ static bool index_one(struct matcher *m, const struct map *tensors,
     const char *key = plain_key(m, item->key);
     const char *tensor = stem(m, tensors, source_name(item));
     const char *node = *item->node ? stem(m, nodes, item->node) : NULL;
-    return key && put(m, &m->by_key, key, item) &&
+    if (arena_exhausted(m->arena))
+        return error_memory(m->err);
+    return put(m, &m->by_key, key, item) &&
            (!tensor || put(m, &m->by_tensor, tensor, item)) &&
            (!node || put(m, &m->by_node, node, item));
 }
