@@ -6,6 +6,7 @@
 #include "plan/fold.h"
 #include "plan/threshold.h"
 #include "public_error.h"
+#include "trying.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -27,7 +27,7 @@ struct nibble_calibration {
     uint64_t identity;
     struct algebra *algebra;
     struct observer observer;
-    struct trying *trying;      /* calibration_trials.c; NULL: no trials */
+    struct trying *trying;      /* trying.h; NULL: no trials */
     struct map costs;           /* of weights by plan_key: struct trial_cost, */
     struct arena *arena;        /* and keys and numbers are in here */
     struct choice_table *table; /* what choices cost, as far as is known; or NULL */
@@ -42,11 +42,6 @@ bool session_plan(struct session *session, struct error *err);
 bool session_write(struct session *session, const char *output, struct error *err);
 void session_end(struct session *session); /* a zeroed one is fine */
 
-/* What trials have kept of a weight, where it fits the item; NULL: nothing. False when
- * out of memory. */
-bool trying_kept(const struct trying *trying, const struct plan_item *item,
-                 const struct solution **kept, struct error *err);
-
 /* The noise of a weight that was tried, relative to the signal: of its layer's output,
  * and of the model's output, as a caller has measured it. */
 struct trial_cost {
@@ -57,7 +52,6 @@ struct trial_cost {
 /* NULL: nobody has measured it. */
 const struct trial_cost *calibration_cost(const struct nibble_calibration *calibration,
                                           const char *key);
-void trying_free(struct trying *trying); /* NULL is fine */
 
 /* Solves what a plan of this model quantizes; with `kept`, as trials have. */
 bool calibration_solve(const struct nibble_calibration *calibration, struct plan *plan,
