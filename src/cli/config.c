@@ -126,10 +126,13 @@ static bool give_item(const struct config *c, const cJSON *item)
 static bool read_config(const struct config *c, const char *text)
 {
     const char *end = NULL;
+    errno = 0;
     cJSON *root = cJSON_ParseWithOpts(text, &end, true);
     const cJSON *item;
     bool ok = cJSON_IsObject(root);
-    if (!root)
+    if (!root && errno == ENOMEM)
+        usage_set(c->usage, "%s: out of memory", c->name);
+    else if (!root)
         usage_set(c->usage, "%s: is not JSON, from '%.20s' on", c->name,
                   end ? end : text);
     else if (!ok)
