@@ -213,7 +213,7 @@ class Report:
     def _snr_warning(self) -> str | None:
         """Where an output with data is so far off that the model is likely to be ruined.
         One that is nearly always sure stays right with a low SNR."""
-        agrees = 0.99
+        agrees = 0.95
         known = [row for row in self.outputs if not math.isnan(row.snr_db)]
         worst = min(known, key=OutputError.snr_of_all_db, default=None)
         if worst is None or self.reached or worst.top1 >= agrees:

@@ -149,8 +149,10 @@ def test_a_low_snr_leads_to_a_warning(tmp_path):
         warnings.simplefilter("error")
         assert nibble.quantize(path, out, data=noise, type="int8").notes == ()
         assert nibble.quantize(path, out, data=noise, until="snr>=1").notes == ()
-    sure = dataclasses.replace(report.outputs[0], top1=0.99)
-    assert dataclasses.replace(report, outputs=(sure,))._snr_warning() is None
+    for top1, warns in ((0.95, False), (0.94, True)):
+        row = dataclasses.replace(report.outputs[0], top1=top1)
+        warning = dataclasses.replace(report, outputs=(row,))._snr_warning()
+        assert (warning is not None) == warns
 
 
 def test_statistics(path, tmp_path):
