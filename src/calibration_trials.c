@@ -40,7 +40,7 @@ bool trying_kept(const struct trying *t, const struct plan_item *item,
                  const struct solution **out, struct error *err)
 {
     *out = NULL;
-    if (!t || !item->quantize)
+    if (!item->quantize)
         return true;
     struct arena *scratch = arena_create(ARENA_NO_CAP);
     const char *key = scratch ? plan_key(scratch, item->value) : NULL;

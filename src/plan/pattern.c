@@ -12,7 +12,7 @@ enum {
     LENGTH_MAX = 16384,
     PATTERN_DEPTH = 100,
     PATTERN_SIZE = 50000,   /* characters, once all repetitions are written out */
-    PATTERN_OPTIONS = 1000, /* parts that may be left out, as often as they are written */
+    PATTERN_OPTIONS = 1000, /* parts that may be left out, counted in the same way */
     REPEAT_MAX = 1000,
 };
 
@@ -69,9 +69,9 @@ static void repeat(struct pattern_reader *r, size_t least, size_t most)
         r->problem = "its repetitions make it too long";
         return;
     }
-    last->options += least == 0;
-    last->size *= most ? most : 1;
-    last->options *= most ? most : 1;
+    const size_t times = most ? most : 1;
+    last->size *= times;
+    last->options = (last->options + (least == 0)) * times;
     check_amount(r);
 }
 

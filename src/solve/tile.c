@@ -269,8 +269,7 @@ static void scale_best(struct tile *t, double factor)
         set_scale(t, i, (double)t->best.scales[i] * factor);
 }
 
-/* Where an output has one scale: for its codes c, c^T H w / c^T H c has the least error.
- */
+/* Where an output has one scale: for its codes c, the best one is c^T H w / c^T H c. */
 static void refit_best(struct tile *t)
 {
     const struct algebra *algebra = t->group->solver->algebra;

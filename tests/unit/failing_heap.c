@@ -161,11 +161,6 @@ void heap_disarm(void)
     heap.armed = false;
 }
 
-void heap_pause(void)
-{
-    heap.armed = false;
-}
-
 void heap_resume(void)
 {
     heap.armed = true;

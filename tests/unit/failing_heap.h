@@ -17,14 +17,12 @@ void heap_arm(long fail_at, bool for_good);
  * before. */
 void heap_arm_places(void);
 
+/* Stops counting, and goes on. */
 void heap_disarm(void);
+void heap_resume(void);
 
 /* Prints the stack of the next allocation that fails, for addr2line. */
 void heap_trace(void);
-
-/* Stops counting, and goes on. */
-void heap_pause(void);
-void heap_resume(void);
 
 long heap_count(void); /* allocations since it was armed */
 long heap_live(void);  /* allocated less freed, since then */

@@ -166,7 +166,7 @@ static enum nibble_status upgrade(const struct job *job, struct nibble_error *er
 static enum nibble_status keep_text(const struct job *job, char *text)
 {
     enum nibble_status status = text ? NIBBLE_STATUS_OK : NIBBLE_STATUS_MEMORY;
-    heap_pause();
+    heap_disarm();
     FILE *file = text ? fopen(job->output, "w") : NULL;
     if (file) {
         fputs(text, file);
